@@ -1,0 +1,306 @@
+"""What the rules of calls and meetings need of the outside. Edges implement these; ``app.py`` joins the two.
+
+``Carrier`` is the SIP side (``telephony``), ``CarrierEvents`` what it reports back; ``MediaLegs`` is the media side
+(``media``); ``Records`` is the store; ``Clock`` is time. ``ringback.testing`` has an in-memory twin of each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ringback.model.ids import CallId, MeetingId, ParticipantId
+from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, Unit
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Timer(Protocol):
+    """A pending wake-up."""
+
+    def cancel(self) -> None:
+        """Forget it. Cancelling twice, or after it fired, does nothing."""
+
+
+class Clock(Protocol):
+    """The only source of time. ``monotonic`` orders and schedules, ``wall`` (Unix seconds) is written and shown."""
+
+    def monotonic(self) -> float: ...
+    def wall(self) -> float: ...
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Run ``callback`` on the loop once ``monotonic() >= when``."""
+
+
+# ── SIP ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingInvite:
+    """A new INVITE outside any dialog. 100 Trying has already gone out.
+
+    Attributes:
+        call: Id given by telephony to this call from now on (also the participant's id if it is let in).
+        user: User part of the Request-URI, unescaped; ``sip:sip:123@host`` already understood as ``123``.
+        host: Host of the Request-URI.
+        uri_headers: Headers in the Request-URI (``?name=value``) and its unknown parameters, percent-decoded once.
+        headers: ``X-`` headers in order, names as sent, values with control characters removed.
+        from_uri: ``From`` URI without tag and display name (wire: ``sipFrom``).
+        from_name: ``From`` display name, unquoted, empty when none.
+        known: Whether the source is a trunk or a registered client (which get distinct refusals; strangers do not).
+        offer: SDP body, ``None`` for a delayed offer.
+        sip_call_id: ``Call-ID``.
+        source: ``host:port`` the request came from.
+    """
+
+    call: CallId
+    user: str
+    host: str
+    from_uri: str
+    from_name: str
+    sip_call_id: str
+    source: str
+    offer: bytes | None
+    known: bool = False
+    uri_headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingInvite:
+    """An INVITE to send. Its dialog identifiers were chosen by ``Carrier.prepare`` and are already stored.
+
+    Attributes:
+        call: Id of the call.
+        dialog: As returned by ``Carrier.prepare`` (Call-ID, local tag, branch, CSeq).
+        display_name: Our display name in ``From``, may be empty.
+        headers: Extra headers, names already checked to start with ``X-``, values free of control characters.
+        offer: SDP body.
+        ring_timeout: Seconds to wait for a final answer before CANCEL.
+    """
+
+    call: CallId
+    dialog: DialogRecord
+    offer: bytes
+    display_name: str = ""
+    headers: Sequence[tuple[str, str]] = ()
+    ring_timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A final failure of our INVITE.
+
+    Attributes:
+        status: SIP status; 0 when none came.
+        reason: Reason phrase, control characters removed; or our own words when ``status`` is 0.
+        q850: Cause of a ``Reason: Q.850`` header.
+        cause: ``answer`` (the far end said no), ``timeout`` (nothing came), ``transport`` (could not be sent),
+            ``resolve`` (no address for the host), ``policy`` (the address is not allowed).
+    """
+
+    status: int
+    reason: str
+    cause: str = "answer"
+    q850: int | None = None
+
+
+class Carrier(Protocol):
+    """The SIP side of calls. Nothing here waits or raises for the network's sake: outcomes come as ``CarrierEvents``.
+
+    Every verb on an unknown or ended call does nothing.
+    """
+
+    def prepare(self, target: str, call: CallId, user: str) -> DialogRecord:
+        """Choose Call-ID, tag, branch and CSeq for a call to ``target`` (a ``sip:`` URI without ``?headers``).
+
+        ``user`` is the user part of our ``From``. Nothing is sent. Raises ``InvalidRequest`` for a URI that cannot be
+        dialled (syntax, ``maddr``, a transport that is off).
+        """
+
+    def invite(self, invite: OutgoingInvite) -> None:
+        """Resolve, check and send. Exactly one of ``answered``, ``failed`` follows, after any ``progress``."""
+
+    def cancel(self, call: CallId, reason: str = "") -> None:
+        """Give up an unanswered dial-out: CANCEL now or as soon as allowed; a crossing 200 gets ACK and BYE."""
+
+    def ring(self, call: CallId) -> None:
+        """180 to a dial-in."""
+
+    def answer(self, call: CallId, sdp: bytes) -> None:
+        """200 to a dial-in, repeated until its ACK; without one in 32 s: ``ended`` with ``ack-timeout``."""
+
+    def reject(self, call: CallId, status: int, reason: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Final refusal of a dial-in."""
+
+    def bye(self, call: CallId, reason: str = "") -> None:
+        """End an answered call; ``reason`` goes into a ``Reason`` header (RFC 3326) when given."""
+
+    def offer(self, call: CallId, sdp: bytes) -> None:
+        """re-INVITE. ``reoffer_answered`` or ``reoffer_failed`` follows; glare is retried inside (RFC 3261 §14.1)."""
+
+    def answer_offer(self, call: CallId, sdp: bytes | None, status: int = 200) -> None:
+        """Answer the far end's re-INVITE; ``sdp`` is ``None`` exactly when ``status`` is not 200."""
+
+    def finish(self, record: CallRecord) -> None:
+        """After a restart: BYE (answered) or CANCEL (not yet) for a call of an earlier epoch, from its stored dialog."""
+
+
+class CarrierEvents(Protocol):
+    """What the SIP side reports. Called on the loop's thread, never re-entrantly from inside a ``Carrier`` verb."""
+
+    def incoming(self, invite: IncomingInvite) -> None: ...
+    def cancelled(self, call: CallId) -> None:
+        """The caller gave up before our answer (487 has been sent)."""
+
+    def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
+        """ACK of our 200; with SDP when the offer was ours (delayed offer)."""
+
+    def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
+        """18x to our INVITE (100 is not reported)."""
+
+    def answered(self, call: CallId, sdp: bytes | None) -> None:
+        """200 to our INVITE; ACK is sent by telephony."""
+
+    def failed(self, call: CallId, failure: Failure) -> None: ...
+    def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
+        """Tags, targets or CSeq changed: to be stored with the call's row."""
+
+    def reoffered(self, call: CallId, sdp: bytes | None) -> None:
+        """The far end's re-INVITE (``None``: it asks us to offer). Answer with ``Carrier.answer_offer``."""
+
+    def reoffer_answered(self, call: CallId, sdp: bytes) -> None: ...
+    def reoffer_failed(self, call: CallId, status: int) -> None: ...
+    def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
+        """A digit by SIP INFO."""
+
+    def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
+        """The dialog is over: ``bye`` (far end hung up), ``ack-timeout``, ``protocol-error``."""
+
+
+# ── media ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneCodec:
+    """A codec on the phone's wire.
+
+    Attributes:
+        name: ``PCMU``, ``PCMA``, ``G722``, ``OPUS``.
+        payload_type: RTP payload type we send with.
+        receive_payload_type: Payload type the far end sends with (they may differ).
+        clock_rate: RTP clock (G.722: 8000, though sampled at 16000; RFC 3551 §4.5.2).
+        ptime_ms: Packet time we send.
+    """
+
+    name: str
+    payload_type: int
+    receive_payload_type: int
+    clock_rate: int
+    ptime_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneMedia:
+    """How a phone leg's stream runs, after an offer/answer.
+
+    Attributes:
+        remote: RTP address to send to; ``None`` while unknown or on hold by 0.0.0.0.
+        codec: What we send, and prefer to receive.
+        receive: Every codec (by payload type) the far end may send without asking again.
+        dtmf_payload_type: telephone-event payload type towards the far end, if negotiated (RFC 4733).
+        dtmf_receive_payload_type: telephone-event payload type the far end sends with.
+        send, listen: Direction as seen from us, for hold.
+    """
+
+    remote: tuple[str, int] | None
+    codec: PhoneCodec
+    receive: tuple[PhoneCodec, ...] = ()
+    dtmf_payload_type: int | None = None
+    dtmf_receive_payload_type: int | None = None
+    send: bool = True
+    listen: bool = True
+
+
+class MediaLegs(Protocol):
+    """The media side. Synchronous verbs are queued to the core and cannot fail later without a ``MediaEvents`` call."""
+
+    def open_meeting(self, meeting: MeetingId) -> None: ...
+    def close_meeting(self, meeting: MeetingId) -> None:
+        """Drops every leg still in it."""
+
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+        """Bind an RTP/RTCP port pair; returns the *advertised* host and RTP port. Raises ``Unavailable`` when none is free."""
+
+    def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
+        """Apply an offer/answer; called again for each later one."""
+
+    def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
+        """Queue RFC 4733 events; they follow any already queued."""
+
+    def close_leg(self, leg: ParticipantId) -> None: ...
+
+    async def open_webrtc(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
+    async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
+        """Negotiate a client's offer, first or later, and return the answer. Raises ``InvalidRequest`` for a bad one."""
+
+    def set_published(self, leg: ParticipantId, tracks: Mapping[str, str]) -> None:
+        """Name a WebRTC leg's sending m-lines: mid → ``audio``, ``video``, ``screenVideo``, ``screenAudio``."""
+
+    def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
+        """The whole receive table of a WebRTC leg: mid → (source participant, track name). What is left out stops."""
+
+    def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
+        """Whose audio a phone (or PCM) leg hears; ``None`` is everybody else in the meeting, the default."""
+
+    def set_muted(self, leg: ParticipantId, muted: bool) -> None:
+        """Whether a leg's audio is kept from everybody (muted by the server; also hold)."""
+
+    def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
+        """A participant inside this process whose sound is PCM: int16 mono little-endian at 8000, 16000 or 48000 Hz."""
+
+    def push_pcm(self, leg: ParticipantId, data: bytes) -> int:
+        """Queue speech; it is paced in real time by the core. Returns the samples now queued."""
+
+    def flush_pcm(self, leg: ParticipantId) -> int:
+        """Drop what is queued (barge-in); returns how many samples were dropped unheard."""
+
+    def read_pcm(self, leg: ParticipantId) -> bytes:
+        """What the leg has heard since the last read: int16 mono, at most 5 s kept."""
+
+    def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
+        """Counters of a leg: packets and bytes each way, lost, late, concealed, jitter."""
+
+
+class MediaEvents(Protocol):
+    """What the media side reports, on the loop's thread."""
+
+    def webrtc_state(self, leg: ParticipantId, state: str) -> None:
+        """``connected``, ``disconnected`` (ICE lost; it may return), ``closed``."""
+
+    def media_started(self, leg: ParticipantId, track: str) -> None:
+        """First media packet of a track arrived."""
+
+    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+        """One key press by RFC 4733, once per press."""
+
+    def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
+    def leg_silent(self, leg: ParticipantId) -> None:
+        """60 s without RTP or RTCP on a phone leg that should be sending."""
+
+    def leg_failed(self, leg: ParticipantId, reason: str) -> None:
+        """The core gave this leg up (a bug of ours); it is already closed."""
+
+
+# ── store ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Records(Protocol):
+    """The store as calls and meetings see it."""
+
+    async def commit(self, unit: Unit) -> None:
+        """Write all of it or nothing, durably against a kill of the process. Units are committed in call order."""
+
+    async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None: ...
+    async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]: ...
+    async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]: ...
+    async def next_epoch(self, node: str) -> int:
+        """The node's boot number, one higher at each call, never reused."""

@@ -1,0 +1,93 @@
+"""The one door to Rust (``ringback_core``): every name, typed and documented.
+
+The engine carries every media packet on its own threads. Python tells it who hears whom and reads what happened
+through ``event_fd`` and ``drain``. No method waits for the network.
+
+Ids of rooms and legs are the caller's strings. Sound is int16 mono little-endian wherever it crosses.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Engine(Protocol):
+    """What ``ringback_core.Engine`` offers.
+
+    Built as ``Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last)``; ports are bound
+    at once and ``OSError`` names the address. ``webrtc_port`` 0 takes any free one (UDP and TCP get the same number).
+    ``webrtc_advertised`` is the list of IP addresses written into ICE candidates.
+    """
+
+    def event_fd(self) -> int:
+        """Readable while events wait."""
+
+    def drain(self) -> list[tuple[str, dict[str, Any]]]:
+        """All waiting events, oldest first, as ``(kind, fields)``:
+
+        - ``reply``: ``request`` (int), ``error`` (str or None), ``sdp`` (str or None)
+        - ``webrtc-state``: ``leg``, ``state`` (``connected``, ``disconnected``, ``closed``)
+        - ``media-started``: ``leg``, ``track``
+        - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign)
+        - ``active-speaker``: ``room``, ``leg``
+        - ``leg-silent``: ``leg``
+        - ``leg-failed``: ``leg``, ``reason``
+        """
+
+    def webrtc_port(self) -> int: ...
+    def close(self) -> None:
+        """Stop the threads and close every socket. Idempotent."""
+
+    def open_room(self, room: str) -> None: ...
+    def close_room(self, room: str) -> None:
+        """Closes every leg in it."""
+
+    def open_webrtc(self, room: str, leg: str) -> None: ...
+    def webrtc_offer(self, leg: str, sdp: str) -> int:
+        """Queue a client's SDP offer; the answer comes as a ``reply`` event with the returned request number."""
+
+    def set_published(self, leg: str, tracks: dict[str, str]) -> None:
+        """mid → track name of what a WebRTC leg sends."""
+
+    def set_subscriptions(self, leg: str, tracks: dict[str, tuple[str, str]]) -> None:
+        """mid → (source leg, track name): the whole receive table of a WebRTC leg."""
+
+    def open_phone(self, room: str, leg: str) -> int:
+        """Bind an even RTP port and the next one for RTCP; returns the RTP port. ``OSError`` when none is free."""
+
+    def set_phone(self, leg: str, media: dict[str, Any]) -> None:
+        """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
+        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``; a codec is a dict of ``name``,
+        ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``."""
+
+    def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
+    def open_pcm(self, room: str, leg: str, sample_rate: int) -> None: ...
+    def push_pcm(self, leg: str, data: bytes) -> int: ...
+    def flush_pcm(self, leg: str) -> int: ...
+    def read_pcm(self, leg: str) -> bytes: ...
+    def set_sources(self, leg: str, sources: list[str] | None) -> None: ...
+    def set_muted(self, leg: str, muted: bool) -> None: ...
+    def close_leg(self, leg: str) -> None:
+        """Idempotent; an unknown leg is ignored, as in every verb here."""
+
+    def stats(self, leg: str) -> dict[str, Any]:
+        """Counters: ``packets_received``, ``bytes_received``, ``packets_sent``, ``bytes_sent``, ``packets_lost``,
+        ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload),
+        ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``. Empty for an unknown leg."""
+
+
+def new_engine(
+    webrtc_host: str,
+    webrtc_port: int,
+    webrtc_advertised: list[str],
+    rtp_host: str,
+    rtp_first: int,
+    rtp_last: int,
+) -> Engine:
+    """Start an engine (see ``Engine``)."""
+    import ringback_core
+
+    engine: Engine = ringback_core.Engine(
+        webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last
+    )
+    return engine

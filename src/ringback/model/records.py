@@ -1,0 +1,165 @@
+"""What is stored of meetings, participants and calls, and the unit of work that writes it with its events.
+
+Every row carries its ``domain``. A ``Unit`` is committed whole or not at all; what it causes outside (an INVITE, an
+event to a browser) happens only after the commit, so a process killed at any moment has either not begun or left a row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ringback.model.end_reason import EndReason
+from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
+
+
+class Direction(StrEnum):
+    """Which way a call was set up."""
+
+    DIAL_IN = "dial-in"
+    DIAL_OUT = "dial-out"
+
+
+class CallState(StrEnum):
+    """Life of a call. ``ENDED`` is final."""
+
+    QUEUED = "queued"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class DialogRecord:
+    """Everything needed to say BYE or CANCEL for a call after a restart (RFC 3261 §12).
+
+    Attributes:
+        call_id: SIP ``Call-ID``.
+        local_tag, remote_tag: Tags; the remote one is empty until the far end sent it.
+        local_uri, remote_uri: ``From``/``To`` URIs as seen from us, without tags.
+        local_cseq: Last CSeq number we used.
+        remote_target: The far end's ``Contact`` (or the Request-URI while calling).
+        route_set: Route set in the order we send it.
+        transport: ``udp``, ``tcp`` (later ``tls``, ``ws``, ``wss``).
+        peer: Address the dialog last spoke with, ``host:port``.
+        branch: Top Via branch of our INVITE, for a CANCEL; empty for dial-in.
+        invite_uri: Request-URI of our INVITE, for a CANCEL; empty for dial-in.
+        secure: ``sips``.
+    """
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    local_uri: str
+    remote_uri: str
+    local_cseq: int
+    remote_target: str
+    route_set: tuple[str, ...] = ()
+    transport: str = "udp"
+    peer: str = ""
+    branch: str = ""
+    invite_uri: str = ""
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One row per call, from before its INVITE goes out. Times are Unix seconds.
+
+    Attributes:
+        sip_call_id: The SIP ``Call-ID`` (wire: ``sipCallId``).
+        remote: Who is at the far end: the dialled address, or the caller's From URI.
+        endpoint: For dial-in, the user part that was dialled.
+        node, epoch: Process that owns the call and its boot number; a restarted node ends calls of older epochs.
+        media: Advertised RTP address ``host:port``.
+        idempotency_key: The caller's key for a dial-out command, unique per domain while remembered.
+        request: The dial-out request as accepted (wire names), or the INVITE's ``X-`` headers for dial-in.
+    """
+
+    id: CallId
+    domain: DomainId
+    room: RoomName
+    meeting: MeetingId
+    direction: Direction
+    state: CallState
+    node: str
+    epoch: int
+    created_at: float
+    remote: str = ""
+    endpoint: str = ""
+    display_name: str = ""
+    user_id: str | None = None
+    sip_call_id: str = ""
+    media: str = ""
+    codec: str = ""
+    ringing_at: float | None = None
+    answered_at: float | None = None
+    ended_at: float | None = None
+    end: EndReason | None = None
+    dialog: DialogRecord | None = None
+    idempotency_key: str | None = None
+    request: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingRecord:
+    """One run of a room. Times are Unix seconds."""
+
+    id: MeetingId
+    domain: DomainId
+    room: RoomName
+    node: str
+    epoch: int
+    started_at: float
+    ended_at: float | None = None
+    max_participants: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantRecord:
+    """One stay of someone in a meeting. Times are Unix seconds."""
+
+    id: ParticipantId
+    domain: DomainId
+    room: RoomName
+    meeting: MeetingId
+    user_id: str | None
+    user_name: str | None
+    participant_type: str | None
+    joined_at: float
+    left_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One event of a meeting, written in the same unit of work as the change it tells of.
+
+    Order is ``(meeting, epoch, sequence)``; ``at`` (Unix seconds) is for display.
+
+    Attributes:
+        name: The client event's name (``dialin-connected``, ``participant-joined``, …).
+        payload: Its payload in wire names, JSON-ready, without ``action``.
+        to: Participants it is for; ``None`` means everybody in the meeting.
+    """
+
+    domain: DomainId
+    room: RoomName
+    meeting: MeetingId
+    epoch: int
+    sequence: int
+    at: float
+    name: str
+    payload: Mapping[str, object]
+    to: tuple[ParticipantId, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Rows to write (inserted, or replaced by id) and events to append, committed together."""
+
+    calls: tuple[CallRecord, ...] = ()
+    meetings: tuple[MeetingRecord, ...] = ()
+    participants: tuple[ParticipantRecord, ...] = ()
+    events: tuple[EventRecord, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.meetings or self.participants or self.events)
