@@ -49,6 +49,7 @@ class IncomingInvite:
         offer: SDP body, ``None`` for a delayed offer.
         sip_call_id: ``Call-ID``.
         source: ``host:port`` the request came from.
+        dialog: The dialog an answer would create (our tag already chosen), so that it can be stored before the answer.
     """
 
     call: CallId
@@ -62,6 +63,7 @@ class IncomingInvite:
     known: bool = False
     uri_headers: Mapping[str, str] = field(default_factory=dict)
     headers: Sequence[tuple[str, str]] = ()
+    dialog: DialogRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""What a meeting tells its participants and the application.
+
+An event is a value in our words; ``signalling.wire`` spells it as daily-js does. ``DURABLE`` events are written
+in the unit of work of the change they tell of, the others only pass by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ringback.model.end_reason import EndReason
+from ringback.model.ids import CallId, ParticipantId
+from ringback.model.participant import Participant
+from ringback.model.records import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """``reason`` is ``"hidden"`` when the participant is still there but no longer shown."""
+
+    participant: Participant
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountsUpdated:
+    """How many participants are shown and how many are hidden."""
+
+    present: int
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSpeakerChanged:
+    participant: ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class AppMessage:
+    """``sender`` is a participant, or ``"server"`` for a message sent over REST."""
+
+    data: object
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRequest:
+    """A participant is asked to change what it sends (``setAudio``, ``setVideo``, ``setScreenShare``)."""
+
+    changes: Mapping[str, bool]
+    sender: ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class DialInReady:
+    """An endpoint can be dialled now. ``endpoint`` is its full ``sip:`` address."""
+
+    endpoint: str
+    provider: str
+
+
+class CallStep(StrEnum):
+    """Steps of a call that are told. Values end the wire names (``dialin-connected``, ``dialout-stopped``, …)."""
+
+    CONNECTED = "connected"
+    ANSWERED = "answered"
+    STOPPED = "stopped"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What every event of one call repeats.
+
+    Attributes:
+        remote: The far end: caller's URI, or the address or number dialled.
+        origin: Dial-out: our own address.
+        endpoint: Dial-in: full ``sip:`` address that was dialled.
+        sip_headers: ``X-`` headers of the INVITE, either way.
+    """
+
+    call: CallId
+    direction: Direction
+    provider: str
+    sip_call_id: str
+    remote: str
+    display_name: str = ""
+    user_id: str | None = None
+    origin: str = ""
+    endpoint: str = ""
+    caller_id: str | None = None
+    sip_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """One step of a call.
+
+    Attributes:
+        message: For warnings and errors: a sentence for people.
+        end: How the call ended, on ``STOPPED`` and ``ERROR``.
+        type: ``start-failed`` on a dial-in error of that kind.
+    """
+
+    facts: CallFacts
+    step: CallStep
+    message: str = ""
+    end: EndReason | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """A telephone key was pressed.
+
+    Attributes:
+        volume: As RFC 4733 carries it, 0..63 (dBm0 without sign); 0 when it came by SIP INFO.
+        method: ``telephone-event`` or ``sip-info``.
+    """
+
+    call: CallId
+    digit: str
+    method: str
+    volume: int = 0
+
+
+Event = (
+    ParticipantJoined
+    | ParticipantUpdated
+    | ParticipantLeft
+    | CountsUpdated
+    | ActiveSpeakerChanged
+    | AppMessage
+    | RemoteRequest
+    | DialInReady
+    | CallEvent
+    | DigitPressed
+)
+
+DURABLE = (ParticipantJoined, ParticipantLeft, DialInReady, CallEvent)
+"""Types of the events that are stored; the rest (mute, speakers, messages, digits) is only passed on."""

@@ -1,0 +1,71 @@
+"""A participant of a meeting as everybody else sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ringback.model.ids import ParticipantId
+from ringback.model.room import Permissions
+
+TRACKS = ("audio", "video", "screenAudio", "screenVideo")
+"""Names of the tracks a participant can send, as on the wire."""
+
+
+class ParticipantType(StrEnum):
+    """What a telephone participant is; browsers and bots have none. Values are wire values."""
+
+    SIP_DIAL_IN = "sip-dial-in"
+    SIP_DIAL_OUT = "sip-dial-out"
+
+
+class PhoneState(StrEnum):
+    """Where a telephone participant's call is. Values are wire values."""
+
+    RINGING = "ringing"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What the sender says of one of its tracks.
+
+    Attributes:
+        state: ``off``, ``blocked`` or ``playable``.
+        reason: Why it is off or blocked (``byUser``, ``byRemoteRequest``, ``byCanSendPermission``, …).
+        generation: Rises with each new stream, so that receivers know to subscribe again.
+    """
+
+    state: str = "off"
+    reason: Mapping[str, bool] = field(default_factory=dict)
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Someone or something in a meeting.
+
+    Attributes:
+        user_id: As given by a token or a dial-out request; ``None`` when nobody gave one.
+        joined_at: Unix seconds.
+        will_eject_at: Unix seconds, when a limit will remove it.
+        type: Set for telephones only; ``phone_state`` and ``on_hold`` go with it.
+        on_hold: The far end has put us on hold.
+    """
+
+    id: ParticipantId
+    joined_at: float
+    user_name: str = ""
+    user_id: str | None = None
+    user_data: object = None
+    owner: bool = False
+    will_eject_at: float | None = None
+    type: ParticipantType | None = None
+    permissions: Permissions = field(default_factory=Permissions)
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    phone_state: PhoneState | None = None
+    on_hold: bool = False
+
+    @property
+    def hidden(self) -> bool:
+        """Whether others are not told of it."""
+        return not self.permissions.has_presence
