@@ -1,0 +1,330 @@
+"""Settings: every knob of the server with its unit, its default and a sentence. Read once, by ``app`` and ``cli``.
+
+Later sources win: ``ringback.toml``, then ``RINGBACK_*`` in the environment (``__`` goes one level down), then flags.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX = "RINGBACK_"
+CONFIG_FILE = "ringback.toml"
+
+# Names of our prefix that are no settings: the command line's own, and what Kubernetes injects for a service that is
+# called "ringback".
+OTHER_NAMES = re.compile(r"RINGBACK_(CONFIG|URL|SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)$")
+
+
+class ConfigError(Exception):
+    """A setting is unknown or has a value that cannot be used. The text is one sentence that names it."""
+
+
+class Section(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        return _without_empty(values)
+
+
+class Http(Section):
+    """REST, the signalling WebSocket and the web pages."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: is every interface.")
+    port: int = Field(7880, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    certificate: Path | None = Field(None, description="PEM file with the certificate chain; set it to serve HTTPS.")
+    key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+    rate_limits: bool = Field(True, description="Answer 429 above the published request rates; off for load tests.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are set together or not at all")
+        return self
+
+
+class Sip(Section):
+    """Telephony signalling."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on for SIP over UDP and TCP.")
+    port: int = Field(5060, ge=0, le=65535, description="UDP and TCP port to listen on; 0 takes a free one.")
+    tls_port: int = Field(5061, ge=0, le=65535, description="TCP port for SIP over TLS, used with a certificate.")
+    domain: str | None = Field(
+        None, description="Host part of the rooms' SIP addresses. Unset: host and port of the listener."
+    )
+    certificate: Path | None = Field(None, description="PEM file with the certificate chain for SIP over TLS.")
+    key: Path | None = Field(None, description="PEM file with that certificate's private key.")
+    bare_endpoints: bool = Field(
+        False, description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves."
+    )
+    rate_limits: bool = Field(True, description="Limit requests per source address; off for load tests.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are set together or not at all")
+        return self
+
+
+class Media(Section):
+    """Sound and pictures."""
+
+    udp_port: int = Field(7882, ge=0, le=65535, description="UDP and TCP port for WebRTC media; 0 takes a free one.")
+    rtp_ports: str = Field("20000-29999", description="First and last UDP port for RTP with telephones.")
+    public_address: str | None = Field(
+        None, description="IP address that browsers and phones reach this machine at. Unset: the listeners' address."
+    )
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _range(cls, value: str) -> str:
+        match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", value)
+        if not match or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
+            raise ValueError("write it as first-last, both between 1024 and 65535, as in 20000-29999")
+        return value
+
+    @field_validator("public_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            ip_address(value)
+        return value
+
+    @property
+    def rtp_range(self) -> tuple[int, int]:
+        """First and last RTP port."""
+        first, last = self.rtp_ports.split("-")
+        return int(first), int(last)
+
+
+class Dialout(Section):
+    """Calls that rooms make."""
+
+    allow_private: bool = Field(False, description="Allow calls to loopback and private addresses (on in dev).")
+
+
+class Webhooks(Section):
+    """Requests that the server makes to its customers' servers."""
+
+    allow_private: bool = Field(False, description="Allow loopback and private targets and plain http (on in dev).")
+
+
+class Limits(Section):
+    """What the operator lets a domain have."""
+
+    max_participants: int = Field(200, ge=1, le=10000, description="Most participants a room may ask for.")
+    max_sip_pstn_sessions_per_room: int = Field(5, ge=1, le=1000, description="SIP and telephone calls in one room.")
+    max_rooms: int = Field(100000, ge=1, description="Rooms that one domain may have.")
+    max_api_keys: int = Field(10, ge=1, le=100, description="Active API keys that one domain may have.")
+    keep_days: float = Field(30.0, gt=0, description="Days that ended calls, meetings and their events are kept.")
+    drain_seconds: float = Field(60.0, ge=0, description="Seconds that running calls get to end after SIGTERM.")
+
+
+class Settings(BaseSettings):
+    """All of it. ``Settings(**values)`` reads the environment and the file too; prefer ``load_settings``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: Any) -> Any:
+        return _without_empty(values)
+
+    api_key: SecretStr | None = Field(
+        None,
+        description="First API key of the first domain, and the operator's. Changing it adds the new key and retires "
+        "the old one. Unset: generated into the data folder.",
+    )
+    secret: SecretStr | None = Field(
+        None, description="Seals secrets at rest. Unset: generated into the data folder. Keep it with your backups."
+    )
+    data_dir: Path = Field(Path("ringback-data"), description="Folder for the database and generated secrets.")
+    public_url: str | None = Field(
+        None, description="Base URL that people open rooms at, as in https://meet.example.org. Unset: the listener's."
+    )
+    database_url: str | None = Field(
+        None, description="sqlite:///path or postgresql+psycopg://user@host/name. Unset: SQLite in the data folder."
+    )
+    nats_url: str | None = Field(None, description="NATS server that joins several nodes.")
+    files_url: str | None = Field(None, description="Where recordings go: file:///folder or s3://bucket.")
+    node: str = Field(
+        "main", pattern=r"^[A-Za-z0-9-]{1,32}$", description="Name of this process among its nodes; keep it stable."
+    )
+    domain_name: str = Field(
+        "main", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name the first domain is created with."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    http: Http = Http()
+    sip: Sip = Sip()
+    media: Media = Media()
+    dialout: Dialout = Dialout()
+    webhooks: Webhooks = Webhooks()
+    limits: Limits = Limits()
+
+    @field_validator("public_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/?#\s@]+/?", value):
+            raise ValueError("write scheme and host only, as in https://meet.example.org")
+        return value.rstrip("/") if value else None
+
+    @field_validator("api_key", "secret")
+    @classmethod
+    def _usable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]{1,512}", value.get_secret_value()):
+            raise ValueError("use 1 to 512 printable ASCII characters without spaces")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = Path(os.environ.get(PREFIX + "CONFIG", CONFIG_FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    def database(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'ringback.db'}"
+
+    @property
+    def listens_beyond_loopback(self) -> bool:
+        """Whether anybody but this machine can reach a listener."""
+        return not (_is_loopback(self.http.host) and _is_loopback(self.sip.host))
+
+
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read file, environment and ``flags`` (nested, ``None`` left out).
+
+    Raises:
+        ConfigError: One line that names the first setting that is wrong.
+    """
+    file = os.environ.get(PREFIX + "CONFIG")
+    if file and not Path(file).is_file():
+        raise ConfigError(f"{PREFIX}CONFIG: there is no file {file}")
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and not _is_known(name) and not OTHER_NAMES.match(name):
+            raise ConfigError(f"{name} is not a setting of this version{_suggestion(name)}")
+    try:
+        return Settings(**_without_none(flags or {}))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+    except ValueError as error:
+        raise ConfigError(f"{file or CONFIG_FILE}: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ConfigError(f"{file or CONFIG_FILE}: {error.strerror or error}") from None
+
+
+def env_name(*path: str) -> str:
+    """``env_name("sip", "port")`` → ``RINGBACK_SIP__PORT``."""
+    return PREFIX + "__".join(part.upper() for part in path)
+
+
+def setting_names() -> dict[str, str]:
+    """Environment name of every setting → its description."""
+    names: dict[str, str] = {}
+    for name, field in Settings.model_fields.items():
+        section = _section(name)
+        if section is None:
+            names[env_name(name)] = field.description or ""
+        else:
+            for key, inner in section.model_fields.items():
+                names[env_name(name, key)] = inner.description or ""
+    return names
+
+
+def sample_file() -> str:
+    """``ringback.example.toml``: every setting with its default, commented out."""
+    lines = [
+        "# Settings of Ringback. Copy to ringback.toml and uncomment what you change.",
+        "# Every one can be given in the environment too: [sip] port is RINGBACK_SIP__PORT.",
+        "",
+    ]
+    for name in Settings.model_fields:
+        if not _section(name):
+            lines += _sample_lines(Settings, name)
+    for name in Settings.model_fields:
+        section = _section(name)
+        if section:
+            doc = (section.__doc__ or "").strip()
+            lines += [f"# {doc}", f"[{name}]"]
+            for key in section.model_fields:
+                lines += _sample_lines(section, key)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _sample_lines(model: type[BaseModel], name: str) -> list[str]:
+    field = model.model_fields[name]
+    default = field.default
+    if default is None:
+        value = '""'
+    elif isinstance(default, bool):
+        value = "true" if default else "false"
+    elif isinstance(default, int | float):
+        value = str(default)
+    else:
+        value = f'"{default}"'
+    return [f"# {field.description}", f"# {name} = {value}", ""]
+
+
+def _section(name: str) -> type[Section] | None:
+    kind = Settings.model_fields[name].annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _is_known(name: str) -> bool:
+    return name.upper() in setting_names() or name.upper().removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+def _suggestion(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name.upper(), setting_names(), n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = tuple(str(part) for part in first["loc"])
+    name = env_name(*path) if path else CONFIG_FILE
+    where = f"{name} ({'.'.join(path)} in {CONFIG_FILE})"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is not a setting of this version{_suggestion(name)}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _without_empty(values: Any) -> Any:
+    return {key: value for key, value in values.items() if value != ""} if isinstance(values, dict) else values
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
