@@ -1,0 +1,323 @@
+"""Offers and answers for one audio stream, from our side (RFC 3264).
+
+Pure functions: bytes in, bytes and facts out. Streams other than the first usable audio are refused with port 0.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ringback.sdp.codecs import (
+    BY_RTPMAP,
+    CODECS,
+    PACKET_TIMES_MS,
+    STATIC,
+    TELEPHONE_EVENT,
+    TELEPHONE_EVENT_TYPES,
+    TELEPHONE_EVENTS,
+    Codec,
+)
+from ringback.sdp.description import Attribute, Description, Media, address_type, parse, write
+from ringback.sdp.errors import BadSdp, NoCommonCodec
+
+PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
+"""Profiles we speak. ``RTP/SAVP`` is refused: encrypted media is demanded there, and never quietly left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedCodec:
+    """A codec as it runs on the wire.
+
+    Attributes:
+        name: As in ``codecs.CODECS``.
+        payload_type: What we send with.
+        receive_payload_type: What the far end sends with; each side names its own (RFC 3264 §5.1).
+        clock_rate: RTP clock.
+        ptime_ms: Packet time we send.
+    """
+
+    name: str
+    payload_type: int
+    receive_payload_type: int
+    clock_rate: int
+    ptime_ms: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What an offer and its answer agreed on.
+
+    Attributes:
+        remote: Where to send RTP; ``None`` while the far end holds with address 0.0.0.0.
+        codec: What we send, and prefer to receive.
+        receive: Every codec the far end may send without asking again, ``codec`` among them.
+        dtmf_payload_type: telephone-event payload type to send with, ``None`` when not agreed.
+        dtmf_receive_payload_type: telephone-event payload type the far end sends with.
+        send: Whether we may send: ``False`` while the far end has us on hold.
+        listen: Whether the far end may send.
+        refused: Kinds of streams the far end offered and we did not take (``video``, ``image`` …).
+    """
+
+    remote: tuple[str, int] | None
+    codec: NegotiatedCodec
+    receive: tuple[NegotiatedCodec, ...]
+    dtmf_payload_type: int | None = None
+    dtmf_receive_payload_type: int | None = None
+    send: bool = True
+    listen: bool = True
+    refused: tuple[str, ...] = ()
+
+    @property
+    def video_refused(self) -> bool:
+        return "video" in self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    payload_type: int
+    encoding: str
+    clock_rate: int
+
+
+def make_offer(
+    session_id: int,
+    version: int,
+    host: str,
+    port: int,
+    codecs: Sequence[str],
+    direction: str = "sendrecv",
+    ptime_ms: int = 20,
+) -> bytes:
+    """An offer of one audio stream.
+
+    Args:
+        session_id, version: Numbers of ``o=``; the version rises by one whenever the description changes (§8).
+        host, port: Advertised RTP address.
+        codecs: Names from ``CODECS``, best first; unknown names and repeats are left out. Digits are always offered.
+        direction: ``sendrecv``, ``sendonly`` (we hold), ``recvonly``, ``inactive``.
+    """
+    rows = [CODECS[name] for name in dict.fromkeys(codecs) if name in CODECS]
+    if not rows:
+        raise NoCommonCodec("no codec to offer")
+    events = [(TELEPHONE_EVENT_TYPES[clock], clock) for clock in dict.fromkeys(row.clock_rate for row in rows)]
+    attributes: list[Attribute] = []
+    for row in rows:
+        attributes += _codec_attributes(row, row.payload_type)
+    for payload_type, clock in events:
+        attributes += _event_attributes(payload_type, clock)
+    attributes += [("ptime", str(ptime_ms)), (direction, None)]
+    formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
+    media = Media("audio", port, "RTP/AVP", formats, attributes=attributes)
+    return write(_description(session_id, version, host, [media]))
+
+
+def make_answer(
+    offer: bytes,
+    host: str,
+    port: int,
+    allowed_codecs: Sequence[str],
+    *,
+    session_id: int,
+    version: int,
+    direction: str = "sendrecv",
+) -> tuple[bytes, Negotiated]:
+    """Answer an offer with the caller's best codec among ``allowed_codecs`` and, if offered, digits of its clock.
+
+    Args:
+        direction: The most we want; the answer never exceeds what the offer allows (§6.1).
+
+    Raises:
+        BadSdp: The offer cannot be read.
+        NoCommonCodec: No audio stream of it can be taken.
+    """
+    offered = parse(offer)
+    chosen = _choose(offered, allowed_codecs)
+    if chosen is None:
+        raise NoCommonCodec("no codec in common")
+    index, wire, codec = chosen
+    stream = offered.media[index]
+    event = _event_for(_formats(stream), codec.clock_rate)
+    remote = _remote(offered, stream)
+    send, listen = _mirror(offered.direction(stream), direction)
+    agreed = NegotiatedCodec(codec.name, wire, wire, codec.clock_rate, _ptime(stream))
+    negotiated = Negotiated(
+        remote=remote,
+        codec=agreed,
+        receive=(agreed,),
+        dtmf_payload_type=event,
+        dtmf_receive_payload_type=event,
+        send=send and remote is not None,
+        listen=listen,
+        refused=tuple(media.kind for i, media in enumerate(offered.media) if i != index and media.port),
+    )
+    answer = _answer_stream(stream, port, codec, wire, event, _direction(send, listen), agreed.ptime_ms)
+    media = [answer if i == index else _refused(other) for i, other in enumerate(offered.media)]
+    return write(_description(session_id, version, host, media)), negotiated
+
+
+def read_answer(our_offer: bytes, answer: bytes) -> Negotiated:
+    """What the far end made of our offer.
+
+    Payload types are matched by name and clock, not by number: the far end may choose its own.
+
+    Raises:
+        BadSdp: The answer cannot be read or does not fit the offer.
+        NoCommonCodec: It refused the stream or took no codec of ours.
+    """
+    offered = parse(our_offer)
+    answered = parse(answer)
+    if len(answered.media) < len(offered.media):
+        raise BadSdp("the answer has fewer m= lines than the offer")
+    ours, theirs = offered.media[0], answered.media[0]
+    if theirs.kind != ours.kind or theirs.port == 0 or theirs.protocol not in PROTOCOLS:
+        raise NoCommonCodec("the stream was refused")
+    mine = {(f.encoding, f.clock_rate): f.payload_type for f in _formats(ours)}
+    formats = _formats(theirs)
+    ptime = _ptime(theirs)
+    receive = tuple(
+        NegotiatedCodec(BY_RTPMAP[key].name, f.payload_type, mine[key], f.clock_rate, ptime)
+        for f in formats
+        if (key := (f.encoding, f.clock_rate)) in mine and key in BY_RTPMAP
+    )
+    if not receive:
+        raise NoCommonCodec("no codec in common")
+    codec = receive[0]
+    event = _event_for(formats, codec.clock_rate)
+    remote = _remote(answered, theirs)
+    send, listen = _mirror(answered.direction(theirs), offered.direction(ours))
+    return Negotiated(
+        remote=remote,
+        codec=codec,
+        receive=receive,
+        dtmf_payload_type=event,
+        dtmf_receive_payload_type=mine.get((TELEPHONE_EVENT, codec.clock_rate)) if event is not None else None,
+        send=send and remote is not None,
+        listen=listen,
+    )
+
+
+def video_offered(sdp: bytes) -> bool:
+    """Whether a description has a live video stream. Raises ``BadSdp``."""
+    return any(media.kind == "video" and media.port for media in parse(sdp).media)
+
+
+def _choose(offered: Description, allowed: Sequence[str]) -> tuple[int, int, Codec] | None:
+    """First audio stream that has a codec we may take: its index, payload type and codec, in the caller's order."""
+    for index, media in enumerate(offered.media):
+        if media.kind != "audio" or media.port == 0 or media.protocol not in PROTOCOLS:
+            continue
+        for wire in _formats(media):
+            codec = BY_RTPMAP.get((wire.encoding, wire.clock_rate))
+            if codec is not None and codec.name in allowed:
+                return index, wire.payload_type, codec
+    return None
+
+
+def _formats(media: Media) -> list[_Format]:
+    """The stream's RTP formats in order, static payload types filled in (RFC 3551 §6)."""
+    mapped: dict[int, tuple[str, int]] = {}
+    for value in media.values("rtpmap"):
+        number, _, rest = value.partition(" ")
+        encoding, _, clock = rest.strip().partition("/")
+        clock = clock.partition("/")[0]
+        payload_type, rate = _bounded(number, 127), _bounded(clock, 1_000_000)
+        if not rate or not encoding:
+            raise BadSdp("a=rtpmap is not payload type, name and clock")
+        mapped[payload_type] = (encoding.lower(), rate)
+    formats = []
+    for text in media.formats:
+        payload_type = _bounded(text, 127)
+        encoding, rate = mapped.get(payload_type) or STATIC.get(payload_type, ("", 0))
+        formats.append(_Format(payload_type, encoding, rate))
+    return formats
+
+
+def _bounded(text: str, highest: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > highest:
+        raise BadSdp("a number in the description is missing or out of range")
+    return int(text)
+
+
+def _event_for(formats: list[_Format], clock_rate: int) -> int | None:
+    """Digits travel on the clock of the codec they accompany (RFC 4733 §2.1): phones may offer one row per clock."""
+    return next((f.payload_type for f in formats if f.encoding == TELEPHONE_EVENT and f.clock_rate == clock_rate), None)
+
+
+def _ptime(media: Media) -> int:
+    wanted = media.value("ptime")
+    highest = media.value("maxptime")
+    ptime = _bounded(wanted, 1000) if wanted is not None else 20
+    limit = _bounded(highest, 1000) if highest is not None else PACKET_TIMES_MS[-1]
+    if ptime not in PACKET_TIMES_MS:
+        ptime = 20
+    return max((time for time in PACKET_TIMES_MS if time <= min(ptime, limit)), default=PACKET_TIMES_MS[0])
+
+
+def _remote(description: Description, media: Media) -> tuple[str, int] | None:
+    """Where the writer wants its media; ``None`` for the old way to hold (RFC 3264 §8.4)."""
+    text = description.address(media)
+    if text is None:
+        raise BadSdp("no c= line")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise BadSdp("c= is not an IP address") from error
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified:
+        return None
+    if address.is_multicast or text == "255.255.255.255" or media.port < 1024:
+        raise BadSdp("c= and m= do not name an address media can be sent to")
+    return str(address), media.port
+
+
+def _mirror(theirs: str, ours: str) -> tuple[bool, bool]:
+    """(we send, we listen) from both sides' directions, each as its writer sees it (§6.1)."""
+    send = theirs in ("sendrecv", "recvonly") and ours in ("sendrecv", "sendonly")
+    listen = theirs in ("sendrecv", "sendonly") and ours in ("sendrecv", "recvonly")
+    return send, listen
+
+
+def _direction(send: bool, listen: bool) -> str:
+    return {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly"}.get(
+        (send, listen), "inactive"
+    )
+
+
+def _answer_stream(
+    offered: Media, port: int, codec: Codec, wire: int, event: int | None, direction: str, ptime_ms: int
+) -> Media:
+    """§6.1: the payload types of the offer are used again, so that both ways look alike in a trace."""
+    attributes = _codec_attributes(codec, wire)
+    formats = [str(wire)]
+    if event is not None:
+        formats.append(str(event))
+        attributes += _event_attributes(event, codec.clock_rate)
+    attributes += [("ptime", str(ptime_ms)), (direction, None)]
+    if (mid := offered.value("mid")) is not None:
+        attributes.append(("mid", mid))
+    return Media("audio", port, offered.protocol, formats, attributes=attributes)
+
+
+def _refused(offered: Media) -> Media:
+    """§6: same kind, protocol and at least one format, port 0."""
+    return Media(offered.kind, 0, offered.protocol, offered.formats[:1])
+
+
+def _codec_attributes(codec: Codec, payload_type: int) -> list[Attribute]:
+    attributes: list[Attribute] = [("rtpmap", codec.rtpmap(payload_type))]
+    if codec.parameters is not None:
+        attributes.append(("fmtp", f"{payload_type} {codec.parameters}"))
+    return attributes
+
+
+def _event_attributes(payload_type: int, clock_rate: int) -> list[Attribute]:
+    return [
+        ("rtpmap", f"{payload_type} {TELEPHONE_EVENT}/{clock_rate}"),
+        ("fmtp", f"{payload_type} {TELEPHONE_EVENTS}"),
+    ]
+
+
+def _description(session_id: int, version: int, host: str, media: list[Media]) -> Description:
+    origin = f"- {session_id} {version} IN {address_type(host)} {host}"
+    return Description(origin=origin, connection=host, media=media)
