@@ -8,6 +8,7 @@ Ids of rooms and legs are the caller's strings. Sound is int16 mono little-endia
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Protocol
 
 
@@ -75,6 +76,10 @@ class Engine(Protocol):
         ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload),
         ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``. Empty for an unknown leg."""
 
+    def engine_stats(self) -> dict[str, int]:
+        """Counters of the whole engine: ``rooms``, ``legs``, ``garbage`` (datagrams of strangers, dropped),
+        ``tcp_refused``, ``ticks_late``, ``leg_failures``, ``cpu_us`` (of the media thread), ``events_dropped``."""
+
 
 def new_engine(
     webrtc_host: str,
@@ -85,9 +90,6 @@ def new_engine(
     rtp_last: int,
 ) -> Engine:
     """Start an engine (see ``Engine``)."""
-    import ringback_core
-
-    engine: Engine = ringback_core.Engine(
-        webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last
-    )
+    compiled = import_module("ringback_core")
+    engine: Engine = compiled.Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last)
     return engine

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Threads, sockets and timers around the pure crates: rooms, the legs in them, and who hears whom.
+//!
+//! One worker thread owns every room, peer and port; nothing on the media path is shared or locked. The caller's side
+//! ([`Engine`]) queues commands, wakes the worker, and reads events from a mailbox. The one contract of the worker:
+//! change one thing, then drain all its output until it answers with a time.
+
+mod command;
+mod config;
+mod engine;
+mod event;
+mod ports;
+mod shared;
+mod sys;
+mod worker;
+
+pub use config::{AudioCodec, Config, PhoneCodec, PhoneMedia};
+pub use engine::Engine;
+pub use event::Event;
+pub use shared::{LegCounters, Way};

@@ -1,0 +1,1 @@
+"""Meetings, legs and tracks as spoken to the Rust core."""

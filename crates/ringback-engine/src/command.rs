@@ -1,0 +1,26 @@
+//! What the caller asks of the worker; every one is a value in a queue.
+
+use std::collections::{HashMap, HashSet};
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use crate::config::PhoneMedia;
+use crate::shared::LegShared;
+
+/// One thing to do. A command for an unknown leg does nothing.
+pub enum Command {
+    OpenRoom(String),
+    CloseRoom(String),
+    OpenWebrtc { room: String, leg: String, shared: Arc<LegShared> },
+    Offer { leg: String, sdp: String, request: u64 },
+    SetPublished { leg: String, tracks: HashMap<String, String> },
+    SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
+    OpenPhone { room: String, leg: String, rtp: UdpSocket, rtcp: UdpSocket, shared: Arc<LegShared> },
+    SetPhone { leg: String, media: PhoneMedia },
+    SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
+    OpenPcm { room: String, leg: String, shared: Arc<LegShared> },
+    SetSources { leg: String, sources: Option<HashSet<String>> },
+    SetMuted { leg: String, muted: bool },
+    CloseLeg(String),
+    Stop,
+}

@@ -1,0 +1,183 @@
+//! What the caller's thread and the worker both touch of a leg: counters, and the sound of in-process participants.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crate::config::AudioCodec;
+
+/// How a leg is given its sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Way {
+    /// Nothing is sent, or silence.
+    None = 0,
+    /// The source's own payload.
+    Forward = 1,
+    /// One source in another codec.
+    Transcode = 2,
+    /// Several sources in one.
+    Mix = 3,
+}
+
+impl Way {
+    /// Its name in the statistics.
+    pub fn name(self) -> &'static str {
+        ["none", "forward", "transcode", "mix"][self as usize]
+    }
+}
+
+/// Counters of a leg, written by the worker and read by anybody.
+#[derive(Debug, Default)]
+pub struct LegCounters {
+    /// RTP packets taken.
+    pub packets_received: AtomicU64,
+    /// Their payload bytes.
+    pub bytes_received: AtomicU64,
+    /// RTP packets sent.
+    pub packets_sent: AtomicU64,
+    /// Their payload bytes.
+    pub bytes_sent: AtomicU64,
+    /// Packets that never came.
+    pub packets_lost: AtomicU64,
+    /// Packets that came too late to be played.
+    pub packets_late: AtomicU64,
+    /// Frames made up for missing ones.
+    pub frames_concealed: AtomicU64,
+    /// Inter-arrival jitter in microseconds (RFC 3550 §6.4.1).
+    pub jitter_us: AtomicU64,
+    /// Packets from a wrong source or of a wrong payload type.
+    pub packets_rejected: AtomicU64,
+    way: AtomicU8,
+    codec: AtomicU8,
+}
+
+impl LegCounters {
+    /// Add to a counter.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Relaxed);
+    }
+
+    /// Note how the leg is given its sound, and in which codec.
+    pub fn set_way(&self, way: Way, codec: Option<AudioCodec>) {
+        self.way.store(way as u8, Relaxed);
+        self.codec.store(codec.map_or(0, |c| c as u8 + 1), Relaxed);
+    }
+
+    /// How the leg is given its sound.
+    pub fn way(&self) -> Way {
+        [Way::None, Way::Forward, Way::Transcode, Way::Mix][self.way.load(Relaxed) as usize & 3]
+    }
+
+    /// Name of the codec in which the leg is given its sound; empty for none.
+    pub fn codec(&self) -> &'static str {
+        ["", "PCMU", "PCMA", "G722", "OPUS"][usize::from(self.codec.load(Relaxed)).min(4)]
+    }
+}
+
+/// Most that waits to be spoken, in seconds.
+const PLAY_SECONDS: usize = 600;
+/// Most that is kept of what was heard, in seconds.
+const HEARD_SECONDS: usize = 5;
+
+/// The two queues of an in-process participant; int16 mono at `rate`.
+#[derive(Debug)]
+pub struct PcmQueues {
+    /// Samples per second of both queues.
+    pub rate: u32,
+    play: Mutex<VecDeque<i16>>,
+    heard: Mutex<VecDeque<i16>>,
+}
+
+impl PcmQueues {
+    /// Empty queues.
+    pub fn new(rate: u32) -> PcmQueues {
+        PcmQueues { rate, play: Mutex::default(), heard: Mutex::default() }
+    }
+
+    /// Queue speech; what goes beyond ten minutes is refused. Returns the samples now queued.
+    pub fn push(&self, samples: impl Iterator<Item = i16>) -> usize {
+        let mut play = lock(&self.play);
+        let room = (PLAY_SECONDS * self.rate as usize).saturating_sub(play.len());
+        play.extend(samples.take(room));
+        play.len()
+    }
+
+    /// Drop what is queued; returns how much that was.
+    pub fn flush(&self) -> usize {
+        let mut play = lock(&self.play);
+        let dropped = play.len();
+        *play = VecDeque::new();
+        dropped
+    }
+
+    /// Take the next `n` samples to play, fewer when the queue runs out.
+    pub fn take(&self, n: usize) -> Vec<i16> {
+        let mut play = lock(&self.play);
+        let n = n.min(play.len());
+        play.drain(..n).collect()
+    }
+
+    /// Keep what the participant hears; the oldest goes when nobody reads.
+    pub fn hear(&self, samples: &[i16]) {
+        let mut heard = lock(&self.heard);
+        heard.extend(samples);
+        let too_many = heard.len().saturating_sub(HEARD_SECONDS * self.rate as usize);
+        heard.drain(..too_many);
+    }
+
+    /// Everything heard since the last read.
+    pub fn read(&self) -> Vec<i16> {
+        lock(&self.heard).drain(..).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// What both sides hold of a leg.
+#[derive(Debug, Default)]
+pub struct LegShared {
+    /// Its counters.
+    pub counters: LegCounters,
+    /// Its sound, for an in-process participant.
+    pub pcm: Option<PcmQueues>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speech_is_queued_taken_in_order_and_flushed_with_its_count() {
+        let pcm = PcmQueues::new(8000);
+
+        assert_eq!(pcm.push(0..500), 500);
+        assert_eq!(pcm.take(160), (0..160).collect::<Vec<i16>>());
+        assert_eq!(pcm.flush(), 340);
+        assert!(pcm.take(160).is_empty());
+    }
+
+    #[test]
+    fn speech_beyond_ten_minutes_is_refused() {
+        let pcm = PcmQueues::new(8000);
+
+        let queued = pcm.push(std::iter::repeat_n(1, 8000 * 700));
+
+        assert_eq!(queued, 8000 * 600);
+    }
+
+    #[test]
+    fn only_the_last_five_seconds_heard_are_kept() {
+        let pcm = PcmQueues::new(8000);
+
+        pcm.hear(&[1; 8000 * 4]);
+        pcm.hear(&[2; 8000 * 4]);
+
+        let heard = pcm.read();
+        assert_eq!(heard.len(), 8000 * 5);
+        assert_eq!((heard[0], heard[7999], heard[8000]), (1, 1, 2));
+        assert!(pcm.read().is_empty());
+    }
+}

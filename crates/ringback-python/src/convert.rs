@@ -1,0 +1,102 @@
+//! Values between Python's shapes (`src/ringback/core.py`) and the engine's.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use ringback_engine::{AudioCodec, Event, PhoneCodec, PhoneMedia};
+
+use crate::error;
+
+/// An IP address as text.
+pub fn address(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| error::argument(format!("not an IP address: {text:?}")))
+}
+
+/// `ringback.core.Engine.set_phone`'s dict.
+pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
+    let remote: Option<(String, u16)> = optional(media, "remote")?;
+    let receive: Vec<Bound<'_, PyDict>> = optional(media, "receive")?.unwrap_or_default();
+    Ok(PhoneMedia {
+        remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
+        codec: phone_codec(&required(media, "codec")?)?,
+        receive: receive.iter().map(phone_codec).collect::<PyResult<_>>()?,
+        dtmf_payload_type: optional(media, "dtmf_payload_type")?,
+        dtmf_receive_payload_type: optional(media, "dtmf_receive_payload_type")?,
+        send: optional(media, "send")?.unwrap_or(true),
+        listen: optional(media, "listen")?.unwrap_or(true),
+    })
+}
+
+fn phone_codec(codec: &Bound<'_, PyDict>) -> PyResult<PhoneCodec> {
+    let name: String = required(codec, "name")?;
+    let payload_type: u8 = required(codec, "payload_type")?;
+    let ptime_ms: u64 = optional(codec, "ptime_ms")?.unwrap_or(20);
+    Ok(PhoneCodec {
+        codec: AudioCodec::from_name(&name).ok_or_else(|| error::argument(format!("unknown codec {name:?}")))?,
+        payload_type,
+        receive_payload_type: optional(codec, "receive_payload_type")?.unwrap_or(payload_type),
+        ptime: Duration::from_millis(ptime_ms.clamp(10, 120)),
+    })
+}
+
+fn optional<'py, T: FromPyObjectOwned<'py>>(dict: &Bound<'py, PyDict>, key: &str) -> PyResult<Option<T>> {
+    match dict.get_item(key)? {
+        Some(value) if !value.is_none() => Ok(Some(value.extract::<T>().map_err(Into::into)?)),
+        _ => Ok(None),
+    }
+}
+
+fn required<'py, T: FromPyObjectOwned<'py>>(dict: &Bound<'py, PyDict>, key: &str) -> PyResult<T> {
+    optional(dict, key)?.ok_or_else(|| error::argument(format!("{key} is missing")))
+}
+
+/// An event as `(kind, fields)`.
+pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>> {
+    let fields = PyDict::new(py);
+    let kind = match event {
+        Event::Reply { request, result } => {
+            let (sdp, error) = match result {
+                Ok(sdp) => (Some(sdp), None),
+                Err(sentence) => (None, Some(sentence)),
+            };
+            fields.set_item("request", request)?;
+            fields.set_item("error", error)?;
+            fields.set_item("sdp", sdp)?;
+            "reply"
+        }
+        Event::WebrtcState { leg, state } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("state", state)?;
+            "webrtc-state"
+        }
+        Event::MediaStarted { leg, track } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("track", track)?;
+            "media-started"
+        }
+        Event::Digit { leg, digit, duration_ms, volume } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("digit", digit)?;
+            fields.set_item("duration_ms", duration_ms)?;
+            fields.set_item("volume", volume)?;
+            "digit"
+        }
+        Event::ActiveSpeaker { room, leg } => {
+            fields.set_item("room", room)?;
+            fields.set_item("leg", leg)?;
+            "active-speaker"
+        }
+        Event::LegSilent { leg } => {
+            fields.set_item("leg", leg)?;
+            "leg-silent"
+        }
+        Event::LegFailed { leg, reason } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("reason", reason)?;
+            "leg-failed"
+        }
+    };
+    (kind, fields).into_pyobject(py)
+}

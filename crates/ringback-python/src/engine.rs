@@ -1,0 +1,168 @@
+//! The `Engine` class, method for method as `src/ringback/core.py` describes it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use ringback_engine as core;
+
+use crate::{convert, error};
+
+/// The media engine; see `ringback.core.Engine`.
+#[pyclass(frozen, module = "ringback_core")]
+pub struct Engine {
+    inner: core::Engine,
+}
+
+impl Engine {
+    /// Run a call into the engine without the GIL: the one place that releases it.
+    fn off<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&core::Engine) -> T + Send) -> T {
+        py.detach(|| call(&self.inner))
+    }
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        webrtc_host: &str,
+        webrtc_port: u16,
+        webrtc_advertised: Vec<String>,
+        rtp_host: &str,
+        rtp_first: u16,
+        rtp_last: u16,
+    ) -> PyResult<Engine> {
+        let config = core::Config {
+            webrtc_host: convert::address(webrtc_host)?,
+            webrtc_port,
+            webrtc_advertised: webrtc_advertised.iter().map(|a| convert::address(a)).collect::<PyResult<_>>()?,
+            rtp_host: convert::address(rtp_host)?,
+            rtp_first,
+            rtp_last,
+        };
+        let inner = py.detach(|| core::Engine::start(config)).map_err(error::system)?;
+        Ok(Engine { inner })
+    }
+
+    fn event_fd(&self) -> i32 {
+        self.inner.event_fd()
+    }
+
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let events = self.off(py, core::Engine::drain);
+        events.into_iter().map(|event| convert::event(py, event)).collect()
+    }
+
+    fn webrtc_port(&self) -> u16 {
+        self.inner.webrtc_port()
+    }
+
+    fn close(&self, py: Python<'_>) {
+        self.off(py, core::Engine::close);
+    }
+
+    fn open_room(&self, py: Python<'_>, room: &str) {
+        self.off(py, |e| e.open_room(room));
+    }
+
+    fn close_room(&self, py: Python<'_>, room: &str) {
+        self.off(py, |e| e.close_room(room));
+    }
+
+    fn open_webrtc(&self, py: Python<'_>, room: &str, leg: &str) {
+        self.off(py, |e| e.open_webrtc(room, leg));
+    }
+
+    fn webrtc_offer(&self, py: Python<'_>, leg: &str, sdp: &str) -> u64 {
+        self.off(py, |e| e.webrtc_offer(leg, sdp))
+    }
+
+    fn set_published(&self, py: Python<'_>, leg: &str, tracks: HashMap<String, String>) {
+        self.off(py, |e| e.set_published(leg, tracks));
+    }
+
+    fn set_subscriptions(&self, py: Python<'_>, leg: &str, tracks: HashMap<String, (String, String)>) {
+        self.off(py, |e| e.set_subscriptions(leg, tracks));
+    }
+
+    fn open_phone(&self, py: Python<'_>, room: &str, leg: &str) -> PyResult<u16> {
+        self.off(py, |e| e.open_phone(room, leg)).map_err(error::system)
+    }
+
+    fn set_phone(&self, py: Python<'_>, leg: &str, media: &Bound<'_, PyDict>) -> PyResult<()> {
+        let media = convert::phone_media(media)?;
+        self.off(py, |e| e.set_phone(leg, media));
+        Ok(())
+    }
+
+    fn send_digits(&self, py: Python<'_>, leg: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
+        self.off(py, |e| e.send_digits(leg, digits, duration_ms, gap_ms));
+    }
+
+    fn open_pcm(&self, py: Python<'_>, room: &str, leg: &str, sample_rate: u32) -> PyResult<()> {
+        if !matches!(sample_rate, 8_000 | 16_000 | 48_000) {
+            return Err(error::argument(format!("sample_rate {sample_rate} is none of 8000, 16000, 48000")));
+        }
+        self.off(py, |e| e.open_pcm(room, leg, sample_rate));
+        Ok(())
+    }
+
+    fn push_pcm(&self, py: Python<'_>, leg: &str, data: &[u8]) -> usize {
+        let samples = data.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
+        self.off(py, |e| e.push_pcm(leg, samples))
+    }
+
+    fn flush_pcm(&self, py: Python<'_>, leg: &str) -> usize {
+        self.off(py, |e| e.flush_pcm(leg))
+    }
+
+    fn read_pcm<'py>(&self, py: Python<'py>, leg: &str) -> Bound<'py, PyBytes> {
+        let bytes: Vec<u8> = self.off(py, |e| e.read_pcm(leg).into_iter().flat_map(i16::to_le_bytes).collect());
+        PyBytes::new(py, &bytes)
+    }
+
+    fn set_sources(&self, py: Python<'_>, leg: &str, sources: Option<Vec<String>>) {
+        let sources: Option<HashSet<String>> = sources.map(|list| list.into_iter().collect());
+        self.off(py, |e| e.set_sources(leg, sources));
+    }
+
+    fn set_muted(&self, py: Python<'_>, leg: &str, muted: bool) {
+        self.off(py, |e| e.set_muted(leg, muted));
+    }
+
+    fn close_leg(&self, py: Python<'_>, leg: &str) {
+        self.off(py, |e| e.close_leg(leg));
+    }
+
+    fn stats<'py>(&self, py: Python<'py>, leg: &str) -> PyResult<Bound<'py, PyDict>> {
+        let stats = PyDict::new(py);
+        let Some(shared) = self.inner.shared(leg) else { return Ok(stats) };
+        let c = &shared.counters;
+        for (name, counter) in [
+            ("packets_received", &c.packets_received),
+            ("bytes_received", &c.bytes_received),
+            ("packets_sent", &c.packets_sent),
+            ("bytes_sent", &c.bytes_sent),
+            ("packets_lost", &c.packets_lost),
+            ("packets_late", &c.packets_late),
+            ("frames_concealed", &c.frames_concealed),
+            ("packets_rejected", &c.packets_rejected),
+        ] {
+            stats.set_item(name, counter.load(Relaxed))?;
+        }
+        stats.set_item("jitter_ms", c.jitter_us.load(Relaxed) as f64 / 1000.0)?;
+        stats.set_item("way", c.way().name())?;
+        stats.set_item("codec", c.codec())?;
+        Ok(stats)
+    }
+
+    fn engine_stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = PyDict::new(py);
+        for (name, value) in self.inner.counters() {
+            stats.set_item(name, value)?;
+        }
+        Ok(stats)
+    }
+}

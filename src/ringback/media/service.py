@@ -1,0 +1,187 @@
+"""Meetings, legs and tracks as spoken to the Rust core: implements ``calls.ports.MediaLegs``, feeds ``MediaEvents``.
+
+Events come in batches: the engine's eventfd wakes the loop once, and everything that waits is handed out in order.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneMedia
+from ringback.core import Engine
+from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.ids import MeetingId, ParticipantId
+
+
+class Media:
+    """The media side of calls and meetings.
+
+    Args:
+        engine: From ``core.new_engine``; closed by ``close``.
+        loop: The loop on whose thread every method is called and every event reported.
+        events: Who is told what happens. May be set later through ``events``, before the first leg is opened.
+        phone_host: Host written into SDP for phones (the advertised address, not the bind address).
+    """
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, events: MediaEvents | None, *, phone_host: str
+    ) -> None:
+        self.events = events
+        self._engine = engine
+        self._loop = loop
+        self._phone_host = phone_host
+        self._offers: dict[int, tuple[ParticipantId, asyncio.Future[str]]] = {}
+        self._closed = False
+        loop.add_reader(engine.event_fd(), self._drain)
+
+    def close(self) -> None:
+        """Stop the engine; offers still waiting fail. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._engine.event_fd())
+        self._engine.close()
+        for request in list(self._offers):
+            self._replied({"request": request, "sdp": None, "error": "the media engine is closing"})
+
+    def open_meeting(self, meeting: MeetingId) -> None:
+        self._engine.open_room(meeting)
+
+    def close_meeting(self, meeting: MeetingId) -> None:
+        self._engine.close_room(meeting)
+
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+        try:
+            port = self._engine.open_phone(meeting, leg)
+        except OSError as error:
+            raise Unavailable(f"no RTP port for another call ({error}); widen RINGBACK_MEDIA__RTP_PORTS") from error
+        return self._phone_host, port
+
+    def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
+        self._engine.set_phone(leg, phone_fields(media))
+
+    def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
+        self._engine.send_digits(leg, digits, duration_ms, gap_ms)
+
+    def close_leg(self, leg: ParticipantId) -> None:
+        self._engine.close_leg(leg)
+        for request, (owner, _) in list(self._offers.items()):
+            if owner == leg:
+                self._replied({"request": request, "sdp": None, "error": "the connection was closed"})
+
+    async def open_webrtc(self, meeting: MeetingId, leg: ParticipantId) -> None:
+        self._engine.open_webrtc(meeting, leg)
+
+    async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
+        answer: asyncio.Future[str] = self._loop.create_future()
+        request = self._engine.webrtc_offer(leg, sdp)
+        self._offers[request] = (leg, answer)
+        try:
+            return await answer
+        finally:
+            self._offers.pop(request, None)
+
+    def set_published(self, leg: ParticipantId, tracks: Mapping[str, str]) -> None:
+        self._engine.set_published(leg, dict(tracks))
+
+    def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
+        self._engine.set_subscriptions(leg, {mid: (source, track) for mid, (source, track) in tracks.items()})
+
+    def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
+        self._engine.set_sources(leg, None if sources is None else sorted(sources))
+
+    def set_muted(self, leg: ParticipantId, muted: bool) -> None:
+        self._engine.set_muted(leg, muted)
+
+    def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
+        self._engine.open_pcm(meeting, leg, sample_rate)
+
+    def push_pcm(self, leg: ParticipantId, data: bytes) -> int:
+        return self._engine.push_pcm(leg, data)
+
+    def flush_pcm(self, leg: ParticipantId) -> int:
+        return self._engine.flush_pcm(leg)
+
+    def read_pcm(self, leg: ParticipantId) -> bytes:
+        return self._engine.read_pcm(leg)
+
+    def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
+        return self._engine.stats(leg)
+
+    def engine_stats(self) -> Mapping[str, int]:
+        """Counters of the whole engine, for metrics: see ``core.Engine.engine_stats``."""
+        return self._engine.engine_stats()
+
+    def _drain(self) -> None:
+        for kind, fields in self._engine.drain():
+            handle = HANDLERS.get(kind)
+            if handle is not None:
+                handle(self, fields)
+
+    def _replied(self, fields: Mapping[str, Any]) -> None:
+        _, answer = self._offers.pop(fields["request"], (None, None))
+        if answer is None or answer.done():
+            return
+        if fields["error"] is None:
+            answer.set_result(fields["sdp"])
+        else:
+            answer.set_exception(InvalidRequest(fields["error"]))
+
+    def _state(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.webrtc_state(fields["leg"], fields["state"])
+
+    def _started(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.media_started(fields["leg"], fields["track"])
+
+    def _digit(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.digit(fields["leg"], fields["digit"], fields["duration_ms"], fields["volume"])
+
+    def _speaker(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.active_speaker(fields["room"], fields["leg"])
+
+    def _silent(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.leg_silent(fields["leg"])
+
+    def _failed(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.leg_failed(fields["leg"], fields["reason"])
+
+
+HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
+    "reply": Media._replied,
+    "webrtc-state": Media._state,
+    "media-started": Media._started,
+    "digit": Media._digit,
+    "active-speaker": Media._speaker,
+    "leg-silent": Media._silent,
+    "leg-failed": Media._failed,
+}
+
+
+def phone_fields(media: PhoneMedia) -> dict[str, Any]:
+    """``PhoneMedia`` as ``core.Engine.set_phone`` takes it."""
+    return {
+        "remote": media.remote,
+        "codec": codec_fields(media.codec),
+        "receive": [codec_fields(codec) for codec in media.receive],
+        "dtmf_payload_type": media.dtmf_payload_type,
+        "dtmf_receive_payload_type": media.dtmf_receive_payload_type,
+        "send": media.send,
+        "listen": media.listen,
+    }
+
+
+def codec_fields(codec: PhoneCodec) -> dict[str, Any]:
+    """``PhoneCodec`` as ``core.Engine.set_phone`` takes it."""
+    return {
+        "name": codec.name,
+        "payload_type": codec.payload_type,
+        "receive_payload_type": codec.receive_payload_type,
+        "clock_rate": codec.clock_rate,
+        "ptime_ms": codec.ptime_ms,
+    }
