@@ -39,11 +39,15 @@ class Section(BaseModel):
 class Http(Section):
     """REST, the signalling WebSocket and the web pages."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: is every interface.")
-    port: int = Field(7880, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    certificate: Path | None = Field(None, description="PEM file with the certificate chain; set it to serve HTTPS.")
-    key: Path | None = Field(None, description="PEM file with the certificate's private key.")
-    rate_limits: bool = Field(True, description="Answer 429 above the published request rates; off for load tests.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 or :: is every interface.")
+    port: int = Field(default=7880, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    certificate: Path | None = Field(
+        default=None, description="PEM file with the certificate chain; set it to serve HTTPS."
+    )
+    key: Path | None = Field(default=None, description="PEM file with the certificate's private key.")
+    rate_limits: bool = Field(
+        default=True, description="Answer 429 above the published request rates; off for load tests."
+    )
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -55,18 +59,21 @@ class Http(Section):
 class Sip(Section):
     """Telephony signalling."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on for SIP over UDP and TCP.")
-    port: int = Field(5060, ge=0, le=65535, description="UDP and TCP port to listen on; 0 takes a free one.")
-    tls_port: int = Field(5061, ge=0, le=65535, description="TCP port for SIP over TLS, used with a certificate.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on for SIP over UDP and TCP.")
+    port: int = Field(default=5060, ge=0, le=65535, description="UDP and TCP port to listen on; 0 takes a free one.")
+    tls_port: int = Field(
+        default=5061, ge=0, le=65535, description="TCP port for SIP over TLS, used with a certificate."
+    )
     domain: str | None = Field(
-        None, description="Host part of the rooms' SIP addresses. Unset: host and port of the listener."
+        default=None, description="Host part of the rooms' SIP addresses. Unset: host and port of the listener."
     )
-    certificate: Path | None = Field(None, description="PEM file with the certificate chain for SIP over TLS.")
-    key: Path | None = Field(None, description="PEM file with that certificate's private key.")
+    certificate: Path | None = Field(default=None, description="PEM file with the certificate chain for SIP over TLS.")
+    key: Path | None = Field(default=None, description="PEM file with that certificate's private key.")
     bare_endpoints: bool = Field(
-        False, description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves."
+        default=False,
+        description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
-    rate_limits: bool = Field(True, description="Limit requests per source address; off for load tests.")
+    rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
@@ -78,10 +85,13 @@ class Sip(Section):
 class Media(Section):
     """Sound and pictures."""
 
-    udp_port: int = Field(7882, ge=0, le=65535, description="UDP and TCP port for WebRTC media; 0 takes a free one.")
-    rtp_ports: str = Field("20000-29999", description="First and last UDP port for RTP with telephones.")
+    udp_port: int = Field(
+        default=7882, ge=0, le=65535, description="UDP and TCP port for WebRTC media; 0 takes a free one."
+    )
+    rtp_ports: str = Field(default="20000-29999", description="First and last UDP port for RTP with telephones.")
     public_address: str | None = Field(
-        None, description="IP address that browsers and phones reach this machine at. Unset: the listeners' address."
+        default=None,
+        description="IP address that browsers and phones reach this machine at. Unset: the listeners' address.",
     )
 
     @field_validator("rtp_ports")
@@ -109,24 +119,30 @@ class Media(Section):
 class Dialout(Section):
     """Calls that rooms make."""
 
-    allow_private: bool = Field(False, description="Allow calls to loopback and private addresses (on in dev).")
+    allow_private: bool = Field(default=False, description="Allow calls to loopback and private addresses (on in dev).")
 
 
 class Webhooks(Section):
     """Requests that the server makes to its customers' servers."""
 
-    allow_private: bool = Field(False, description="Allow loopback and private targets and plain http (on in dev).")
+    allow_private: bool = Field(
+        default=False, description="Allow loopback and private targets and plain http (on in dev)."
+    )
 
 
 class Limits(Section):
     """What the operator lets a domain have."""
 
-    max_participants: int = Field(200, ge=1, le=10000, description="Most participants a room may ask for.")
-    max_sip_pstn_sessions_per_room: int = Field(5, ge=1, le=1000, description="SIP and telephone calls in one room.")
-    max_rooms: int = Field(100000, ge=1, description="Rooms that one domain may have.")
-    max_api_keys: int = Field(10, ge=1, le=100, description="Active API keys that one domain may have.")
-    keep_days: float = Field(30.0, gt=0, description="Days that ended calls, meetings and their events are kept.")
-    drain_seconds: float = Field(60.0, ge=0, description="Seconds that running calls get to end after SIGTERM.")
+    max_participants: int = Field(default=200, ge=1, le=10000, description="Most participants a room may ask for.")
+    max_sip_pstn_sessions_per_room: int = Field(
+        default=5, ge=1, le=1000, description="SIP and telephone calls in one room."
+    )
+    max_rooms: int = Field(default=100000, ge=1, description="Rooms that one domain may have.")
+    max_api_keys: int = Field(default=10, ge=1, le=100, description="Active API keys that one domain may have.")
+    keep_days: float = Field(
+        default=30.0, gt=0, description="Days that ended calls, meetings and their events are kept."
+    )
+    drain_seconds: float = Field(default=60.0, ge=0, description="Seconds that running calls get to end after SIGTERM.")
 
 
 class Settings(BaseSettings):
@@ -142,36 +158,43 @@ class Settings(BaseSettings):
         return _without_empty(values)
 
     api_key: SecretStr | None = Field(
-        None,
+        default=None,
         description="First API key of the first domain, and the operator's. Changing it adds the new key and retires "
         "the old one. Unset: generated into the data folder.",
     )
     secret: SecretStr | None = Field(
-        None, description="Seals secrets at rest. Unset: generated into the data folder. Keep it with your backups."
+        default=None,
+        description="Seals secrets at rest. Unset: generated into the data folder. Keep it with your backups.",
     )
-    data_dir: Path = Field(Path("ringback-data"), description="Folder for the database and generated secrets.")
+    data_dir: Path = Field(default=Path("ringback-data"), description="Folder for the database and generated secrets.")
     public_url: str | None = Field(
-        None, description="Base URL that people open rooms at, as in https://meet.example.org. Unset: the listener's."
+        default=None,
+        description="Base URL that people open rooms at, as in https://meet.example.org. Unset: the listener's.",
     )
     database_url: str | None = Field(
-        None, description="sqlite:///path or postgresql+psycopg://user@host/name. Unset: SQLite in the data folder."
+        default=None,
+        description="sqlite:///path or postgresql+psycopg://user@host/name. Unset: SQLite in the data folder.",
     )
-    nats_url: str | None = Field(None, description="NATS server that joins several nodes.")
-    files_url: str | None = Field(None, description="Where recordings go: file:///folder or s3://bucket.")
+    nats_url: str | None = Field(default=None, description="NATS server that joins several nodes.")
+    files_url: str | None = Field(default=None, description="Where recordings go: file:///folder or s3://bucket.")
     node: str = Field(
-        "main", pattern=r"^[A-Za-z0-9-]{1,32}$", description="Name of this process among its nodes; keep it stable."
+        default="main",
+        pattern=r"^[A-Za-z0-9-]{1,32}$",
+        description="Name of this process among its nodes; keep it stable.",
     )
     domain_name: str = Field(
-        "main", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name the first domain is created with."
+        default="main", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Name the first domain is created with."
     )
-    log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    http: Http = Http()
-    sip: Sip = Sip()
-    media: Media = Media()
-    dialout: Dialout = Dialout()
-    webhooks: Webhooks = Webhooks()
-    limits: Limits = Limits()
+    log_format: Literal["text", "json"] = Field(default="text", description="How log lines are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    http: Http = Field(default_factory=Http)
+    sip: Sip = Field(default_factory=Sip)
+    media: Media = Field(default_factory=Media)
+    dialout: Dialout = Field(default_factory=Dialout)
+    webhooks: Webhooks = Field(default_factory=Webhooks)
+    limits: Limits = Field(default_factory=Limits)
 
     @field_validator("public_url")
     @classmethod
