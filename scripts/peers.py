@@ -1,0 +1,73 @@
+"""``make peers``: the strangers our interop tests speak with, from the Debian or Ubuntu archive."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from stages import Failed, one_sentence, run, say, stage
+
+# What a test needs on the path → the package that brings it.
+PEERS = {
+    "baresip": "baresip-core",
+    "chromium": "chromium",
+    "espeak-ng": "espeak-ng",
+    "flite": "flite",
+    "ip": "iproute2",
+    "linphonec": "linphone-cli",
+    "sip-options": "sofia-sip-bin",
+    "sipp": "sip-tester",
+    "sipsak": "sipsak",
+    "sox": "sox",
+}
+
+
+def missing() -> list[str]:
+    """Commands of ``PEERS`` that are not here."""
+    return [command for command in PEERS if shutil.which(command) is None]
+
+
+def may_install() -> bool:
+    """Whether this user can use apt: root, or sudo without a question."""
+    if shutil.which("apt-get") is None:
+        return False
+    return os.geteuid() == 0 or _sudo_is_silent()
+
+
+def _sudo_is_silent() -> bool:
+    if shutil.which("sudo") is None:
+        return False
+    return subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+
+
+def install() -> None:
+    """Install what is missing; nothing at all when all of it is here."""
+    packages = sorted({PEERS[command] for command in missing()})
+    if not packages:
+        return
+    if shutil.which("apt-get") is None:
+        raise Failed(f"The interop peers are Debian packages; install their like by hand: {', '.join(packages)}")
+    if not may_install():
+        raise Failed(f"Root is needed: sudo apt-get install --no-install-recommends {' '.join(packages)}")
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with stage(f"peers from the distribution ({', '.join(packages)})"):
+        run([*sudo, "apt-get", "update"], "peers-update", env=quiet)
+        run([*sudo, "apt-get", "install", "-y", "--no-install-recommends", *packages], "peers-install", env=quiet)
+
+
+def install_if_allowed() -> None:
+    """For ``make test``: a peer that cannot be had is named and left to the tests, which skip or fail."""
+    if not missing() or may_install():
+        try:
+            install()
+        except Failed as failure:
+            print(failure, file=sys.stderr)
+    if missing():
+        say(f"NOT HERE, their interop tests cannot run: {', '.join(missing())} (make peers, as root, installs them)")
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        install()
+        say("all peers are here")

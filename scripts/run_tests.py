@@ -1,0 +1,129 @@
+"""``make test``: every test, quick ones first; each runner's own summary line is repeated at the end."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import build
+import peers
+from stages import ROOT, STATE, Failed, one_sentence, say
+from toolchain import VENV, check_machine, environment
+
+BIN = VENV / "bin"
+WEB = ROOT / "web"
+SUMMARY = re.compile(
+    r"^=+ .*\b(passed|failed|error|skipped|no tests ran)\b.* =+$"  # pytest
+    r"|^test result: "  # cargo
+    r"|^\s*(Test Files|Tests) +.*\b(passed|failed|skipped)\b"  # vitest
+    r"|^(Contracts: |Found \d+ error|All checks passed|Success: )"  # import-linter, ruff, mypy
+)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(slots=True)
+class Suite:
+    """One runner and what it runs.
+
+    Attributes:
+        name: For people and for the log's file name.
+        summary: Lines in which the runner counted, in the order they came.
+    """
+
+    name: str
+    command: Sequence[str | Path]
+    cwd: Path = ROOT
+    code: int = 0
+    seconds: float = 0.0
+    summary: list[str] = field(default_factory=list)
+
+
+def pytest(*arguments: str) -> list[str | Path]:
+    """Our pytest, which leaves the long tests to ``make soak``."""
+    return [BIN / "python", "-m", "pytest", "-q", "-m", "not soak", *arguments]
+
+
+def suites() -> list[Suite]:
+    """All of them, quick ones first."""
+    rust = ["cargo", "test", "--locked", "--quiet", "--release", "--workspace", "--exclude", "ringback-python"]
+    return [
+        Suite("lint", [BIN / "ruff", "check"]),
+        Suite("import contracts", [BIN / "lint-imports"]),
+        Suite("types", [BIN / "mypy"]),
+        Suite("web", ["npm", "test", "--silent"], cwd=WEB),
+        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios")),
+        Suite("Rust", rust),
+        Suite("integration", pytest("tests/integration")),
+        Suite("browser", ["npm", "run", "--silent", "e2e"], cwd=WEB),
+        Suite("interop", pytest("tests/interop")),
+    ]
+
+
+def run_all(wanted: Sequence[Suite]) -> None:
+    """Run each, a failing one included in the count and not in the way of the next.
+
+    Raises:
+        Failed: At least one failed.
+    """
+    env = environment()
+    for suite in wanted:
+        say(f"{suite.name} …")
+        _run(suite, env)
+        say(f"{suite.name}: {'passed' if suite.code == 0 else 'FAILED'} in {suite.seconds:.1f} s")
+    _report(wanted)
+    failed = [suite.name for suite in wanted if suite.code != 0]
+    if failed:
+        raise Failed(f"FAILED: {', '.join(failed)}. Full output is in .build/logs/.")
+
+
+def _run(suite: Suite, env: Mapping[str, str]) -> None:
+    begun = time.monotonic()
+    log = STATE / "logs" / f"test-{suite.name.replace(' ', '-').lower()}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [str(word) for word in suite.command]
+    with log.open("w") as copy:
+        process = subprocess.Popen(
+            words, cwd=suite.cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        assert process.stdout is not None, "it was asked for"
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            copy.write(line)
+            plain = COLOUR.sub("", line).rstrip()
+            if SUMMARY.search(plain):
+                suite.summary.append(plain.strip())
+        suite.code = process.wait()
+    suite.seconds = time.monotonic() - begun
+
+
+def _report(wanted: Sequence[Suite]) -> None:
+    print()
+    say("summary")
+    for suite in wanted:
+        verdict = "passed" if suite.code == 0 else "FAILED"
+        print(f"  {suite.name:<18}{verdict}  {suite.seconds:7.1f} s")
+        for line in suite.summary:
+            print(f"      {line}")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    begun = time.monotonic()
+    check_machine()
+    peers.install_if_allowed()
+    build.main()
+    build.developer_environment()
+    build.node_packages()
+    try:
+        run_all(suites())
+    finally:
+        say(f"make test: {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main()
