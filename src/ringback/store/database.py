@@ -1,0 +1,86 @@
+"""The database of one process: one writer, readers beside it, and the tables as the services see them."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from ringback.store.keys import DomainTable, KeyTable
+from ringback.store.opening import explainer, open_engine
+from ringback.store.records import StoredRecords
+from ringback.store.reports import StoredReports
+from ringback.store.rooms import RoomTable
+from ringback.store.sealing import Sealer
+from ringback.store.writer import Writer
+
+T = TypeVar("T")
+
+READERS = 2
+
+
+class Database:
+    """Opens and migrates on construction (blocking); use it from the loop afterwards.
+
+    Args:
+        url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
+        sealer: Seals API keys at rest.
+
+    Attributes:
+        records: What calls and meetings write (``calls.ports.Records``).
+        rooms, domains, keys: What ``rooms`` and ``access`` keep.
+        reports: What is read about meetings and calls.
+
+    Raises:
+        StoreError: It cannot be opened; nothing was changed.
+    """
+
+    def __init__(self, url: str, sealer: Sealer) -> None:
+        self._explain = explainer(url)
+        self._engine, self._lock = open_engine(url)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="ringback-store-reader")
+        self._writer = Writer(self._engine, self._explain)
+        dialect = self._engine.dialect
+        self.rooms = RoomTable(self)
+        self.domains = DomainTable(self)
+        self.keys = KeyTable(self, sealer)
+        self.records = StoredRecords(self, dialect)
+        self.reports = StoredReports(self)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on the writer's thread; returns once committed. See ``Writer.write``."""
+        return await self._writer.write(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on a reader's thread. It sees every write that was acknowledged before.
+
+        Raises:
+            StoreError: The database could not be read.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._read, work))
+        except SQLAlchemyError as error:
+            raise self._explain(error) from error
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            return work(connection)
+
+    async def ready(self) -> None:
+        """Raises ``StoreError`` when the database cannot be read."""
+        await self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the file. Idempotent."""
+        await asyncio.get_running_loop().run_in_executor(None, self.close_now)
+
+    def close_now(self) -> None:
+        """``close``, blocking, for when no loop runs."""
+        self._writer.close()
+        self._readers.shutdown(wait=True)
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.close()

@@ -1,0 +1,215 @@
+"""Calls, meetings, participants and the outbox, written in units of work (``calls.ports.Records``).
+
+Every call writes here several times, so the statements are compiled once and go to the driver as text.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert, Row, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.ids import DomainId, MeetingId, RoomName
+from ringback.model.records import (
+    CallRecord,
+    CallState,
+    DialogRecord,
+    Direction,
+    EventRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    Unit,
+)
+from ringback.store.errors import DuplicateKey
+from ringback.store.schema import calls, events, idempotency_keys, meetings, nodes, participants
+from ringback.store.transactions import Transactions
+
+
+class StoredRecords:
+    """See ``calls.ports.Records``."""
+
+    def __init__(self, database: Transactions, dialect: Dialect) -> None:
+        self._database = database
+        insert = _inserter(dialect)
+        self._put_call = Prepared(_replace(insert(calls), calls), dialect)
+        self._put_meeting = Prepared(_replace(insert(meetings), meetings), dialect)
+        self._put_participant = Prepared(_replace(insert(participants), participants), dialect)
+        self._append = Prepared(insert(events).values({c.name: None for c in events.c if c.name != "number"}), dialect)
+        self._claim = Prepared(
+            insert(idempotency_keys).values({c.name: None for c in idempotency_keys.c}).on_conflict_do_nothing(),
+            dialect,
+        )
+        counted = insert(nodes).values(node=None, epoch=1)
+        self._boot = counted.on_conflict_do_update(
+            index_elements=["node"], set_={"epoch": nodes.c.epoch + 1}
+        ).returning(nodes.c.epoch)
+
+    async def commit(self, unit: Unit) -> None:
+        """Raises ``DuplicateKey`` when a call's idempotency key is another call's; then nothing was written."""
+        if not unit:
+            return
+        values = (
+            [(call, _call_values(call)) for call in unit.calls],
+            [_plain(meeting) for meeting in unit.meetings],
+            [_plain(participant) for participant in unit.participants],
+            [_event_values(event) for event in unit.events],
+        )
+
+        def work(connection: Connection) -> None:
+            for call, row in values[0]:
+                if call.idempotency_key is not None:
+                    self._claim_key(connection, call)
+                self._put_call(connection, row)
+            for prepared, rows in (
+                (self._put_meeting, values[1]),
+                (self._put_participant, values[2]),
+                (self._append, values[3]),
+            ):
+                for row in rows:
+                    prepared(connection, row)
+
+        await self._database.write(work)
+
+    async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None:
+        query = (
+            select(calls)
+            .join(idempotency_keys, idempotency_keys.c.call == calls.c.id)
+            .where(idempotency_keys.c.domain == domain, idempotency_keys.c.key == key)
+        )
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else call_record(row)
+
+    async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
+        query = select(calls).where(
+            calls.c.ended_at.is_(None),
+            calls.c.state != CallState.ENDED,
+            calls.c.node == node,
+            calls.c.epoch < before_epoch,
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [call_record(row) for row in rows]
+
+    async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]:
+        query = select(meetings).where(
+            meetings.c.ended_at.is_(None), meetings.c.node == node, meetings.c.epoch < before_epoch
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [meeting_record(row) for row in rows]
+
+    async def next_epoch(self, node: str) -> int:
+        return await self._database.write(
+            lambda connection: int(connection.execute(self._boot, {"node": node}).scalar_one())
+        )
+
+    def _claim_key(self, connection: Connection, call: CallRecord) -> None:
+        claim = {"domain": call.domain, "key": call.idempotency_key, "call": call.id, "created_at": call.created_at}
+        if self._claim(connection, claim) == 0:
+            owner = connection.execute(
+                select(idempotency_keys.c.call).where(
+                    idempotency_keys.c.domain == call.domain, idempotency_keys.c.key == call.idempotency_key
+                )
+            ).scalar()
+            if owner != call.id:
+                raise DuplicateKey(f"idempotency key {call.idempotency_key} belongs to another call")
+
+
+class Prepared:
+    """A statement compiled once for one driver: about a third of the cost of compiling it by its cache key."""
+
+    def __init__(self, statement: Insert, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self._text = str(compiled)
+        self._order = compiled.positiontup
+
+    def __call__(self, connection: Connection, row: Mapping[str, Any]) -> int:
+        """Execute with a row; returns how many rows it touched."""
+        if self._order is None:
+            return connection.exec_driver_sql(self._text, dict(row)).rowcount
+        return connection.exec_driver_sql(self._text, tuple(row[name] for name in self._order)).rowcount
+
+
+def call_record(row: Row[Any]) -> CallRecord:
+    """A row of ``calls`` as the value it was written from."""
+    values = {name: getattr(row, name) for name in _CALL_FIELDS if name not in ("end", "dialog", "request")}
+    values["direction"] = Direction(row.direction)
+    values["state"] = CallState(row.state)
+    return CallRecord(
+        **values,
+        end=_end_reason(row.end),
+        dialog=_dialog(row.dialog),
+        request=json.loads(row.request),
+    )
+
+
+def meeting_record(row: Row[Any]) -> MeetingRecord:
+    """A row of ``meetings`` as the value it was written from."""
+    return MeetingRecord(
+        id=MeetingId(row.id),
+        domain=DomainId(row.domain),
+        room=RoomName(row.room),
+        node=row.node,
+        epoch=row.epoch,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        max_participants=row.max_participants,
+    )
+
+
+_CALL_FIELDS = tuple(field.name for field in dataclasses.fields(CallRecord))
+
+
+def _call_values(call: CallRecord) -> dict[str, Any]:
+    values = {name: getattr(call, name) for name in _CALL_FIELDS}
+    values["direction"] = call.direction.value
+    values["state"] = call.state.value
+    values["ending"] = call.end.ending.value if call.end else None
+    values["end"] = json.dumps(_plain(call.end)) if call.end else None
+    values["dialog"] = json.dumps(_plain(call.dialog)) if call.dialog else None
+    values["request"] = json.dumps(call.request)
+    return values
+
+
+def _event_values(event: EventRecord) -> dict[str, Any]:
+    return {
+        "domain": event.domain,
+        "room": event.room,
+        "meeting": event.meeting,
+        "epoch": event.epoch,
+        "sequence": event.sequence,
+        "at": event.at,
+        "name": event.name,
+        "payload": json.dumps(event.payload),
+        "recipients": None if event.to is None else json.dumps(event.to),
+    }
+
+
+def _plain(record: MeetingRecord | ParticipantRecord | EndReason | DialogRecord) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _end_reason(text: str | None) -> EndReason | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return EndReason(**{**values, "ending": Ending(values["ending"]), "fault": Fault(values["fault"])})
+
+
+def _dialog(text: str | None) -> DialogRecord | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return DialogRecord(**{**values, "route_set": tuple(values["route_set"])})
+
+
+def _inserter(dialect: Dialect) -> Any:
+    return postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+
+
+def _replace(statement: Any, table: Table) -> Insert:
+    names = [column.name for column in table.c]
+    changed = {name: statement.excluded[name] for name in names if name != "id"}
+    result: Insert = statement.values(dict.fromkeys(names)).on_conflict_do_update(index_elements=["id"], set_=changed)
+    return result

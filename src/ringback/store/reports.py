@@ -1,0 +1,162 @@
+"""What is read about meetings and calls, and the pruning of what is old."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, func, select
+
+from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+from ringback.store.records import call_record, meeting_record
+from ringback.store.schema import calls, events, idempotency_keys, meetings, participants
+from ringback.store.transactions import Transactions
+
+IDEMPOTENCY_SECONDS = 24 * 3600.0
+PRUNED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a page of a newest-first list begins: after, or before, the row with an id."""
+
+    limit: int
+    after: str | None = None
+    before: str | None = None
+
+
+class StoredReports:
+    """Reads for the ``/meetings`` and ``/ringback/calls`` lists."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    async def calls(
+        self,
+        domain: DomainId,
+        *,
+        limit: int,
+        after: str | None,
+        before: str | None,
+        room: str | None,
+        ongoing: bool | None,
+    ) -> tuple[int, Sequence[CallRecord]] | None:
+        """One page of a domain's calls, newest first; ``None`` for an unknown cursor."""
+        where = [calls.c.domain == domain]
+        if room is not None:
+            where.append(calls.c.room == room)
+        if ongoing is not None:
+            where.append(calls.c.ended_at.is_(None) if ongoing else calls.c.ended_at.is_not(None))
+
+        def work(connection: Connection) -> tuple[int, list[CallRecord]] | None:
+            found = _page(connection, calls, calls.c.created_at, where, Page(limit, after, before))
+            return None if found is None else (found[0], [call_record(row) for row in found[1]])
+
+        return await self._database.read(work)
+
+    async def call(self, domain: DomainId, call: str) -> CallRecord | None:
+        query = select(calls).where(calls.c.domain == domain, calls.c.id == call)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else call_record(row)
+
+    async def meetings(
+        self,
+        domain: DomainId,
+        *,
+        limit: int,
+        after: str | None,
+        before: str | None,
+        room: str | None,
+        start: float | None,
+        end: float | None,
+        ongoing: bool | None,
+    ) -> tuple[int, Sequence[tuple[MeetingRecord, Sequence[ParticipantRecord]]]] | None:
+        """One page of a domain's meetings with who was in them, newest first; ``None`` for an unknown cursor."""
+        where = [meetings.c.domain == domain]
+        if room is not None:
+            where.append(meetings.c.room == room)
+        if start is not None:
+            where.append(meetings.c.started_at >= start)
+        if end is not None:
+            where.append(meetings.c.started_at <= end)
+        if ongoing is not None:
+            where.append(meetings.c.ended_at.is_(None) if ongoing else meetings.c.ended_at.is_not(None))
+
+        def work(connection: Connection) -> tuple[int, list[Any]] | None:
+            found = _page(connection, meetings, meetings.c.started_at, where, Page(limit, after, before))
+            if found is None:
+                return None
+            records = [meeting_record(row) for row in found[1]]
+            stays = _participants(connection, [record.id for record in records])
+            return found[0], [(record, stays[record.id]) for record in records]
+
+        return await self._database.read(work)
+
+    async def meeting(self, domain: DomainId, meeting: str) -> tuple[MeetingRecord, Sequence[ParticipantRecord]] | None:
+        query = select(meetings).where(meetings.c.domain == domain, meetings.c.id == meeting)
+
+        def work(connection: Connection) -> tuple[MeetingRecord, Sequence[ParticipantRecord]] | None:
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            return meeting_record(row), _participants(connection, [MeetingId(row.id)])[MeetingId(row.id)]
+
+        return await self._database.read(work)
+
+    async def prune(self, now: float, keep_seconds: float) -> int:
+        """Forget what ended longer than ``keep_seconds`` ago, some at a time; returns how many rows went."""
+        old = now - keep_seconds
+        queries = (
+            _oldest(events, events.c.number, events.c.at < old),
+            _oldest(calls, calls.c.id, calls.c.ended_at < old),
+            _oldest(meetings, meetings.c.id, meetings.c.ended_at < old),
+            _oldest(participants, participants.c.id, participants.c.left_at < old),
+            delete(idempotency_keys).where(idempotency_keys.c.created_at < now - IDEMPOTENCY_SECONDS),
+        )
+        return await self._database.write(
+            lambda connection: sum(connection.execute(query).rowcount for query in queries)
+        )
+
+
+def _oldest(table: Table, key: Any, condition: Any) -> Any:
+    return delete(table).where(key.in_(select(key).where(condition).limit(PRUNED_AT_ONCE)))
+
+
+def _page(
+    connection: Connection, table: Table, order: Any, where: list[Any], page: Page
+) -> tuple[int, Sequence[Row[Any]]] | None:
+    total = select(func.count()).select_from(table).where(*where)
+    query = select(table).where(*where)
+    backwards = page.before is not None and page.after is None
+    cursor = page.after or page.before
+    if cursor is not None:
+        at = connection.execute(select(order).where(table.c.id == cursor, where[0])).scalar()
+        if at is None:
+            return None
+        # Two rows may share a time: the id decides between them.
+        newer = (order > at) | ((order == at) & (table.c.id > cursor))
+        older = (order < at) | ((order == at) & (table.c.id < cursor))
+        query = query.where(newer if backwards else older)
+    by = (order.asc(), table.c.id.asc()) if backwards else (order.desc(), table.c.id.desc())
+    rows = connection.execute(query.order_by(*by).limit(page.limit)).all()
+    return int(connection.execute(total).scalar_one()), rows[::-1] if backwards else rows
+
+
+def _participants(connection: Connection, ids: Sequence[MeetingId]) -> dict[MeetingId, list[ParticipantRecord]]:
+    stays: dict[MeetingId, list[ParticipantRecord]] = {meeting: [] for meeting in ids}
+    query = select(participants).where(participants.c.meeting.in_(ids)).order_by(participants.c.joined_at)
+    for row in connection.execute(query):
+        stays[MeetingId(row.meeting)].append(
+            ParticipantRecord(
+                id=ParticipantId(row.id),
+                domain=DomainId(row.domain),
+                room=RoomName(row.room),
+                meeting=MeetingId(row.meeting),
+                user_id=row.user_id,
+                user_name=row.user_name,
+                participant_type=row.participant_type,
+                joined_at=row.joined_at,
+                left_at=row.left_at,
+            )
+        )
+    return stays

@@ -1,0 +1,172 @@
+"""The tables, as the newest migration leaves them. Times are Unix seconds; JSON is text, so both databases agree.
+
+Rows of rooms and events carry a rising ``number``: it is their order, since two may share a time.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+    Column("config", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# ``hash`` finds a key, ``sealed`` gives it back: meeting tokens are signed with it, so a hash alone would not do.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("label", String(200), nullable=False),
+    Column("operator", Boolean, nullable=False),
+    Column("configured", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("privacy", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, index=True),
+    Column("properties", Text, nullable=False),
+    UniqueConstraint("domain", "name"),
+    sqlite_autoincrement=True,
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("user", String(64), primary_key=True),
+    Column("room", String(36), ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    UniqueConstraint("room", "position"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", String(64), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+)
+
+meetings = Table(
+    "meetings",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("domain", String(36), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("max_participants", Integer, nullable=False),
+    Index(None, "domain", "started_at"),
+    Index(None, "ended_at"),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("domain", String(36), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("meeting", String(64), nullable=False, index=True),
+    Column("user_id", Text),
+    Column("user_name", Text),
+    Column("participant_type", String(32)),
+    Column("joined_at", Float, nullable=False),
+    Column("left_at", Float),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("domain", String(36), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("meeting", String(64), nullable=False, index=True),
+    Column("direction", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("user_id", Text),
+    Column("sip_call_id", Text, nullable=False),
+    Column("media", Text, nullable=False),
+    Column("codec", Text, nullable=False),
+    Column("ringing_at", Float),
+    Column("answered_at", Float),
+    Column("ended_at", Float),
+    Column("ending", String(32)),
+    Column("end", Text),
+    Column("dialog", Text),
+    Column("idempotency_key", Text),
+    Column("request", Text, nullable=False),
+    Index(None, "domain", "created_at"),
+    Index(None, "ended_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("domain", String(36), primary_key=True),
+    Column("key", String(256), primary_key=True),
+    Column("call", String(64), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+)
+
+# The outbox: what happened, in the unit of work that made it happen.
+events = Table(
+    "events",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("domain", String(36), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("meeting", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("recipients", Text),
+    UniqueConstraint("meeting", "epoch", "sequence"),
+    sqlite_autoincrement=True,
+)
