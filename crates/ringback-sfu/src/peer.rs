@@ -1,0 +1,406 @@
+//! One browser or bot: str0m in RTP mode behind names of our own. str0m changes its API monthly; it ends here.
+//!
+//! Contract, as str0m's: after every change drain [`Peer::poll`] until it answers with a time. One departure, measured
+//! and held by a test: several packets may be written before one drain.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::change::SdpOffer;
+use str0m::config::DtlsCert;
+use str0m::format::Codec;
+use str0m::media::{KeyframeRequestKind, MediaKind, Pt};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
+use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
+
+pub use str0m::media::Mid;
+
+/// Most m-lines an offer may have: each costs state for as long as the peer lives.
+const MOST_MEDIA: usize = 500;
+/// Most SSRCs remembered per peer; beyond it they are looked up each time.
+const MOST_STREAMS: usize = 2000;
+
+/// What an encoded stream is, beyond its payload type (which differs per peer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Format {
+    /// The codec.
+    pub kind: FormatKind,
+    /// H.264: profile-idc and constraint flags (upper 16 bits of profile-level-id) and packetization-mode.
+    pub h264: Option<(u16, u8)>,
+}
+
+/// Codecs that browsers and the engine share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum FormatKind {
+    Opus,
+    Pcmu,
+    Pcma,
+    G722,
+    Vp8,
+    H264,
+}
+
+impl FormatKind {
+    /// The format of an audio codec.
+    pub fn plain(self) -> Format {
+        Format { kind: self, h264: None }
+    }
+
+    /// Whether it is sound.
+    pub fn is_audio(self) -> bool {
+        !matches!(self, FormatKind::Vp8 | FormatKind::H264)
+    }
+
+    /// RTP clock in Hz (G.722: 8000, RFC 3551 §4.5.2).
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            FormatKind::Opus => 48_000,
+            FormatKind::Pcmu | FormatKind::Pcma | FormatKind::G722 => 8_000,
+            FormatKind::Vp8 | FormatKind::H264 => 90_000,
+        }
+    }
+}
+
+/// Header extensions that mean the same to everybody. The others (mid, rid, transport-cc) belong to one connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// RFC 6464, in dBov: 0 is full scale, -127 silence.
+    pub audio_level: Option<i8>,
+    /// RFC 6464's voice flag.
+    pub voice: Option<bool>,
+    /// How the picture is turned.
+    pub orientation: Option<VideoOrientation>,
+}
+
+/// One RTP packet, header undone.
+#[derive(Debug, Clone)]
+pub struct Packet {
+    /// M-line it came on.
+    pub mid: Mid,
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// What it carries.
+    pub format: Format,
+    /// Sequence number extended to 64 bits.
+    pub sequence: u64,
+    /// Timestamp as on the wire.
+    pub timestamp: u32,
+    /// Marker bit.
+    pub marker: bool,
+    /// Payload.
+    pub payload: Arc<[u8]>,
+    /// What may travel on.
+    pub extensions: Extensions,
+}
+
+/// What a peer reports.
+#[derive(Debug)]
+pub enum PeerEvent {
+    /// The connection changed.
+    State(PeerState),
+    /// Media arrived.
+    Packet(Packet),
+    /// The far end needs a key frame of what we send on this m-line.
+    KeyframeWanted(Mid),
+}
+
+/// Connection of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// ICE and DTLS are up.
+    Connected,
+    /// ICE lost it; it may return.
+    Disconnected,
+    /// The far end closed it; it does not return.
+    Closed,
+}
+
+impl PeerState {
+    /// Its name in events.
+    pub fn name(self) -> &'static str {
+        match self {
+            PeerState::Connected => "connected",
+            PeerState::Disconnected => "disconnected",
+            PeerState::Closed => "closed",
+        }
+    }
+}
+
+/// A datagram, or a packet for a TCP connection, to be sent.
+#[derive(Debug)]
+pub struct Transmit {
+    /// Over the TCP connection with `destination` instead of UDP.
+    pub tcp: bool,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// What.
+    pub contents: Vec<u8>,
+}
+
+/// What [`Peer::poll`] answers.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Transmit(Transmit),
+    /// This happened.
+    Event(PeerEvent),
+    /// Nothing more; call [`Peer::timeout`] then.
+    Wait(Instant),
+}
+
+/// The DTLS certificate of all peers of an engine: made once, since a key pair costs more than a join should.
+#[derive(Clone)]
+pub struct Identity(DtlsCert);
+
+impl Identity {
+    /// A fresh one; `None` when the crypto library cannot.
+    pub fn generate() -> Option<Identity> {
+        str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().map(Identity)
+    }
+}
+
+struct Stream {
+    mid: Mid,
+    formats: Vec<(Pt, Format)>,
+}
+
+/// One WebRTC peer, ICE-lite, answering offers.
+pub struct Peer {
+    rtc: Rtc,
+    local: Vec<SocketAddr>,
+    streams: HashMap<u32, Stream>,
+    payload_types: HashMap<(Mid, Format), Option<Pt>>,
+    connected: bool,
+}
+
+impl Peer {
+    /// A peer that can be reached at `local` (UDP, and TCP of the same number).
+    pub fn new(identity: &Identity, local: &[SocketAddr], now: Instant) -> Peer {
+        let mut config = RtcConfig::new()
+            .set_dtls_cert(identity.0.clone())
+            .set_ice_lite(true)
+            .set_rtp_mode(true)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_g722(true, false)
+            .enable_pcmu(true, false)
+            .enable_pcma(true, false)
+            .enable_vp8(true);
+        let constrained_baseline = 0x42_e0_1f;
+        config.codec_config().add_h264(127.into(), Some(121.into()), true, constrained_baseline);
+        config.codec_config().add_h264(125.into(), Some(107.into()), false, constrained_baseline);
+        let mut rtc = config.build(now);
+        for &address in local {
+            if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
+                rtc.add_local_candidate(candidate);
+            }
+            if let Ok(candidate) = Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build() {
+                rtc.add_local_candidate(candidate);
+            }
+        }
+        Peer { rtc, local: local.to_vec(), streams: HashMap::new(), payload_types: HashMap::new(), connected: false }
+    }
+
+    /// The ufrag by which the far end's first STUN packet names this peer. It changes with an ICE restart.
+    pub fn ufrag(&mut self) -> String {
+        self.rtc.direct_api().local_ice_credentials().ufrag
+    }
+
+    /// Take an offer, first or later; the answer as SDP, or what is wrong in one sentence. Drain afterwards.
+    pub fn offer(&mut self, sdp: &str) -> Result<String, String> {
+        if sdp.lines().filter(|line| line.starts_with("m=")).count() > MOST_MEDIA {
+            return Err(format!("the offer has more than {MOST_MEDIA} m-lines"));
+        }
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(|e| format!("the offer cannot be read: {e}"))?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|e| format!("the offer is refused: {e}"))?;
+        self.payload_types.clear();
+        self.streams.clear();
+        Ok(answer.to_sdp_string())
+    }
+
+    /// Whether a datagram from an address not seen before is provably this peer's (STUN integrity, RFC 8445 §7.3).
+    pub fn proves(&self, tcp: bool, source: SocketAddr, datagram: &[u8], now: Instant) -> bool {
+        self.receive_of(tcp, source, datagram).is_some_and(|r| self.rtc.accepts(&Input::Receive(now, r)))
+    }
+
+    /// A packet from the network. Drain afterwards. `false`: not understood, nothing changed.
+    pub fn receive(&mut self, tcp: bool, source: SocketAddr, datagram: &[u8], now: Instant) -> Result<bool, String> {
+        let Some(receive) = self.receive_of(tcp, source, datagram) else { return Ok(false) };
+        self.rtc.handle_input(Input::Receive(now, receive)).map_err(|e| e.to_string())?;
+        Ok(true)
+    }
+
+    fn receive_of<'a>(&self, tcp: bool, source: SocketAddr, datagram: &'a [u8]) -> Option<Receive<'a>> {
+        let proto = if tcp { Protocol::Tcp } else { Protocol::Udp };
+        let same_family = self.local.iter().find(|a| a.is_ipv4() == source.is_ipv4());
+        let destination = *same_family.or(self.local.first())?;
+        Receive::new(proto, source, destination, datagram).ok()
+    }
+
+    /// Time passed. Drain afterwards.
+    pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
+        self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
+    }
+
+    /// The next thing to do, until it is to wait.
+    pub fn poll(&mut self) -> Result<Output, String> {
+        loop {
+            match self.rtc.poll_output().map_err(|e| e.to_string())? {
+                str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
+                str0m::Output::Transmit(t) => {
+                    let tcp = !matches!(t.proto, Protocol::Udp);
+                    return Ok(Output::Transmit(Transmit {
+                        tcp,
+                        destination: t.destination,
+                        contents: t.contents.into(),
+                    }));
+                }
+                str0m::Output::Event(event) => {
+                    if let Some(event) = self.translate(event) {
+                        return Ok(Output::Event(event));
+                    }
+                }
+            }
+        }
+    }
+
+    fn translate(&mut self, event: Event) -> Option<PeerEvent> {
+        match event {
+            Event::Connected => {
+                self.connected = true;
+                Some(PeerEvent::State(PeerState::Connected))
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                Some(PeerEvent::State(PeerState::Disconnected))
+            }
+            Event::IceConnectionStateChange(state) if state.is_connected() && self.connected => {
+                Some(PeerEvent::State(PeerState::Connected))
+            }
+            Event::Closed => Some(PeerEvent::State(PeerState::Closed)),
+            Event::KeyframeRequest(request) => Some(PeerEvent::KeyframeWanted(request.mid)),
+            Event::RtpPacket(packet) => self.packet(packet).map(PeerEvent::Packet),
+            _ => None,
+        }
+    }
+
+    fn packet(&mut self, packet: str0m::rtp::RtpPacket) -> Option<Packet> {
+        let header = packet.header;
+        let ssrc = *header.ssrc;
+        let (mid, format) = self.stream(ssrc, header.payload_type)?;
+        Some(Packet {
+            mid,
+            ssrc,
+            format,
+            sequence: *packet.seq_no,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload: packet.payload,
+            extensions: Extensions {
+                audio_level: header.ext_vals.audio_level,
+                voice: header.ext_vals.voice_activity,
+                orientation: header.ext_vals.video_orientation,
+            },
+        })
+    }
+
+    /// M-line and format of an incoming packet; `None` for what is neither sound nor picture (comfort noise).
+    fn stream(&mut self, ssrc: u32, pt: Pt) -> Option<(Mid, Format)> {
+        let known = self.streams.get(&ssrc);
+        if let Some(stream) = known
+            && let Some((_, format)) = stream.formats.iter().find(|(p, _)| *p == pt)
+        {
+            return Some((stream.mid, *format));
+        }
+        let format =
+            self.rtc.codec_config().params().iter().find(|p| p.pt() == pt).and_then(|p| format_of(p.spec()))?;
+        let mid = match known {
+            Some(stream) => stream.mid,
+            None => self.rtc.direct_api().stream_rx(&ssrc.into())?.mid(),
+        };
+        if self.streams.len() < MOST_STREAMS {
+            let stream = self.streams.entry(ssrc).or_insert(Stream { mid, formats: Vec::new() });
+            stream.formats.push((pt, format));
+        }
+        Some((mid, format))
+    }
+
+    /// Whether the far end takes this format on that m-line.
+    pub fn takes(&mut self, mid: Mid, format: Format) -> bool {
+        self.payload_type(mid, format).is_some()
+    }
+
+    fn payload_type(&mut self, mid: Mid, format: Format) -> Option<Pt> {
+        if let Some(known) = self.payload_types.get(&(mid, format)) {
+            return *known;
+        }
+        let media = self.rtc.media(mid)?;
+        let agreed = media.remote_pts();
+        let params = self.rtc.codec_config().params();
+        let pt = params.iter().filter(|p| agreed.contains(&p.pt())).find(|p| format_of(p.spec()) == Some(format));
+        let pt = pt.map(|p| p.pt());
+        self.payload_types.insert((mid, format), pt);
+        pt
+    }
+
+    /// Send a packet on an m-line; `mid`, `ssrc` of `packet` are ignored, its numbers are the listener's already.
+    /// `false` when the far end does not take it there. Drain afterwards, with [`Peer::timeout`] before.
+    pub fn write(&mut self, mid: Mid, packet: &Packet, sequence: u64, timestamp: u32, now: Instant) -> bool {
+        let Some(pt) = self.payload_type(mid, packet.format) else { return false };
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
+        let extensions = ExtensionValues {
+            audio_level: packet.extensions.audio_level,
+            voice_activity: packet.extensions.voice,
+            video_orientation: packet.extensions.orientation,
+            ..ExtensionValues::default()
+        };
+        let rtp = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, packet.payload.clone())
+            .marker(packet.marker)
+            .ext_vals(extensions)
+            .nackable(!packet.format.kind.is_audio());
+        stream.write_rtp(rtp);
+        true
+    }
+
+    /// Ask the far end for a key frame of what it sends on `mid`. Drain afterwards.
+    pub fn request_keyframe(&mut self, mid: Mid) {
+        let video = self.rtc.media(mid).is_some_and(|m| m.kind() == MediaKind::Video);
+        if !video {
+            return;
+        }
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    /// Say goodbye (RTCP BYE, DTLS close). Drain afterwards until [`Peer::is_alive`] is false.
+    pub fn close(&mut self) {
+        let _ = self.rtc.close();
+    }
+
+    /// Whether anything can still come of this peer.
+    pub fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+}
+
+fn format_of(spec: str0m::format::CodecSpec) -> Option<Format> {
+    let kind = match spec.codec {
+        Codec::Opus => FormatKind::Opus,
+        Codec::PCMU => FormatKind::Pcmu,
+        Codec::PCMA => FormatKind::Pcma,
+        Codec::G722 => FormatKind::G722,
+        Codec::Vp8 => FormatKind::Vp8,
+        Codec::H264 => {
+            let profile = spec.format.profile_level_id.unwrap_or(0x42_00_0a) >> 8;
+            let mode = spec.format.packetization_mode.unwrap_or(0);
+            return Some(Format { kind: FormatKind::H264, h264: Some((profile as u16, mode)) });
+        }
+        _ => return None,
+    };
+    Some(kind.plain())
+}
