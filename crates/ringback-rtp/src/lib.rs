@@ -1,1 +1,30 @@
-//! Placeholder.
+//! RTP without sockets and without a clock: packets, RTCP, reception statistics, the jitter buffer, telephone-events
+//! and the rule that decides whose packets count (RFC 3550, 3551, 4733).
+//!
+//! Drive loop: parse a datagram with [`RtpPacket::parse`], ask [`Latch::receive`] whether its sender counts, feed
+//! [`Reception`] and the [`JitterBuffer`]; every 20 ms pull from the buffer. `ringback_audio::Receiver` and `Sender` do
+//! the last two steps with the codecs in place. Bytes from strangers give a value or an error, never a panic.
+
+mod delay;
+mod dtmf_receive;
+mod dtmf_send;
+mod jitter;
+mod latch;
+mod packet;
+mod reception;
+mod report;
+mod rtcp;
+mod sequence;
+#[cfg(test)]
+mod testing;
+
+pub use delay::DelayEstimate;
+pub use dtmf_receive::{DtmfReceiver, KeyPress};
+pub use dtmf_send::{DtmfSender, EventPacket, MAX_QUEUED_DIGITS};
+pub use jitter::{Buffered, JitterBuffer, JitterConfig, JitterStats, Pace, Pull, Pushed};
+pub use latch::{Latch, LatchConfig, LatchStats, Network, PayloadTypes, Rejection, Verdict};
+pub use packet::{Extension, RtpError, RtpHeader, RtpPacket, is_rtcp};
+pub use reception::Reception;
+pub use report::{Reporter, SentTotals};
+pub use rtcp::{ReportBlock, Rtcp, RtcpError, SenderInfo, parse_compound, write_compound};
+pub use sequence::{Extended16, Extended32, SequenceCheck, SourceValidator};
