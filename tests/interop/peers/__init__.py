@@ -1,0 +1,1 @@
+"""Drivers of programs that others wrote, for tests that speak with strangers."""

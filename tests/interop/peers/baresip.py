@@ -1,0 +1,166 @@
+"""baresip 1.0 without a screen or a sound card: a tone goes in, what it hears is recorded (Debian's baresip-core)."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from interop.peers import tones
+from interop.peers.process import Process
+from interop.peers.waiting import free_port, until
+
+# Apart from the server's 20000-29999.
+RTP_PORTS = "14000-14100"
+
+CONFIG = """\
+poll_method epoll
+sip_listen 127.0.0.1:{sip}
+net_interface 127.0.0.1
+audio_player aubridge,sink
+audio_source ausine,{hz}
+audio_alert aubridge,alert
+ausrc_srate 48000
+auplay_srate 48000
+ausrc_channels 2
+auplay_channels 1
+rtp_ports {rtp}
+module_path /usr/lib/baresip/modules
+module g711.so
+module g722.so
+module opus.so
+module aubridge.so
+module sndfile.so
+module ausine.so
+module uuid.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+module_app debug_cmd.so
+ctrl_tcp_listen 127.0.0.1:{control}
+snd_path {recordings}
+"""
+
+# baresip leaves a codec without clock and channels out of its offer, silently.
+CODECS = {"OPUS": "opus/48000/2", "G722": "g722/16000/1", "PCMU": "pcmu", "PCMA": "pcma"}
+
+
+class Baresip:
+    """A telephone.
+
+    Args:
+        folder: Its own, for configuration, log and recordings.
+        hz: The tone that is its microphone.
+        codecs: Names as in our API, in order of preference.
+        answer: ``auto`` or ``manual``.
+        transport: ``udp`` or ``tcp``.
+        name: User part of its address.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        hz: int = 440,
+        codecs: tuple[str, ...] = ("PCMU",),
+        answer: str = "auto",
+        transport: str = "udp",
+        name: str = "alice",
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._recordings = folder / "recordings"
+        self._recordings.mkdir()
+        self.port, self._control = free_port(), free_port()
+        self.uri = f"sip:{name}@127.0.0.1:{self.port}" + (";transport=tcp" if transport == "tcp" else "")
+        self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt")
+        self._events: list[Mapping[str, Any]] = []
+        self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        (folder / "config").write_text(
+            CONFIG.format(sip=self.port, hz=hz, rtp=RTP_PORTS, control=self._control, recordings=self._recordings)
+        )
+        wanted = ",".join(CODECS[codec] for codec in codecs)
+        (folder / "accounts").write_text(
+            f"<sip:{name}@127.0.0.1:{self.port};transport={transport}>;regint=0;answermode={answer};"
+            f"audio_codecs={wanted};dtmfmode=rtpevent\n"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._process.start()
+        try:
+            reader, self._writer = await until(self._connect, "baresip listens for commands")
+        except BaseException:
+            await self._process.stop()
+            raise
+        self._listening = asyncio.create_task(self._listen(reader))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        await self._process.stop()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        assert self._process.running, f"baresip ended: {self._process.output()[-2000:]}"
+        with contextlib.suppress(OSError):
+            return await asyncio.open_connection("127.0.0.1", self._control)
+        return None
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                size = int((await reader.readuntil(b":"))[:-1])
+                message = json.loads((await reader.readexactly(size + 1))[:-1])
+                if message.get("event"):
+                    self._events.append(message)
+                elif (waiting := self._answers.pop(message.get("token", ""), None)) and not waiting.done():
+                    waiting.set_result(message)
+
+    async def command(self, command: str, params: str = "") -> str:
+        """One of its commands (``dial``, ``hangup``, ``hold``, ``resume``, ``sndcode``…); returns what it says."""
+        assert self._writer is not None, "it was not started"
+        token = str(len(self._events) + len(self._answers)) + command
+        answer = self._answers[token] = asyncio.get_running_loop().create_future()
+        body = json.dumps({"command": command, "params": params, "token": token}).encode()
+        self._writer.write(b"%d:%s," % (len(body), body))
+        return str((await asyncio.wait_for(answer, 10)).get("data", ""))
+
+    async def dial(self, uri: str) -> None:
+        """Call and wait for the answer."""
+        await self.command("dial", uri)
+        await self.event("CALL_ESTABLISHED")
+
+    async def event(self, kind: str, timeout_s: float = 15.0) -> Mapping[str, Any]:
+        """The first event of a kind since the start (``CALL_RINGING``, ``CALL_ESTABLISHED``, ``CALL_CLOSED``…)."""
+
+        def seen() -> Mapping[str, Any] | None:
+            return next((event for event in self._events if event.get("type") == kind), None)
+
+        try:
+            return await until(seen, f"baresip says {kind}", timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()[-6000:]}") from None
+
+    def forget(self) -> None:
+        """Forget the events so far, for a second call."""
+        self._events.clear()
+
+    def log(self) -> str:
+        """Its output, with every SIP message in and out."""
+        return self._process.output()
+
+    def heard(self) -> Path | None:
+        """Recording of what it heard in its newest call."""
+        return max(self._recordings.glob("*-dec.wav"), key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    def hears(self, hz: float) -> bool:
+        """Whether the last second of what it heard has a tone."""
+        recording = self.heard()
+        return recording is not None and tones.hears(recording, hz)

@@ -1,0 +1,43 @@
+"""Waiting for facts instead of sleeping, and finding free ports."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def until(
+    fact: Callable[[], T | None] | Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 15.0
+) -> T:
+    """Ask until the answer is truthy, and return it.
+
+    Raises:
+        AssertionError: ``what`` did not come true in time; the last answer is in the message.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = fact()
+        value = await answer if isinstance(answer, Awaitable) else answer
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what} (last: {value!r})"
+        await asyncio.sleep(0.05)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that is free for TCP and UDP right now."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, kind) as first:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
+            with socket.socket(socket.AF_INET, other) as second:
+                try:
+                    second.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+    raise AssertionError("no port of 127.0.0.1 is free for both TCP and UDP")
