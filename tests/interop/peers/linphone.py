@@ -117,7 +117,5 @@ def _codecs(wanted: tuple[str, ...]) -> str:
     on = [RATES[name] for name in wanted]
     for number, (mime, rate, channels) in enumerate([*on, *(codec for codec in known if codec not in on)]):
         enabled = int(number < len(on))
-        sections.append(
-            f"[audio_codec_{number}]\nmime={mime}\nrate={rate}\nchannels={channels}\nenabled={enabled}\n"
-        )
+        sections.append(f"[audio_codec_{number}]\nmime={mime}\nrate={rate}\nchannels={channels}\nenabled={enabled}\n")
     return "\n".join(sections)

@@ -1,0 +1,186 @@
+"""Headless Chromium: a tone of ours is its microphone, what its page plays is searched for tones."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+
+from interop.peers.waiting import until
+
+ARGUMENTS = [
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    # In a network namespace with nothing but loopback there would be no candidates otherwise.
+    "--allow-loopback-in-peer-connection",
+]
+
+# Before any script of the page: a sine for a microphone, and an eye on every element that plays something.
+LISTENING = """
+(() => {
+  const context = () => (window.__tones ??= new AudioContext({ sampleRate: 48000 }));
+  const original = navigator.mediaDevices?.getUserMedia?.bind(navigator.mediaDevices);
+  if (original) {
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      if (!wanted?.audio) return original(wanted);
+      const stream = new MediaStream();
+      const oscillator = new OscillatorNode(context(), { frequency: window.__microphoneHz });
+      const gain = new GainNode(context(), { gain: 0.25 });
+      const out = new MediaStreamAudioDestinationNode(context());
+      oscillator.connect(gain).connect(out);
+      oscillator.start();
+      await context().resume();
+      stream.addTrack(out.stream.getAudioTracks()[0]);
+      if (wanted.video) stream.addTrack((await original({ video: wanted.video })).getVideoTracks()[0]);
+      return stream;
+    };
+  }
+  const players = new Set();
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () { players.add(this); return play.call(this); };
+  const ears = new Map();
+  const ear = (track) => {
+    if (!ears.has(track.id)) {
+      const analyser = new AnalyserNode(context(), { fftSize: 32768, smoothingTimeConstant: 0 });
+      new MediaStreamAudioSourceNode(context(), { mediaStream: new MediaStream([track]) }).connect(analyser);
+      ears.set(track.id, analyser);
+    }
+    return ears.get(track.id);
+  };
+  const playing = () => {
+    document.querySelectorAll("audio, video").forEach((element) => players.add(element));
+    const tracks = new Map();
+    for (const element of players) {
+      if (element.paused || element.muted || element.volume === 0 || !element.srcObject) continue;
+      for (const track of element.srcObject.getAudioTracks())
+        if (track.readyState === "live" && track.enabled) tracks.set(track.id, track);
+    }
+    return [...tracks.values()];
+  };
+  // How many dB the line at each frequency stands above the median of the telephone band, in the loudest track.
+  window.__heard = async (frequencies) => {
+    await context().resume();
+    const best = frequencies.map(() => 0);
+    for (const track of playing()) {
+      const analyser = ear(track);
+      const lines = new Float32Array(analyser.frequencyBinCount);
+      analyser.getFloatFrequencyData(lines);
+      const hertz = context().sampleRate / analyser.fftSize;
+      const band = [...lines.slice(Math.round(200 / hertz), Math.round(3400 / hertz))].sort((a, b) => a - b);
+      const median = Math.max(band[band.length >> 1], -140);
+      frequencies.forEach((frequency, index) => {
+        const near = lines.slice(Math.round((frequency - 15) / hertz), Math.round((frequency + 15) / hertz) + 1);
+        const peak = Math.max(...near);
+        if (peak > -60) best[index] = Math.max(best[index], peak - median);
+      });
+    }
+    return best;
+  };
+})();
+"""
+
+
+class Chromium:
+    """A browser; ``open`` gives it a page."""
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    async def __aenter__(self) -> Self:
+        self._playwright = await async_playwright().start()
+        as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        self._browser = await self._playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *as_root]
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._browser is not None:
+            await self._browser.close()
+        if self._playwright is not None:
+            await self._playwright.stop()
+
+    async def open(self, url: str, *, hz: int = 880, insecure: bool = False) -> "RoomPage":
+        """A page of its own profile whose microphone is a tone.
+
+        Args:
+            insecure: Accept a certificate that nobody signed.
+        """
+        assert self._browser is not None, "it was not started"
+        context = await self._browser.new_context(
+            permissions=["microphone", "camera"],
+            ignore_https_errors=insecure,
+            viewport={"width": 1280, "height": 800},
+        )
+        page = await context.new_page()
+        await page.add_init_script(f"window.__microphoneHz = {hz};{LISTENING}")
+        found = RoomPage(context, page)
+        await page.goto(url)
+        return found
+
+
+class RoomPage:
+    """A room's page, used as a person would: by names and labels.
+
+    Attributes:
+        page: Playwright's.
+        console: What the page wrote to its console.
+    """
+
+    def __init__(self, context: BrowserContext, page: Page) -> None:
+        self._context = context
+        self.page = page
+        self.console: list[str] = []
+        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
+
+    async def join(self, name: str = "Ann") -> None:
+        """Give a name and go in."""
+        await self.page.get_by_label("name").fill(name)
+        await self.page.get_by_role("button", name="Join").click()
+        await self.page.get_by_role("button", name="Leave").wait_for(timeout=20_000)
+
+    async def leave(self) -> None:
+        """Leave the room."""
+        await self.page.get_by_role("button", name="Leave").click()
+
+    async def close(self) -> None:
+        """Close page and profile, as when the window is closed."""
+        await self._context.close()
+
+    async def shows(self, text: str, timeout_s: float = 15.0) -> None:
+        """Wait until the page shows a text."""
+        await self.page.get_by_text(text).first.wait_for(timeout=timeout_s * 1000)
+
+    async def levels(self, *frequencies: float) -> Sequence[float]:
+        """dB of each frequency above the floor, in what the page plays; about 0 to 20 where there is none."""
+        levels: Sequence[float] = await self.page.evaluate("(wanted) => window.__heard(wanted)", list(frequencies))
+        return levels
+
+    async def hears(self, *frequencies: float, timeout_s: float = 20.0) -> None:
+        """Wait until the page plays all of these at once."""
+
+        async def all_of_them() -> Mapping[float, float] | None:
+            levels = dict(zip(frequencies, await self.levels(*frequencies), strict=True))
+            return levels if all(level > 30 for level in levels.values()) else None
+
+        try:
+            await until(all_of_them, f"the page plays {frequencies} Hz", timeout_s)
+        except AssertionError as error:
+            now = await self.levels(*frequencies)
+            raise AssertionError(f"{error}; levels {now}\n" + "\n".join(self.console[-30:])) from None
+
+    async def does_not_hear(self, *frequencies: float) -> None:
+        """Assert that none of these is being played (call it while something else is)."""
+        levels = await self.levels(*frequencies)
+        assert all(level < 25 for level in levels), dict(zip(frequencies, levels, strict=True))
+
+    async def evaluate(self, script: str) -> Any:
+        """Run a script in the page."""
+        return await self.page.evaluate(script)
