@@ -1,0 +1,354 @@
+"""One socket's life: a join first, then requests and replies, with the client's events in between.
+
+Replies and events leave through one writer, so a client that reads slowly slows only itself. A socket that breaks
+leaves its client's seat waiting; leaving, being removed and talking nonsense end it for good.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from ringback.calls.ports import Clock
+from ringback.meetings.admission import Joiner, JoinRefused
+from ringback.meetings.meeting import GRACE
+from ringback.meetings.seat import Seat, Welcome
+from ringback.model.errors import InvalidRequest, NotFound, RateLimited, RingbackError
+from ringback.model.ids import ParticipantId
+from ringback.signalling import requests, wire
+from ringback.signalling.clients import Client, Clients
+from ringback.signalling.mailbox import Overrun
+from ringback.signalling.ports import DialOuts, DomainOf, Doors, Tokens
+from ringback.signalling.requests import Frame
+
+log = structlog.get_logger()
+
+JOIN_WITHIN = 10.0
+"""Seconds a socket may be open without having joined."""
+
+MAX_BAD_FRAMES = 10
+RATE, BURST = 50.0, 200.0
+"""Requests per second of one client, and how many at once."""
+
+NORMAL, POLICY, TOO_BIG, TRY_LATER = 1000, 1008, 1009, 1013
+"""WebSocket close codes (RFC 6455 §7.4.1)."""
+
+Fields = dict[str, object]
+
+
+class Wire(Protocol):
+    """A WebSocket as the framework gives it."""
+
+    async def receive(self) -> str | None:
+        """The next text frame; ``""`` for anything that is not text; ``None`` once it is closed."""
+
+    async def send(self, text: str) -> None: ...
+    async def close(self, code: int, reason: str = "") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every connection shares."""
+
+    doors: Doors
+    tokens: Tokens
+    calls: DialOuts
+    clients: Clients
+    clock: Clock
+    domain_of: DomainOf
+    new_id: Callable[[], str]
+
+
+class Connection:
+    """Serves one socket until it closes.
+
+    Args:
+        host: ``Host`` of the HTTP request, for rooms named without a URL.
+        source: Address of the peer, for logs.
+    """
+
+    def __init__(self, socket: Wire, desk: Desk, host: str, source: str) -> None:
+        self._wire = socket
+        self._desk = desk
+        self._host = host
+        self._source = source
+        self._client: Client | None = None
+        self._replies: list[str] = []
+        self._news = asyncio.Event()
+        self._closing: tuple[int, str] | None = None
+        self._bad = 0
+        self._tokens = BURST
+        self._refilled = desk.clock.monotonic()
+
+    def wake(self) -> None:
+        """The client's mailbox has something new, or it has been removed."""
+        self._news.set()
+
+    async def serve(self) -> None:
+        """Run until the socket is closed, by either side."""
+        opened = self._desk.clock.monotonic()
+        timer = self._desk.clock.call_at(opened + JOIN_WITHIN, self._join_timeout)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read())
+                await self._write()
+                reader.cancel()
+        finally:
+            timer.cancel()
+            self._dropped()
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            closing = self._closing
+            for frame in self._outgoing():
+                await self._wire.send(frame)
+            if self._news.is_set():
+                continue
+            if closing is not None:
+                await self._wire.close(*closing)
+                return
+
+    def _outgoing(self) -> list[str]:
+        frames, self._replies = self._replies, []
+        client = self._client
+        if client is None or client.socket is not self:
+            return frames
+        try:
+            frames += client.mailbox.take()
+        except Overrun:
+            self._close(TRY_LATER, "too slow")
+        if client.over:
+            self._close(NORMAL, "left")
+        return frames
+
+    def _reply(self, id: int | None, fields: Mapping[str, object]) -> None:
+        self._replies.append(
+            json.dumps({"type": "reply", "id": id, "ok": True, **fields}, separators=(",", ":"), default=str)
+        )
+        self._news.set()
+
+    def _refuse(self, id: int | None, kind: str, msg: str) -> None:
+        error = {"type": kind, "msg": msg}
+        self._replies.append(json.dumps({"type": "reply", "id": id, "ok": False, "error": error}))
+        self._news.set()
+
+    def _close(self, code: int, reason: str) -> None:
+        if self._closing is None:
+            self._closing = (code, reason)
+            self._news.set()
+
+    def _join_timeout(self) -> None:
+        if self._client is None:
+            self._close(POLICY, "join first")
+
+    def _dropped(self) -> None:
+        client = self._client
+        if client is None or client.socket is not self:
+            return
+        client.socket = None
+        if client.over:
+            self._desk.clients.forget(client)
+        elif client.seat is not None:
+            client.seat.lost()
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read(self) -> None:
+        while self._closing is None:
+            text = await self._wire.receive()
+            if text is None:
+                self._close(NORMAL, "")
+                return
+            try:
+                frame = requests.read_frame(text)
+            except InvalidRequest as error:
+                self._bad_frame(error)
+                continue
+            if not self._admit():
+                self._refuse(frame.id, RateLimited.code, "too many requests, slow down")
+                self._bad_frame(None)
+                continue
+            await self._answer(frame)
+
+    def _bad_frame(self, error: InvalidRequest | None) -> None:
+        self._bad += 1
+        if error is not None:
+            self._refuse(None, error.code, error.info)
+        if self._bad >= MAX_BAD_FRAMES:
+            log.info("signalling.nonsense", source=self._source)
+            self._close(POLICY, "too many bad frames")
+
+    def _admit(self) -> bool:
+        now = self._desk.clock.monotonic()
+        self._tokens = min(BURST, self._tokens + (now - self._refilled) * RATE)
+        self._refilled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    async def _answer(self, frame: Frame) -> None:
+        try:
+            if frame.type == "join":
+                self._reply(frame.id, await self._join(frame.fields))
+                return
+            if self._client is None or self._client.seat is None:
+                raise InvalidRequest("join first")
+            verb = VERBS.get(frame.type)
+            if verb is None:
+                raise InvalidRequest(f'unknown request type "{requests.clean(frame.type)[:64]}"')
+            self._reply(frame.id, await verb(self, self._client.seat, frame.fields))
+        except JoinRefused as refusal:
+            self._refuse(frame.id, refusal.kind, refusal.msg)
+        except RingbackError as error:
+            self._refuse(frame.id, error.code, error.info)
+        except Exception:
+            log.exception("signalling.request-broken", type=frame.type, source=self._source)
+            self._refuse(frame.id, "server-error", "the server met an internal error")
+
+    # ── join ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _join(self, fields: Mapping[str, object]) -> Fields:
+        if self._client is not None:
+            raise InvalidRequest("this connection has joined already")
+        asked = requests.read_join(fields, self._host)
+        if isinstance(asked, requests.Resume):
+            return await self._resume(asked)
+        domain = await self._desk.domain_of(asked.host)
+        grants = None
+        if asked.token:
+            grants = await self._desk.tokens.check_token(asked.token, now=self._desk.clock.wall())
+        joiner = Joiner(ParticipantId(self._desk.new_id()), grants, asked.user_name, asked.user_data)
+        client = Client(joiner.id, grants=grants)
+        self._desk.clients.expect(client)
+        try:
+            client.seat, welcome = await self._desk.doors.join(domain, asked.room, joiner)
+        except BaseException:
+            self._desk.clients.forget(client)
+            raise
+        log.info("client.joined", room=welcome.settings.room.name, meeting=welcome.meeting, participant=client.id)
+        self._attach(client)
+        return self._welcome(client, welcome) | {"seq": 0}
+
+    async def _resume(self, asked: requests.Resume) -> Fields:
+        client = self._desk.clients.find(asked.session_id, asked.secret)
+        if client is None or client.seat is None:
+            raise JoinRefused("connection-error", "The connection was away for too long; join again.")
+        try:
+            welcome = await client.seat.back()
+        except NotFound:
+            raise JoinRefused("connection-error", "The connection was away for too long; join again.") from None
+        old, replayed = client.socket, client.mailbox.rewind(asked.seq)
+        self._attach(client)
+        if isinstance(old, Connection):
+            old._close(NORMAL, "resumed elsewhere")
+        answer = self._welcome(client, welcome)
+        return answer | ({"seq": asked.seq} if replayed else {"seq": client.mailbox.seq, "resync": True})
+
+    def _attach(self, client: Client) -> None:
+        self._client = client
+        client.socket = self
+        self._news.set()
+
+    def _welcome(self, client: Client, welcome: Welcome) -> Fields:
+        return {
+            "session_id": client.id,
+            "resume_secret": client.secret,
+            "meeting_id": welcome.meeting,
+            "grace_s": GRACE,
+            "room": wire.room(welcome.settings, client.grants),
+            "local": wire.participant(welcome.local),
+            "participants": [wire.participant(other) for other in welcome.others],
+        }
+
+    # ── verbs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def leave(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        await seat.leave()
+        self._close(NORMAL, "left")
+        return {}
+
+    async def offer(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        offer = requests.read_offer(fields)
+        sdp, refused = await seat.offer(offer.sdp, offer.send, offer.receive)
+        return {"sdp": sdp, "refused": [{"mid": mid, "reason": why} for mid, why in refused.items()]}
+
+    async def track(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        why = {key: True for key, value in requests.mapping(fields, "blocked").items() if value is True}
+        known = {key: why[key] for key in ("byDeviceMissing", "byDeviceInUse", "byPermissions") if key in why}
+        await seat.set_track(requests.text(fields, "track", 64), requests.text(fields, "state", 16), known)
+        return {}
+
+    async def app_message(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        data = fields.get("data")
+        most = seat.settings.max_app_message_size
+        if len(json.dumps(data, ensure_ascii=False)) > most:
+            raise InvalidRequest(f"Message data too large. Max size is {most}")
+        await seat.app_message(data, requests.read_recipients(fields))
+        return {}
+
+    async def set_user_name(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        name = requests.clean(requests.text(fields, "userName", requests.MAX_NAME))
+        await seat.set_user_name(name)
+        return {"userName": name}
+
+    async def set_user_data(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        data = fields.get("userData")
+        requests.check_user_data(data)
+        await seat.set_user_data(data)
+        return {"userData": data}
+
+    async def update_participants(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        updates: dict[str, Mapping[str, object]] = {}
+        for who, update in requests.mapping(fields, "participants").items():
+            if not isinstance(update, dict):
+                raise InvalidRequest('each of "participants" must be an object')
+            updates[who] = update
+        await seat.update_participants(updates)
+        return {}
+
+    async def dialout_start(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        key = requests.text(fields, "idempotencyKey", 255, optional=True) or None
+        options = requests.mapping(fields, "options")
+        call = await self._desk.calls.start_dial_out(seat.domain, seat.room, options, idempotency_key=key)
+        return {"session": {"sessionId": call}, "sessionId": call}
+
+    async def dialout_stop(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        await self._desk.calls.stop_dial_out(seat.domain, seat.room, requests.text(fields, "sessionId", 64))
+        return {}
+
+    async def send_dtmf(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        names = ("sessionId", "tones", "method", "digitDurationMs")
+        body = {name: fields[name] for name in names if name in fields}
+        await self._desk.calls.send_dtmf(seat.domain, seat.room, body)
+        return {}
+
+    async def ping(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        return {}
+
+
+Verb = Callable[[Connection, Seat, Mapping[str, object]], Awaitable[Fields]]
+
+VERBS: dict[str, Verb] = {
+    "leave": Connection.leave,
+    "offer": Connection.offer,
+    "track": Connection.track,
+    "app-message": Connection.app_message,
+    "set-user-name": Connection.set_user_name,
+    "set-user-data": Connection.set_user_data,
+    "update-participants": Connection.update_participants,
+    "dialout-start": Connection.dialout_start,
+    "dialout-stop": Connection.dialout_stop,
+    "send-dtmf": Connection.send_dtmf,
+    "ping": Connection.ping,
+}
