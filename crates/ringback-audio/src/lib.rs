@@ -1,1 +1,19 @@
-//! Placeholder.
+//! Sound without sockets and without a clock: codecs, resampling, concealment, mixing, and the two ends of a leg.
+//!
+//! Drive loop of a room, every 20 ms: [`Receiver::pull`] each source once (packets were [`Receiver::push`]ed as they
+//! came), then give each listener's [`Sender::tick`] either a source's [`Frame::media`] (which is forwarded untouched
+//! when the codecs are equal) or what its [`Listener`] hears of the room's [`MixBus`]. Sound is int16 mono everywhere.
+
+mod codec;
+pub mod g711;
+mod g722;
+mod opus;
+mod opus_packet;
+mod resample;
+mod sys;
+
+pub use codec::{Codec, Decoder, Encoder};
+pub use g722::{G722Decoder, G722Encoder};
+pub use opus::{OPUS_SILENCE, OpusDecoder, OpusEncoder, OpusError, OpusSettings};
+pub use opus_packet::{OpusFrames, opus_ticks};
+pub use resample::Resampler;
