@@ -1,0 +1,301 @@
+"""One telephone: a SIP call on one side, a PCM leg with file or speech on the other, both in an engine of its own.
+
+Implements ``CarrierEvents`` and ``MediaEvents`` and tells what happens as ``(event, fields)``. It holds one call at a
+time; a second caller is busy.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ringback.calls.ports import (
+    Carrier,
+    Clock,
+    Failure,
+    IncomingInvite,
+    MediaLegs,
+    OutgoingInvite,
+    PhoneCodec,
+    PhoneMedia,
+)
+from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
+from ringback.model.ids import CallId, MeetingId, ParticipantId
+from ringback.model.records import DialogRecord
+from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.negotiation import Negotiated, NegotiatedCodec, make_answer, make_offer, read_answer
+
+LINE = MeetingId("line")
+FAR = ParticipantId("far")
+HERE = ParticipantId("here")
+DIGIT_MS, GAP_MS = 160, 100
+
+Tell = Callable[[str, Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a telephone is set up with.
+
+    Attributes:
+        name: User part of its address.
+        codecs: Best first.
+        rate: Samples per second of its PCM side: 8000, 16000 or 48000.
+        refuse: SIP status for every caller, instead of answering.
+        ring: Seconds to ring before answering.
+    """
+
+    name: str = "phone"
+    codecs: Sequence[str] = ("PCMU", "PCMA", "G722", "OPUS")
+    rate: int = 16000
+    refuse: int | None = None
+    ring: float = 0.0
+
+
+class Softphone:
+    """A telephone with one line.
+
+    Args:
+        line: Its set-up.
+        clock: Time.
+        tell: Told of everything that happens.
+        new_id: Makes ids of calls.
+
+    Attributes:
+        carrier, media: Set before the first call.
+        talking: Done with the codec's name when a call was answered.
+        over: Done with the outcome when the call is over.
+    """
+
+    carrier: Carrier
+    media: MediaLegs
+
+    def __init__(self, line: Line, clock: Clock, tell: Tell, new_id: Callable[[], str]) -> None:
+        self.line = line
+        self._clock = clock
+        self._tell = tell
+        self._new_id = new_id
+        self._call: CallId | None = None
+        self._session = 0
+        self._version = 0
+        self._offer = b""
+        self._codec = ""
+        self._running: PhoneMedia | None = None
+        self._answered_at: float | None = None
+        loop = asyncio.get_running_loop()
+        self.talking: asyncio.Future[str] = loop.create_future()
+        self.over: asyncio.Future[Outcome] = loop.create_future()
+
+    # ── what its owner does ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, session: int) -> None:
+        """Open the line: both legs. ``session`` is a number for our SDP's ``o=``."""
+        self._session = session
+        self.media.open_meeting(LINE)
+        self._address = self.media.open_phone(LINE, FAR)
+        self.media.open_pcm(LINE, HERE, self.line.rate)
+
+    def dial(self, uri: str, headers: Sequence[tuple[str, str]] = (), display_name: str = "") -> None:
+        """Call ``uri``. Raises ``RingbackError`` when it cannot be dialled at all."""
+        call = self._call = CallId(self._new_id())
+        dialog = self.carrier.prepare(uri, call, self.line.name)
+        self._tell("calling", {"to": uri, "sip_call_id": dialog.call_id})
+        self._offer = make_offer(self._session, self._next_version(), *self._address, self.line.codecs)
+        self.carrier.invite(OutgoingInvite(call, dialog, self._offer, display_name, headers))
+
+    def hang_up(self) -> None:
+        """End the call, answered or not."""
+        if self._call is None or self.over.done():
+            return
+        if self._answered_at is None:
+            self.carrier.cancel(self._call)
+        else:
+            self.carrier.bye(self._call)
+            self._end(Outcome(Exit.TALKED, "hung up"), by="us")
+
+    def press(self, digits: str) -> None:
+        """Send digits as RFC 4733 events."""
+        self.media.send_digits(FAR, digits, DIGIT_MS, GAP_MS)
+        self._tell("pressed", {"digits": digits})
+
+    def play(self, data: bytes) -> None:
+        """Queue PCM to be spoken."""
+        self.media.push_pcm(HERE, data)
+
+    def hear(self) -> bytes:
+        """PCM heard since the last time."""
+        return self.media.read_pcm(HERE)
+
+    def stats(self) -> Mapping[str, float | int | str]:
+        """Counters of the SIP leg."""
+        return self.media.stats(FAR)
+
+    # ── what the SIP side reports ────────────────────────────────────────────────────────────────────────────────────
+
+    def incoming(self, invite: IncomingInvite) -> None:
+        if self.line.refuse is not None:
+            self.carrier.reject(invite.call, self.line.refuse)
+            self._tell("refused", {"from": invite.from_uri, "status": self.line.refuse})
+            return
+        if self._call is not None or invite.offer is None:
+            self.carrier.reject(invite.call, 486 if self._call is not None else 488)
+            return
+        try:
+            sdp, negotiated = self._answer_to(invite.offer)
+        except (BadSdp, NoCommonCodec) as error:
+            self.carrier.reject(invite.call, 488)
+            self._tell("refused", {"from": invite.from_uri, "status": 488, "reason": str(error)})
+            return
+        self._call = invite.call
+        headers = dict(invite.headers)
+        self._tell("incoming", {"from": invite.from_uri, "name": invite.from_name, "headers": headers})
+        self.carrier.ring(invite.call)
+        self._clock.call_at(self._clock.monotonic() + self.line.ring, lambda: self._pick_up(invite, sdp, negotiated))
+
+    def _pick_up(self, invite: IncomingInvite, sdp: bytes, negotiated: Negotiated) -> None:
+        if self._call == invite.call and not self.over.done():
+            self._talk(negotiated)
+            self.carrier.answer(invite.call, sdp)
+            self._picked_up()
+
+    def cancelled(self, call: CallId) -> None:
+        if call == self._call:
+            self._end(Outcome(Exit.CANCELLED, "the caller gave up"), by="them")
+
+    def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
+        """The call stands; nothing is left to be done."""
+
+    def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
+        if call == self._call:
+            self._tell("ringing", {"status": status, "reason": reason})
+            if sdp is not None:
+                self._read(sdp)
+
+    def answered(self, call: CallId, sdp: bytes | None) -> None:
+        if call != self._call:
+            return
+        if sdp is not None:
+            self._read(sdp)
+        if self._running is None:
+            self.carrier.bye(call)
+            self._end(Outcome(Exit.REFUSED, "answered without a codec of ours"), by="us")
+            return
+        self._picked_up()
+
+    def failed(self, call: CallId, failure: Failure) -> None:
+        if call == self._call:
+            self._end(of_failure(failure), by="them", q850=failure.q850)
+
+    def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
+        """Nothing is stored here."""
+
+    def reoffered(self, call: CallId, sdp: bytes | None) -> None:
+        if call != self._call:
+            return
+        if sdp is None:
+            self.carrier.answer_offer(call, None, 488)
+            return
+        try:
+            answer, negotiated = self._answer_to(sdp)
+        except (BadSdp, NoCommonCodec):
+            self.carrier.answer_offer(call, None, 488)
+            return
+        held = self._running is not None and self._running.send
+        self._talk(negotiated)
+        self.carrier.answer_offer(call, answer)
+        if held != negotiated.send:
+            self._tell("resumed" if negotiated.send else "held", {})
+
+    def reoffer_answered(self, call: CallId, sdp: bytes) -> None:
+        """We never offer again."""
+
+    def reoffer_failed(self, call: CallId, status: int) -> None:
+        """We never offer again."""
+
+    def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
+        if call == self._call:
+            self._tell("digit", {"digit": digit, "duration_ms": duration_ms, "method": "sip-info"})
+
+    def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
+        if call == self._call:
+            outcome = Outcome(Exit.TALKED, "hung up") if cause == "bye" else Outcome(Exit.LOST, reason or cause)
+            self._end(outcome, by="them" if cause == "bye" else "", q850=q850)
+
+    # ── what the media side reports ──────────────────────────────────────────────────────────────────────────────────
+
+    def webrtc_state(self, leg: ParticipantId, state: str) -> None:
+        """A telephone has none."""
+
+    def media_started(self, leg: ParticipantId, track: str) -> None:
+        if leg == FAR:
+            self._tell("sound", {"from": "far end"})
+
+    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+        if leg == FAR:
+            self._tell("digit", {"digit": digit, "duration_ms": duration_ms, "method": "telephone-event"})
+
+    def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
+        """There are only two."""
+
+    def leg_silent(self, leg: ParticipantId) -> None:
+        if leg == FAR and self._call is not None and not self.over.done():
+            self.carrier.bye(self._call)
+            self._end(Outcome(Exit.LOST, "no sound packets came for a minute"), by="us")
+
+    def leg_failed(self, leg: ParticipantId, reason: str) -> None:
+        self.leg_silent(FAR)
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _next_version(self) -> int:
+        self._version += 1
+        return self._version
+
+    def _answer_to(self, offer: bytes) -> tuple[bytes, Negotiated]:
+        return make_answer(
+            offer, *self._address, self.line.codecs, session_id=self._session, version=self._next_version()
+        )
+
+    def _read(self, sdp: bytes) -> None:
+        try:
+            self._talk(read_answer(self._offer, sdp))
+        except (BadSdp, NoCommonCodec) as error:
+            self._tell("problem", {"reason": str(error)})
+
+    def _talk(self, negotiated: Negotiated) -> None:
+        media = _media(negotiated)
+        self._codec = media.codec.name
+        if media != self._running:
+            self._running = media
+            self.media.set_phone(FAR, media)
+
+    def _picked_up(self) -> None:
+        self._answered_at = self._clock.monotonic()
+        self._tell("answered", {"codec": self._codec})
+        if not self.talking.done():
+            self.talking.set_result(self._codec)
+
+    def _end(self, outcome: Outcome, by: str, q850: int | None = None) -> None:
+        if self.over.done():
+            return
+        seconds = 0.0 if self._answered_at is None else self._clock.monotonic() - self._answered_at
+        about = {"by": by, "status": outcome.status, "reason": outcome.words, "q850": q850}
+        told = {key: value for key, value in about.items() if value}
+        self._tell("ended", told | {"seconds": round(seconds, 1), "exit": int(outcome.exit)})
+        self.over.set_result(outcome)
+        self.talking.cancel()
+
+
+def _media(negotiated: Negotiated) -> PhoneMedia:
+    return PhoneMedia(
+        remote=negotiated.remote,
+        codec=_codec(negotiated.codec),
+        receive=tuple(_codec(codec) for codec in negotiated.receive),
+        dtmf_payload_type=negotiated.dtmf_payload_type,
+        dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
+        send=negotiated.send,
+        listen=negotiated.listen,
+    )
+
+
+def _codec(codec: NegotiatedCodec) -> PhoneCodec:
+    return PhoneCodec(codec.name, codec.payload_type, codec.receive_payload_type, codec.clock_rate, codec.ptime_ms)
