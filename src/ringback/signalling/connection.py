@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from ringback.access.errors import TokenRefused
 from ringback.calls.ports import Clock
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.meeting import GRACE
@@ -33,8 +34,11 @@ MAX_BAD_FRAMES = 10
 RATE, BURST = 50.0, 200.0
 """Requests per second of one client, and how many at once."""
 
-NORMAL, POLICY, TOO_BIG, TRY_LATER = 1000, 1008, 1009, 1013
+NORMAL, POLICY, TRY_LATER = 1000, 1008, 1013
 """WebSocket close codes (RFC 6455 §7.4.1)."""
+
+BLOCKED = ("byDeviceMissing", "byDeviceInUse", "byPermissions")
+"""Why a track can be blocked."""
 
 Fields = dict[str, object]
 
@@ -205,6 +209,9 @@ class Connection:
             if verb is None:
                 raise InvalidRequest(f'unknown request type "{requests.clean(frame.type)[:64]}"')
             self._reply(frame.id, await verb(self, self._client.seat, frame.fields))
+        except TokenRefused as refusal:
+            kind = "not-allowed" if refusal.kind == "invalid-token" else refusal.kind
+            self._refuse(frame.id, kind, refusal.msg)
         except JoinRefused as refusal:
             self._refuse(frame.id, refusal.kind, refusal.msg)
         except RingbackError as error:
@@ -281,9 +288,9 @@ class Connection:
         return {"sdp": sdp, "refused": [{"mid": mid, "reason": why} for mid, why in refused.items()]}
 
     async def track(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
-        why = {key: True for key, value in requests.mapping(fields, "blocked").items() if value is True}
-        known = {key: why[key] for key in ("byDeviceMissing", "byDeviceInUse", "byPermissions") if key in why}
-        await seat.set_track(requests.text(fields, "track", 64), requests.text(fields, "state", 16), known)
+        said = requests.mapping(fields, "blocked")
+        why = {key: True for key in BLOCKED if said.get(key) is True}
+        await seat.set_track(requests.text(fields, "track", 64), requests.text(fields, "state", 16), why)
         return {}
 
     async def app_message(self, seat: Seat, fields: Mapping[str, object]) -> Fields:

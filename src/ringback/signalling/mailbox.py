@@ -1,4 +1,4 @@
-"""What waits for one client: numbered events, kept for a while so that a client that comes back misses nothing. Pure."""
+"""What waits for one client: numbered events, kept for a while so that one that comes back misses nothing. Pure."""
 
 import json
 from collections import deque

@@ -104,9 +104,10 @@ def read_recipients(fields: Mapping[str, object]) -> tuple[ParticipantId, ...] |
     if to == "*":
         return None
     many = to if isinstance(to, list) else [to]
-    if not all(isinstance(one, str) for one in many) or len(many) > 1000:
+    named = tuple(ParticipantId(one) for one in many if isinstance(one, str))
+    if len(named) != len(many) or len(many) > 1000:
         raise InvalidRequest('"to" must be "*", a session id or a list of session ids')
-    return tuple(ParticipantId(one) for one in many)
+    return named
 
 
 def check_user_data(data: object) -> None:
