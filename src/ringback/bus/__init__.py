@@ -1,0 +1,1 @@
+"""Events between the parts of a node, and later between nodes."""

@@ -1,0 +1,1 @@
+"""Telephone calls in and out of rooms: dial-in, dial-out, digits, and how each of them ends."""

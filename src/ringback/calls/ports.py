@@ -143,7 +143,7 @@ class Carrier(Protocol):
         """Answer the far end's re-INVITE; ``sdp`` is ``None`` exactly when ``status`` is not 200."""
 
     def finish(self, record: CallRecord) -> None:
-        """After a restart: BYE (answered) or CANCEL (not yet) for a call of an earlier epoch, from its stored dialog."""
+        """After a restart: BYE (answered) or CANCEL (not yet) for a call of an earlier epoch, by its stored dialog."""
 
 
 class CarrierEvents(Protocol):
@@ -230,7 +230,10 @@ class MediaLegs(Protocol):
         """Drops every leg still in it."""
 
     def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
-        """Bind an RTP/RTCP port pair; returns the *advertised* host and RTP port. Raises ``Unavailable`` when none is free."""
+        """Bind an RTP/RTCP port pair; returns the *advertised* host and RTP port.
+
+        Raises ``Unavailable`` when none is free.
+        """
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         """Apply an offer/answer; called again for each later one."""
@@ -242,7 +245,7 @@ class MediaLegs(Protocol):
 
     async def open_webrtc(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
     async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
-        """Negotiate a client's offer, first or later, and return the answer. Raises ``InvalidRequest`` for a bad one."""
+        """Negotiate a client's offer, first or later, and return the answer; ``InvalidRequest`` for a bad one."""
 
     def set_published(self, leg: ParticipantId, tracks: Mapping[str, str]) -> None:
         """Name a WebRTC leg's sending m-lines: mid → ``audio``, ``video``, ``screenVideo``, ``screenAudio``."""

@@ -90,6 +90,11 @@ class Outside(Effect):
 
     __slots__ = ()
 
+    @property
+    def needs_row(self) -> CallId | None:
+        """The call that must not go on when its row could not be written."""
+        return None
+
     def apply(self, world: World) -> None:
         """Say the verb."""
         raise NotImplementedError
@@ -102,14 +107,6 @@ class Publish(Outside):
 
     def apply(self, world: World) -> None:
         world.bus.publish(self.key, self.message)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenMeeting(Outside):
-    meeting: MeetingId
-
-    def apply(self, world: World) -> None:
-        world.media.open_meeting(self.meeting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +190,12 @@ class Machine(Protocol):
 
 
 class CallMachine(Machine, Protocol):
-    """A call as the meeting's actor sees it."""
+    """A call as the meeting's actor sees it.
+
+    Attributes:
+        endpoint: User part that was dialled; empty for dial-out.
+    """
+
+    endpoint: str
 
     def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]: ...

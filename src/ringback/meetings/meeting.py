@@ -17,7 +17,6 @@ from ringback.meetings.effects import (
     Effect,
     HangUp,
     MeetingEnds,
-    OpenMeeting,
     Publish,
     Save,
     SetSources,
@@ -112,6 +111,10 @@ class Meeting:
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def ended(self) -> bool:
+        return self.life is Life.ENDED
 
     @property
     def has_clients(self) -> bool:
@@ -224,13 +227,17 @@ class Meeting:
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def takes_calls(self, idle: IdleTimeouts) -> bool:
+        """Whether a call may begin: the meeting runs, or the call may start it."""
+        return self._closing is None and (self.life is Life.OPEN or (self.life is Life.IDLE and idle.allow_room_start))
+
     def call_begins(self, call: CallId, idle: IdleTimeouts, now: Instant) -> list[Effect]:
         """A call exists from now on. It starts the meeting where ``idle`` allows it.
 
         Raises:
             MeetingOver: This run has ended, or nobody is in and the call may not start one.
         """
-        if self.life is Life.ENDED or self._closing or (self.life is Life.IDLE and not idle.allow_room_start):
+        if not self.takes_calls(idle):
             raise MeetingOver
         effects = self._start(now)
         self.calls[call] = Held(idle)
@@ -294,6 +301,10 @@ class Meeting:
             effects += self.leave(who, now, error)
         return effects or self._settle(now)
 
+    def abandon(self) -> None:
+        """After a bug: it is over, and nothing more comes of it."""
+        self.life = Life.ENDED
+
     def wake(self, now: Instant) -> list[Effect]:
         """Do what is due."""
         effects: list[Effect] = []
@@ -317,7 +328,7 @@ class Meeting:
             return []
         self.life = Life.OPEN
         self._started_at = now.wall
-        return [Save(self._record(None)), OpenMeeting(self.id)]
+        return [Save(self._record(None))]
 
     def _admit(self, member: Member, now: Instant) -> list[Effect]:
         who = member.participant

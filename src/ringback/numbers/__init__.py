@@ -1,0 +1,1 @@
+"""Which room a dialled address rings."""

@@ -1,0 +1,177 @@
+"""What dial-in and dial-out have in common once a far end is there: media, hold, digits, and the end.
+
+A call is a state machine like the meeting: inputs with a time, effects out. Its row (``record``) is kept here and
+handed out to be saved at each step; times of the row are Unix seconds.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ringback.calls.codecs import phone_media
+from ringback.calls.dtmf import DigitFilter
+from ringback.calls.effects import AnswerOffer, Bye, Offer
+from ringback.calls.outcome import of_dialog_end
+from ringback.calls.ports import PhoneMedia
+from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, Save, SendDigits, SetPhone, Tell
+from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.events import CallEvent, CallFacts, CallStep, DigitPressed
+from ringback.model.ids import ParticipantId
+from ringback.model.instant import Instant
+from ringback.model.records import CallRecord, CallState, DialogRecord
+from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
+
+DIGIT_GAP_MS = 100
+
+
+class Call:
+    """One SIP call, first INVITE to last BYE.
+
+    Args:
+        record: Its row as it stands before anything happened.
+        facts: What its events repeat.
+        codecs: Codec names it may use, best first.
+    """
+
+    def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
+        self.id = record.id
+        self.leg = ParticipantId(record.id)
+        self.endpoint = record.endpoint
+        self.record = record
+        self.facts = facts
+        self.codecs = tuple(codecs)
+        self.address: tuple[str, int] | None = None
+        self.media: PhoneMedia | None = None
+        self.held_by_us = False
+        self._offer_sent: bytes | None = None
+        self._sdp_version = 0
+        self._digits = DigitFilter()
+
+    @property
+    def answered(self) -> bool:
+        return self.record.state is CallState.ANSWERED
+
+    @property
+    def ended(self) -> bool:
+        return self.record.state is CallState.ENDED
+
+    # ── inputs once the far end is there ─────────────────────────────────────────────────────────────────────────────
+
+    def dialog_changed(self, dialog: DialogRecord, now: Instant) -> list[Effect]:
+        """Keep the dialog's identifiers. Before the answer they are written with the step they belong to."""
+        if dialog == self.record.dialog:
+            return []
+        self.record = replace(self.record, dialog=dialog)
+        return [Save(self.record)] if self.answered else []
+
+    def reoffered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
+        """The far end's re-INVITE: hold, resume, another address, other codecs; or (``None``) it asks for our offer."""
+        if not self.answered:
+            return []
+        if sdp is None:
+            return [AnswerOffer(self.id, self._offer())]
+        try:
+            answer, agreed = self._answer(sdp, self.codecs)
+        except (BadSdp, NoCommonCodec):
+            return [AnswerOffer(self.id, None, 488)]
+        return [*self._agree(agreed), AnswerOffer(self.id, answer)]
+
+    def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
+        """The far end took our re-INVITE."""
+        if self._offer_sent is None:
+            return []
+        offer, self._offer_sent = self._offer_sent, None
+        try:
+            return self._agree(read_answer(offer, sdp))
+        except (BadSdp, NoCommonCodec):
+            return []
+
+    def reoffer_failed(self, status: int, now: Instant) -> list[Effect]:
+        """Our re-INVITE came to nothing: the call goes on as it was, unless the dialog is gone (RFC 3261 §14.1)."""
+        self._offer_sent = None
+        if status in (408, 481):
+            return self._hang_up_answered(EndReason(Ending.PROTOCOL_ERROR, Fault.REMOTE, status), now)
+        return []
+
+    def hold(self, on: bool, now: Instant) -> list[Effect]:
+        """Put the far end on hold, or take it back."""
+        if not self.answered or self.held_by_us == on:
+            return []
+        self.held_by_us = on
+        return [Offer(self.id, self._offer())]
+
+    def digit(self, digit: str, method: str, volume: int, now: Instant) -> list[Effect]:
+        """A key was pressed at the far end; told once, however often it is reported."""
+        if self.ended or not self._digits.is_new(digit, method, now.mono):
+            return []
+        return [Tell(DigitPressed(self.id, digit, method, volume))]
+
+    def send_digits(self, digits: str, duration_ms: int) -> list[Effect]:
+        """Press keys towards the far end."""
+        return [SendDigits(self.leg, digits, duration_ms, DIGIT_GAP_MS)]
+
+    def silent(self, now: Instant) -> list[Effect]:
+        """Nothing came from the far end for a minute."""
+        return self.hang_up(EndReason(Ending.MEDIA_TIMEOUT, Fault.NETWORK), now)
+
+    def remote_ended(self, cause: str, reason: str, q850: int | None, now: Instant) -> list[Effect]:
+        """The dialog is over, as ``CarrierEvents.ended`` tells."""
+        return [] if self.ended else self._finish(of_dialog_end(cause, q850), now)
+
+    def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
+        """End it from our side, in whatever state it is."""
+        raise NotImplementedError
+
+    def wake(self, now: Instant) -> list[Effect]:
+        return []
+
+    def next_wake(self) -> float | None:
+        return None
+
+    # ── for the two kinds of call ────────────────────────────────────────────────────────────────────────────────────
+
+    def _hang_up_answered(self, reason: EndReason, now: Instant) -> list[Effect]:
+        return [Bye(self.id, reason.ending.value), *self._finish(reason, now)]
+
+    def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
+        """The call is over: row, participant, event, in this order (left before stopped)."""
+        self.record = replace(self.record, state=CallState.ENDED, ended_at=now.wall, end=reason)
+        message = reason.sentence() if step is CallStep.ERROR else ""
+        return [Save(self.record), CallEnds(self.id), Tell(CallEvent(self.facts, step, message, reason))]
+
+    def _warn(self, message: str) -> Tell:
+        return Tell(CallEvent(self.facts, CallStep.WARNING, message))
+
+    def _session_id(self) -> int:
+        return zlib.crc32(self.id.encode())
+
+    def _offer(self) -> bytes:
+        assert self.address is not None, "an offer names our RTP port"
+        self._sdp_version += 1
+        direction = "sendonly" if self.held_by_us else "sendrecv"
+        host, port = self.address
+        self._offer_sent = make_offer(self._session_id(), self._sdp_version, host, port, self.codecs, direction)
+        return self._offer_sent
+
+    def _answer(self, offer: bytes, codecs: Sequence[str]) -> tuple[bytes, Negotiated]:
+        assert self.address is not None, "an answer names our RTP port"
+        host, port = self.address
+        direction = "sendonly" if self.held_by_us else "sendrecv"
+        answer = make_answer(
+            offer,
+            host,
+            port,
+            codecs,
+            session_id=self._session_id(),
+            version=self._sdp_version + 1,
+            direction=direction,
+        )
+        self._sdp_version += 1
+        return answer
+
+    def _agree(self, agreed: Negotiated, silent: bool = False) -> list[Effect]:
+        """Run the stream as agreed; ``silent``: send nothing yet. The far end holds us when it lets us send nothing."""
+        self.media = phone_media(agreed)
+        now = replace(self.media, send=False) if silent else self.media
+        return [SetPhone(self.leg, now), PhoneChanges(self.id, on_hold=not agreed.send)]

@@ -1,0 +1,39 @@
+"""Which codecs a call offers and takes, and what the media side is told of an agreement."""
+
+from collections.abc import Sequence
+
+from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.sdp.negotiation import Negotiated, NegotiatedCodec
+
+EVERY = ("PCMU", "PCMA", "OPUS", "G722")
+DIAL_IN_DEFAULT = ("OPUS", "G722", "PCMU", "PCMA")
+DIAL_OUT_DEFAULT = ("PCMU", "PCMA")
+
+
+def offered(requested: Sequence[str]) -> tuple[str, ...]:
+    """What a dial-out offers: the requested codecs first and the others after them; without a request the two that
+    every telephone has."""
+    if not requested:
+        return DIAL_OUT_DEFAULT
+    return tuple(dict.fromkeys([*requested, *EVERY]))
+
+
+def accepted(room: Sequence[str]) -> tuple[str, ...]:
+    """What a dial-in may use: what the room names, with all others behind, since falling back beats refusing."""
+    return tuple(dict.fromkeys([*room, *DIAL_IN_DEFAULT]))
+
+
+def phone_media(agreed: Negotiated) -> PhoneMedia:
+    return PhoneMedia(
+        remote=agreed.remote,
+        codec=_codec(agreed.codec),
+        receive=tuple(_codec(codec) for codec in agreed.receive),
+        dtmf_payload_type=agreed.dtmf_payload_type,
+        dtmf_receive_payload_type=agreed.dtmf_receive_payload_type,
+        send=agreed.send,
+        listen=agreed.listen,
+    )
+
+
+def _codec(codec: NegotiatedCodec) -> PhoneCodec:
+    return PhoneCodec(codec.name, codec.payload_type, codec.receive_payload_type, codec.clock_rate, codec.ptime_ms)

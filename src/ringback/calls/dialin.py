@@ -1,0 +1,157 @@
+"""A call into a room: answered at once, or rung for a few seconds while there is no port for its sound.
+
+```
+begin ──port──▶ ANSWERED ──ACK──▶ sound both ways ──BYE either way──▶ ENDED
+  └─no port yet─▶ RINGING (180) ──port──▶ ANSWERED
+                     └─ WAIT over ─▶ 480, ENDED
+```
+"""
+
+from dataclasses import replace
+
+from ringback.calls.call import Call
+from ringback.calls.codecs import accepted
+from ringback.calls.effects import Answer, Reject, Ring
+from ringback.calls.ports import IncomingInvite
+from ringback.meetings.effects import Effect, PhoneJoins, Save, SetPhone, Tell
+from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.events import CallEvent, CallFacts, CallStep
+from ringback.model.instant import Instant
+from ringback.model.participant import Participant, ParticipantType, PhoneState, Track
+from ringback.model.records import CallRecord, CallState
+from ringback.model.room import Permissions, SipSettings
+from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.negotiation import Negotiated, read_answer
+
+WAIT = 5.0
+"""Seconds a caller hears ringing while a port is found for it."""
+
+VIDEO_WARNING = "video is not supported yet on SIP calls: the call goes on with audio only"
+
+
+class DialIn(Call):
+    """One call into a room.
+
+    Args:
+        invite: As telephony reported it.
+        record, facts: See ``Call``.
+        sip: The room's ``sip`` property.
+        permissions: What its participant may do.
+    """
+
+    def __init__(
+        self,
+        invite: IncomingInvite,
+        record: CallRecord,
+        facts: CallFacts,
+        sip: SipSettings,
+        permissions: Permissions,
+    ) -> None:
+        super().__init__(record, facts, accepted(sip.audio_codecs))
+        self._invite = invite
+        self._sip = sip
+        self._permissions = permissions
+        self._wait_until: float | None = None
+        self._acknowledged = False
+
+    # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, address: tuple[str, int] | None, now: Instant) -> list[Effect]:
+        """The call was let in; ``address`` is our advertised RTP address, ``None`` while there is no free port."""
+        if address is not None:
+            return self.port_found(address, now)
+        self._wait_until = now.mono + WAIT
+        self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
+        return [Save(self.record), Ring(self.id)]
+
+    def port_found(self, address: tuple[str, int], now: Instant) -> list[Effect]:
+        """Answer: the caller is a participant from here on."""
+        self.address = address
+        self._wait_until = None
+        if self._invite.offer is None:
+            return [*self._enter(now), Answer(self.id, self._offer())]
+        try:
+            answer, agreed, fell_back = self._negotiate(self._invite.offer)
+        except (BadSdp, NoCommonCodec):
+            return self._refuse(488, EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE, 488), now, CallStep.ERROR)
+        effects = self._enter(now, agreed.codec.name)
+        if fell_back:
+            effects.append(self._warn(f"none of the room's codecs is offered: {agreed.codec.name} is used instead"))
+        if agreed.video_refused and self._sip.video:
+            effects.append(self._warn(VIDEO_WARNING))
+        # No media before the ACK: until then nothing proves that the caller can be reached where it says.
+        return [*effects, *self._agree(agreed, silent=True), Answer(self.id, answer)]
+
+    def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
+        """ACK of our 200, with the answer when the offer was ours."""
+        if not self.answered:
+            return []
+        if self._offer_sent is not None:
+            return self._late_answer(sdp, now)
+        if self._acknowledged or self.media is None:
+            return []
+        self._acknowledged = True
+        return [SetPhone(self.leg, self.media)]
+
+    def cancelled(self, now: Instant) -> list[Effect]:
+        """The caller gave up before our answer."""
+        return [] if self.ended or self.answered else self._finish(EndReason(Ending.CANCELLED_REMOTE), now)
+
+    def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
+        if self.ended:
+            return []
+        if self.answered:
+            return self._hang_up_answered(reason, now)
+        return self._refuse(480, reason, now)
+
+    def wake(self, now: Instant) -> list[Effect]:
+        if self._wait_until is None or now.mono < self._wait_until:
+            return []
+        return self._refuse(480, EndReason(Ending.REFUSED, Fault.OURS, 480), now, CallStep.ERROR)
+
+    def next_wake(self) -> float | None:
+        return None if self.ended else self._wait_until
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _negotiate(self, offer: bytes) -> tuple[bytes, Negotiated, bool]:
+        """The caller's order among what the room names; failing that, whatever else we can."""
+        if self._sip.audio_codecs:
+            try:
+                return *self._answer(offer, self._sip.audio_codecs), False
+            except NoCommonCodec:
+                return *self._answer(offer, self.codecs), True
+        return *self._answer(offer, self.codecs), False
+
+    def _enter(self, now: Instant, codec: str = "") -> list[Effect]:
+        host, port = self.address or ("", 0)
+        self.record = replace(
+            self.record, state=CallState.ANSWERED, answered_at=now.wall, media=f"{host}:{port}", codec=codec
+        )
+        participant = Participant(
+            id=self.leg,
+            joined_at=now.wall,
+            user_name=self.facts.display_name,
+            type=ParticipantType.SIP_DIAL_IN,
+            permissions=self._permissions,
+            tracks={"audio": Track("playable", generation=1)},
+            phone_state=PhoneState.ANSWERED,
+        )
+        connected = Tell(CallEvent(self.facts, CallStep.CONNECTED))
+        return [Save(self.record), PhoneJoins(participant), connected]
+
+    def _late_answer(self, sdp: bytes | None, now: Instant) -> list[Effect]:
+        offer, self._offer_sent = self._offer_sent, None
+        assert offer is not None
+        try:
+            if sdp is None:
+                raise BadSdp("the ACK of a call without an offer has no answer")
+            agreed = read_answer(offer, sdp)
+        except (BadSdp, NoCommonCodec):
+            return self._hang_up_answered(EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE), now)
+        self._acknowledged = True
+        return self._agree(agreed)
+
+    def _refuse(self, status: int, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
+        self._wait_until = None
+        return [Reject(self.id, status), *self._finish(reason, now, step)]

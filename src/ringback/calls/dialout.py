@@ -1,0 +1,151 @@
+"""A call out of a room: its party is a participant from the first sign of ringing on, so that early media is heard.
+
+```
+begin ─INVITE─▶ QUEUED ──18x──▶ RINGING ──200──▶ ANSWERED ──BYE either way──▶ ENDED
+                  │               │ failure: dialout-stopped, with the SIP status
+                  └ failure: dialout-error
+```
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ringback.calls.call import Call
+from ringback.calls.codecs import offered
+from ringback.calls.dialin import VIDEO_WARNING
+from ringback.calls.effects import Bye, Cancel, Invite
+from ringback.calls.outcome import of_failure
+from ringback.calls.ports import Failure, OutgoingInvite
+from ringback.calls.requests import DialOutRequest
+from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, Save, Tell
+from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.events import CallEvent, CallFacts, CallStep
+from ringback.model.instant import Instant
+from ringback.model.participant import Participant, ParticipantType, PhoneState, Track
+from ringback.model.records import CallRecord, CallState
+from ringback.model.room import Permissions
+from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.negotiation import Negotiated, read_answer
+
+RING_TIMEOUT = 60.0
+"""Seconds until an unanswered call is given up."""
+
+
+class DialOut(Call):
+    """One call out of a room.
+
+    Args:
+        request: The accepted request.
+        record, facts: See ``Call``.
+        permissions: What its participant may do.
+        display_name: Our name as the far end sees it.
+    """
+
+    def __init__(
+        self,
+        request: DialOutRequest,
+        record: CallRecord,
+        facts: CallFacts,
+        permissions: Permissions,
+        display_name: str = "",
+    ) -> None:
+        super().__init__(record, facts, offered(request.audio_codecs))
+        self.request = request
+        self._permissions = permissions
+        self._display_name = display_name
+        self._first_offer = b""
+        self._early: Negotiated | None = None
+
+    # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, address: tuple[str, int], now: Instant) -> list[Effect]:
+        """Row first, then the INVITE."""
+        self.address = address
+        self.record = replace(self.record, media=f"{address[0]}:{address[1]}")
+        assert self.record.dialog is not None, "a dial-out's dialog is prepared before it begins"
+        self._first_offer, self._offer_sent = self._offer(), None
+        invite = OutgoingInvite(
+            self.id,
+            self.record.dialog,
+            self._first_offer,
+            self._display_name,
+            tuple(self.request.sip_headers),
+            RING_TIMEOUT,
+        )
+        effects: list[Effect] = [Save(self.record), Invite(invite)]
+        return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects
+
+    def progress(self, status: int, reason: str, sdp: bytes | None, now: Instant) -> list[Effect]:
+        """18x: it rings over there; with SDP its early media is heard."""
+        if self.ended or self.answered:
+            return []
+        effects = self._enter(now)
+        if sdp is not None and self._early is None:
+            try:
+                self._early = read_answer(self._first_offer, sdp)
+            except (BadSdp, NoCommonCodec):
+                return effects  # only the final answer counts; a bad early one is not worth a call
+            effects += self._agree(self._early, silent=True)
+        return effects
+
+    def far_end_answered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
+        """200: somebody picked up."""
+        if self.ended or self.answered:
+            return []
+        try:
+            agreed = read_answer(self._first_offer, sdp) if sdp is not None else self._early
+        except (BadSdp, NoCommonCodec):
+            agreed = None
+        if agreed is None:
+            reason = EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE)
+            return [Bye(self.id, reason.ending.value), *self._finish(reason, now, CallStep.ERROR)]
+        effects = self._enter(now)
+        self.record = replace(self.record, state=CallState.ANSWERED, answered_at=now.wall, codec=agreed.codec.name)
+        effects += [
+            Save(self.record),
+            PhoneChanges(self.id, PhoneState.ANSWERED),
+            Tell(CallEvent(self.facts, CallStep.ANSWERED)),
+            *self._agree(agreed),
+        ]
+        if _fell_back(self.request.audio_codecs, agreed.codec.name):
+            effects.append(self._warn(f"none of the codecs asked for was taken: {agreed.codec.name} is used instead"))
+        return effects
+
+    def failed(self, failure: Failure, now: Instant) -> list[Effect]:
+        """No answer will come. After ringing that is a call that stopped; before, one that could not be set up."""
+        if self.ended or self.answered:
+            return []
+        rang = self.record.state is CallState.RINGING
+        return self._finish(of_failure(failure, rang), now, CallStep.STOPPED if rang else CallStep.ERROR)
+
+    def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
+        if self.ended:
+            return []
+        if self.answered:
+            return self._hang_up_answered(reason, now)
+        if reason.ending is Ending.HANGUP_LOCAL:
+            reason = replace(reason, ending=Ending.CANCELLED_LOCAL)
+        return [Cancel(self.id, reason.ending.value), *self._finish(reason, now)]
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _enter(self, now: Instant) -> list[Effect]:
+        """The party becomes a participant, once."""
+        if self.record.state is not CallState.QUEUED:
+            return []
+        self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
+        participant = Participant(
+            id=self.leg,
+            joined_at=now.wall,
+            user_name=self.facts.display_name,
+            user_id=self.facts.user_id,
+            type=ParticipantType.SIP_DIAL_OUT,
+            permissions=self._permissions,
+            tracks={"audio": Track("playable", generation=1)},
+            phone_state=PhoneState.RINGING,
+        )
+        return [Save(self.record), PhoneJoins(participant), Tell(CallEvent(self.facts, CallStep.CONNECTED))]
+
+
+def _fell_back(requested: Sequence[str], codec: str) -> bool:
+    return bool(requested) and codec not in requested

@@ -1,0 +1,89 @@
+"""What a call wants of the SIP side: each effect is one verb of ``Carrier``, said after the row is stored."""
+
+from dataclasses import dataclass
+
+from ringback.calls.ports import OutgoingInvite
+from ringback.meetings.effects import Outside
+from ringback.meetings.ports import World
+from ringback.model.ids import CallId
+
+
+@dataclass(frozen=True, slots=True)
+class Ring(Outside):
+    call: CallId
+
+    def apply(self, world: World) -> None:
+        world.carrier.ring(self.call)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Outside):
+    call: CallId
+    sdp: bytes
+
+    @property
+    def needs_row(self) -> CallId | None:
+        return self.call
+
+    def apply(self, world: World) -> None:
+        world.carrier.answer(self.call, self.sdp)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(Outside):
+    call: CallId
+    status: int
+    reason: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def apply(self, world: World) -> None:
+        world.carrier.reject(self.call, self.status, self.reason, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Invite(Outside):
+    invite: OutgoingInvite
+
+    @property
+    def needs_row(self) -> CallId | None:
+        return self.invite.call
+
+    def apply(self, world: World) -> None:
+        world.carrier.invite(self.invite)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Outside):
+    call: CallId
+    reason: str = ""
+
+    def apply(self, world: World) -> None:
+        world.carrier.cancel(self.call, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(Outside):
+    call: CallId
+    reason: str = ""
+
+    def apply(self, world: World) -> None:
+        world.carrier.bye(self.call, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer(Outside):
+    call: CallId
+    sdp: bytes
+
+    def apply(self, world: World) -> None:
+        world.carrier.offer(self.call, self.sdp)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOffer(Outside):
+    call: CallId
+    sdp: bytes | None
+    status: int = 200
+
+    def apply(self, world: World) -> None:
+        world.carrier.answer_offer(self.call, self.sdp, self.status)

@@ -1,0 +1,46 @@
+"""How the ways a call can fail or end on the SIP side become an ``EndReason``."""
+
+from ringback.calls.ports import Failure
+from ringback.model.end_reason import Ending, EndReason, Fault
+
+BY_STATUS = {
+    404: (Ending.REJECTED, Fault.REMOTE),
+    408: (Ending.NO_ANSWER, Fault.REMOTE),
+    480: (Ending.NO_ANSWER, Fault.REMOTE),
+    486: (Ending.BUSY, Fault.REMOTE),
+    487: (Ending.NO_ANSWER, Fault.REMOTE),
+    488: (Ending.NO_COMMON_CODEC, Fault.REMOTE),
+    600: (Ending.BUSY, Fault.REMOTE),
+    603: (Ending.DECLINED, Fault.REMOTE),
+    606: (Ending.NO_COMMON_CODEC, Fault.REMOTE),
+}
+
+BY_CAUSE = {
+    "transport": (Ending.UNREACHABLE, Fault.NETWORK),
+    "resolve": (Ending.UNRESOLVABLE, Fault.CALLER),
+    "policy": (Ending.REFUSED, Fault.CALLER),
+}
+
+
+def of_failure(failure: Failure, rang: bool) -> EndReason:
+    """Why our INVITE came to nothing. A timeout after ringing is nobody answering, before it an unreachable host."""
+    if failure.cause == "timeout":
+        ending, fault = (Ending.NO_ANSWER, Fault.REMOTE) if rang else (Ending.UNREACHABLE, Fault.NETWORK)
+    elif failure.cause in BY_CAUSE:
+        ending, fault = BY_CAUSE[failure.cause]
+    else:
+        ending, fault = BY_STATUS.get(failure.status, (Ending.REJECTED, Fault.REMOTE))
+    return EndReason(ending, fault, failure.status or None, failure.reason or None, failure.q850)
+
+
+BY_DIALOG_END = {
+    "bye": (Ending.HANGUP_REMOTE, Fault.NOBODY),
+    "ack-timeout": (Ending.ACK_TIMEOUT, Fault.NETWORK),
+    "protocol-error": (Ending.PROTOCOL_ERROR, Fault.REMOTE),
+}
+
+
+def of_dialog_end(cause: str, q850: int | None) -> EndReason:
+    """Why a call that stood is over, as ``CarrierEvents.ended`` names it."""
+    ending, fault = BY_DIALOG_END.get(cause, (Ending.PROTOCOL_ERROR, Fault.UNKNOWN))
+    return EndReason(ending, fault, q850=q850)

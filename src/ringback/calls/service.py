@@ -1,0 +1,465 @@
+"""The calls of this process: finds the room a call is for, starts and stops calls, and hands each what happens to it.
+
+What the SIP side and the media side report is turned into a step in the queue of the meeting that has the call. Nothing
+here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, cast
+
+import structlog
+
+from ringback.calls.admit import BROKEN, DRAINING, NO_SUCH_ENDPOINT, NOBODY_JOINED, SIP_OFF, Refusal, check_call, told
+from ringback.calls.call import Call
+from ringback.calls.dialin import WAIT, DialIn
+from ringback.calls.dialout import DialOut
+from ringback.calls.display_name import PARAMETER, clean, display_name
+from ringback.calls.ports import Failure, IncomingInvite
+from ringback.calls.requests import DialOutRequest, validate
+from ringback.meetings.actor import Actor
+from ringback.meetings.effects import Effect
+from ringback.meetings.meeting import MeetingOver
+from ringback.meetings.permissions import phone_permissions
+from ringback.meetings.service import Meetings
+from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.errors import InvalidRequest, NotFound, Unavailable
+from ringback.model.events import CallFacts
+from ringback.model.ids import CallId, DomainId, EndpointUser, ParticipantId, RoomName
+from ringback.model.instant import Instant
+from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.model.room import Room, RoomSettings
+from ringback.numbers.endpoints import endpoint_user
+
+log = structlog.get_logger()
+
+MAX_LOOKUPS = 1000
+"""Calls whose room is being looked up at once; more are refused."""
+
+PORT_RETRY = 0.5
+"""Seconds between tries to get a port for a call that waits for one."""
+
+NO_CARRIER = "dial-out to phone numbers needs a carrier, and no outbound trunk is set up: dial a sipUri instead"
+
+
+class Calls:
+    """All calls. It is what telephony reports to (``CarrierEvents``).
+
+    Args:
+        meetings: Where calls go in and come from.
+    """
+
+    def __init__(self, meetings: Meetings) -> None:
+        self._meetings = meetings
+        self._office = meetings.office
+        self._looking: set[CallId] = set()
+        self._started: dict[tuple[DomainId, str], asyncio.Future[CallId]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._tasks is not None
+        await self._tasks.__aexit__(None, None, None)
+        self._tasks = None
+
+    # ── dial-in ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def incoming(self, invite: IncomingInvite) -> None:
+        """A new call: into the meeting that has its endpoint, or after a look-up of the room."""
+        user = endpoint_user(invite.user)
+        if self._meetings.draining:
+            self._refuse(invite, DRAINING)
+        elif user is None:
+            self._refuse(invite, NO_SUCH_ENDPOINT)
+        elif (actor := self._meetings.endpoints.get(user)) is not None:
+            self._looking.add(invite.call)
+            self._hand_over(actor, invite, user)
+        elif len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
+            self._refuse(invite, DRAINING)
+        else:
+            self._looking.add(invite.call)
+            self._tasks.create_task(self._look_up(invite, user))
+
+    async def _look_up(self, invite: IncomingInvite, user: EndpointUser) -> None:
+        try:
+            refusal = await self._find_meeting(invite, user)
+        except Exception:
+            log.exception("call.lookup-failed", call=invite.call)
+            refusal = BROKEN
+        if refusal is not None:
+            self._looking.discard(invite.call)
+            self._refuse(invite, refusal)
+
+    async def _find_meeting(self, invite: IncomingInvite, user: EndpointUser) -> Refusal | None:
+        found = await self._meetings.rooms.by_endpoint(user)
+        if found is None:
+            return NO_SUCH_ENDPOINT
+        settings = await self._meetings.rooms.settings(found[0])
+        if settings.sip is None:
+            return SIP_OFF
+        room = settings.room
+        if (room.domain, room.name) not in self._meetings.actors and not settings.sip.dialin.allow_room_start:
+            return NOBODY_JOINED
+        self._hand_over(self._meetings.actor(settings), invite, user)
+        return None
+
+    def _hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser) -> None:
+        """Queue the call with a meeting. One that ends before its turn sends us looking again."""
+
+        def done(taken: asyncio.Future[None]) -> None:
+            error = None if taken.cancelled() else taken.exception()
+            if isinstance(error, MeetingOver) and self._tasks is not None:
+                self._tasks.create_task(self._look_up(invite, user))
+            elif error is not None:
+                self._looking.discard(invite.call)
+                self._refuse(invite, BROKEN)
+
+        actor.ask(lambda now: (self._take(actor, invite, user, now), None)).add_done_callback(done)
+
+    def _take(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> list[Effect]:
+        """Let a call in, or refuse it. One step in the meeting's queue, so the limits are exact."""
+        if invite.call not in self._looking:
+            return []  # the caller gave up meanwhile
+        self._looking.discard(invite.call)
+        meeting, sip = actor.meeting, actor.meeting.settings.sip
+        refusal = SIP_OFF if sip is None else check_call(meeting, sip, user, list(actor.calls.values()), now)
+        if refusal is not None or sip is None:
+            return [self._refused(invite, refusal or SIP_OFF).effect(invite.call)]
+        call = self._dial_in(actor, invite, user, now)
+        begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
+        self._register(actor, call)
+        address = self._open_port(actor, call.id)
+        if address is None:
+            self._retry_port(actor, call)
+        return begun + call.begin(address, now)
+
+    def _dial_in(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> DialIn:
+        settings = actor.meeting.settings
+        assert settings.sip is not None
+        sip = settings.sip
+        name = display_name(invite.uri_headers, invite.headers, sip.display_name, _user_of(invite.from_uri))
+        headers = {clean(key): clean(value) for key, value in invite.headers if key.lower() != PARAMETER}
+        record = self._record(actor, invite.call, Direction.DIAL_IN, invite.dialog, now, invite.sip_call_id)
+        record = _with(record, remote=invite.from_uri, endpoint=user, display_name=name, request=headers)
+        facts = CallFacts(
+            call=invite.call,
+            direction=Direction.DIAL_IN,
+            provider=sip.provider or "daily",
+            sip_call_id=invite.sip_call_id,
+            remote=invite.from_uri,
+            display_name=name,
+            endpoint=self._meetings.address(user),
+            sip_headers=headers,
+        )
+        return DialIn(invite, record, facts, sip, phone_permissions(settings, None))
+
+    def _retry_port(self, actor: Actor, call: DialIn) -> None:
+        """The caller hears ringing while ports are short; ``DialIn`` itself gives up after ``WAIT`` seconds."""
+        clock = self._office.clock
+        until = clock.monotonic() + WAIT
+
+        def step(now: Instant) -> list[Effect]:
+            if call.ended or call.answered:
+                return []
+            address = self._open_port(actor, call.id)
+            if address is not None:
+                return call.port_found(address, now)
+            if now.mono < until:
+                clock.call_at(now.mono + PORT_RETRY, lambda: actor.post(step))
+            return []
+
+        clock.call_at(clock.monotonic() + PORT_RETRY, lambda: actor.post(step))
+
+    def _open_port(self, actor: Actor, call: CallId) -> tuple[str, int] | None:
+        try:
+            return self._office.world.media.open_phone(actor.meeting.id, ParticipantId(call))
+        except Unavailable as error:
+            log.error("call.no-port", call=call, error=error.info)
+            return None
+
+    def _refuse(self, invite: IncomingInvite, refusal: Refusal) -> None:
+        self._refused(invite, refusal).effect(invite.call).apply(self._office.world)
+
+    def _refused(self, invite: IncomingInvite, refusal: Refusal) -> Refusal:
+        answer = told(refusal, invite.known)
+        log.info("call.refused", rule=refusal.rule, status=answer.status, source=invite.source, call=invite.call)
+        return answer
+
+    # ── dial-out ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start_dial_out(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> CallId:
+        """Start a call out of a room. Answers when its row is stored and its INVITE is queued.
+
+        Args:
+            body: As REST and SDKs send it (``requests.validate``).
+            idempotency_key: A repeat with the same key answers with the first one's call and starts nothing.
+
+        Raises:
+            InvalidRequest: The body, the room's settings or a limit forbid it.
+            NotFound: There is no such room, or nobody is in it and a call may not start a meeting.
+            Unavailable: This process is ending or out of ports.
+        """
+        if idempotency_key is None:
+            return await self._start(domain, room, body, None)
+        key = (domain, idempotency_key)
+        if (running := self._started.get(key)) is not None:
+            return await asyncio.shield(running)
+        self._started[key] = future = asyncio.get_running_loop().create_future()
+        try:
+            earlier = await self._office.records.call_by_idempotency_key(domain, idempotency_key)
+            call = earlier.id if earlier else await self._start(domain, room, body, idempotency_key)
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()  # whoever waits has it; nobody waiting is no fault
+            raise
+        else:
+            future.set_result(call)
+            return call
+        finally:
+            del self._started[key]
+
+    async def _start(self, domain: DomainId, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
+        request = validate(body)
+        if self._meetings.draining:
+            raise Unavailable("this server is shutting down and starts no new calls")
+        while True:
+            room = await self._meetings.rooms.find(domain, name)
+            if room is None:
+                raise NotFound(f"room {name} not found")
+            settings = await self._meetings.rooms.settings(room)
+            actor = self._actor_for(room, settings, request)
+            try:
+                return await actor.ask(partial(self._place, actor, request, key))
+            except MeetingOver:
+                if not settings.dialout.allow_room_start:
+                    raise _not_hosting(name) from None
+
+    def _actor_for(self, room: Room, settings: RoomSettings, request: DialOutRequest) -> Actor:
+        if not settings.enable_dialout:
+            raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
+        if request.target is None:
+            raise InvalidRequest(NO_CARRIER)
+        if settings.dialout.allow_room_start or (room.domain, room.name) in self._meetings.actors:
+            return self._meetings.actor(settings)
+        raise _not_hosting(room.name)
+
+    def _place(
+        self, actor: Actor, request: DialOutRequest, key: str | None, now: Instant
+    ) -> tuple[list[Effect], CallId]:
+        """Start one call: checks, dialog, port, row, INVITE. Nothing has changed when it refuses."""
+        meeting = actor.meeting
+        settings = meeting.settings
+        if not meeting.takes_calls(settings.dialout):
+            raise MeetingOver
+        self._check_place(actor, request)
+        call = CallId(self._meetings.new_id())
+        target = request.target
+        assert target is not None, "calls to numbers were refused before"
+        dialog = self._office.world.carrier.prepare(target, call, settings.room.name)
+        address = self._office.world.media.open_phone(meeting.id, ParticipantId(call))
+        record = self._record(actor, call, Direction.DIAL_OUT, dialog, now, dialog.call_id)
+        record = _with(
+            record,
+            remote=target,
+            display_name=request.display_name,
+            user_id=request.user_id,
+            idempotency_key=key,
+            request=dict(request.accepted),
+        )
+        facts = CallFacts(
+            call=call,
+            direction=Direction.DIAL_OUT,
+            provider=request.provider,
+            sip_call_id=dialog.call_id,
+            remote=target,
+            display_name=request.display_name,
+            user_id=request.user_id,
+            origin=dialog.local_uri,
+            sip_headers=dict(request.sip_headers),
+        )
+        machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions))
+        begun = self._meetings.started(actor, meeting.call_begins(call, settings.dialout, now))
+        self._register(actor, machine)
+        return begun + machine.begin(address, now), call
+
+    def _check_place(self, actor: Actor, request: DialOutRequest) -> None:
+        meeting = actor.meeting
+        for other in actor.calls.values():
+            if isinstance(other, DialOut) and not other.answered and other.request == request:
+                raise InvalidRequest("dialOut already started")
+        if not meeting.may_take_call():
+            limit = meeting.settings.max_sip_pstn_sessions
+            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
+        if meeting.is_full():
+            raise InvalidRequest(f"max_participants limit ({meeting.settings.max_participants}) reached")
+
+    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None:
+        """Hang up a dial-out: CANCEL while it rings, BYE once answered.
+
+        Raises:
+            NotFound: Nobody is in the room, or it has no such dial-out.
+        """
+        actor = self._meetings.running(domain, room)
+        if actor is None:
+            raise NotFound(f"room {room} is not hosting a call")
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            call = actor.calls.get(CallId(session_id))
+            if not isinstance(call, DialOut):
+                raise NotFound(f"no dial-out {clean(session_id)} to stop in room {room}")
+            return call.hang_up(EndReason(Ending.HANGUP_LOCAL), now), None
+
+        await self._ask(actor, room, step)
+
+    # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def send_digits(
+        self, domain: DomainId, room: RoomName, session_id: str, digits: str, duration_ms: int
+    ) -> None:
+        """Press keys towards a telephone. Raises ``NotFound`` for an unknown one."""
+        await self._with_call(domain, room, session_id, lambda call, now: call.send_digits(digits, duration_ms))
+
+    async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
+        """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""
+        await self._with_call(domain, room, session_id, lambda call, now: call.hold(on, now))
+
+    async def _with_call(
+        self, domain: DomainId, room: RoomName, session_id: str, act: Callable[[Call, Instant], list[Effect]]
+    ) -> None:
+        actor = self._meetings.running(domain, room)
+        if actor is None:
+            raise NotFound(f"room {room} is not hosting a call")
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            call = actor.calls.get(CallId(session_id))
+            if call is None:
+                raise NotFound(f"no telephone {clean(session_id)} in room {room}")
+            return act(cast(Call, call), now), None
+
+        await self._ask(actor, room, step)
+
+    async def _ask(self, actor: Actor, room: RoomName, step: Callable[[Instant], tuple[list[Effect], None]]) -> None:
+        try:
+            await actor.ask(step)
+        except MeetingOver:
+            raise NotFound(f"room {room} is not hosting a call") from None
+
+    # ── what telephony reports ───────────────────────────────────────────────────────────────────────────────────────
+
+    def cancelled(self, call: CallId) -> None:
+        if call in self._looking:
+            self._looking.discard(call)
+        else:
+            self._post(call, DialIn, lambda it, now: it.cancelled(now))
+
+    def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
+        self._post(call, DialIn, lambda it, now: it.acknowledged(sdp, now))
+
+    def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
+        self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now))
+
+    def answered(self, call: CallId, sdp: bytes | None) -> None:
+        self._post(call, DialOut, lambda it, now: it.far_end_answered(sdp, now))
+
+    def failed(self, call: CallId, failure: Failure) -> None:
+        self._post(call, DialOut, lambda it, now: it.failed(failure, now))
+
+    def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
+        self._post(call, Call, lambda it, now: it.dialog_changed(dialog, now))
+
+    def reoffered(self, call: CallId, sdp: bytes | None) -> None:
+        self._post(call, Call, lambda it, now: it.reoffered(sdp, now))
+
+    def reoffer_answered(self, call: CallId, sdp: bytes) -> None:
+        self._post(call, Call, lambda it, now: it.reoffer_answered(sdp, now))
+
+    def reoffer_failed(self, call: CallId, status: int) -> None:
+        self._post(call, Call, lambda it, now: it.reoffer_failed(status, now))
+
+    def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
+        self._post(call, Call, lambda it, now: it.digit(digit, "sip-info", 0, now))
+
+    def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
+        self._post(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))
+
+    # ── what the media side reports of telephones ────────────────────────────────────────────────────────────────────
+
+    def digit(self, leg: ParticipantId, digit: str, volume: int) -> None:
+        self._post(CallId(leg), Call, lambda it, now: it.digit(digit, "telephone-event", volume, now))
+
+    def silent(self, leg: ParticipantId) -> None:
+        self._post(CallId(leg), Call, lambda it, now: it.silent(now))
+
+    def media_failed(self, leg: ParticipantId, reason: str) -> None:
+        words = EndReason(Ending.INTERNAL_ERROR, Fault.OURS)
+        self._post(CallId(leg), Call, lambda it, now: it.hang_up(words, now))
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _post(self, call: CallId, kind: type, act: Callable[..., list[Effect]]) -> None:
+        """Hand something to a call, in its meeting's queue. A call that is gone by then misses nothing."""
+        actor = self._meetings.by_call.get(call)
+        if actor is None:
+            return
+
+        def step(now: Instant) -> list[Effect]:
+            machine = actor.calls.get(call)
+            return act(machine, now) if isinstance(machine, kind) else []
+
+        actor.post(step)
+
+    def _register(self, actor: Actor, call: Call) -> None:
+        actor.calls[call.id] = call
+        self._meetings.by_call[call.id] = actor
+
+    def _record(
+        self,
+        actor: Actor,
+        call: CallId,
+        direction: Direction,
+        dialog: DialogRecord | None,
+        now: Instant,
+        sip_call_id: str,
+    ) -> CallRecord:
+        room = actor.meeting.settings.room
+        return CallRecord(
+            id=call,
+            domain=room.domain,
+            room=room.name,
+            meeting=actor.meeting.id,
+            direction=direction,
+            state=CallState.QUEUED,
+            node=self._office.node,
+            epoch=self._office.epoch,
+            created_at=now.wall,
+            sip_call_id=sip_call_id,
+            dialog=dialog,
+        )
+
+
+def _with(record: CallRecord, **values: Any) -> CallRecord:
+    """A row with more of its columns filled in."""
+
+    return replace(record, **values)
+
+
+def _not_hosting(name: RoomName) -> NotFound:
+    return NotFound(
+        f"room {name} is not hosting a call: somebody has to join first, or set dialout_config.allow_room_start"
+    )
+
+
+def _user_of(uri: str) -> str:
+    user, at, host = uri.removeprefix("sips:").removeprefix("sip:").rpartition("@")
+    return user if at else host

@@ -1,0 +1,268 @@
+"""The meetings of this process: which rooms have one, how to get in, who is there.
+
+Everything that happens in a meeting goes through its actor's queue; this is the register of actors and the questions
+that span them. Every actor's task belongs to one group: when the service stops, they end with it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+import structlog
+
+from ringback.meetings.actor import Actor
+from ringback.meetings.admission import Joiner, JoinRefused
+from ringback.meetings.effects import Effect, HangUp, Tell
+from ringback.meetings.meeting import Life, Meeting, MeetingOver
+from ringback.meetings.ports import Office, RoomBook
+from ringback.meetings.seat import Seat, Welcome
+from ringback.model.end_reason import Ending, EndReason
+from ringback.model.errors import NotFound, Unavailable
+from ringback.model.events import AppMessage, DialInReady
+from ringback.model.ids import CallId, DomainId, EndpointUser, MeetingId, ParticipantId, RoomName
+from ringback.model.instant import Instant
+from ringback.model.presence import Presence
+from ringback.model.room import Room, RoomSettings
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+Key = tuple[DomainId, RoomName]
+
+MEETING_CLOSED = ("ejected", "The meeting has ended.")
+
+
+class Meetings:
+    """All running meetings.
+
+    Args:
+        office: What meetings share.
+        rooms: Where rooms are looked up.
+        address: Full ``sip:`` address of an endpoint.
+        new_id: Makes a UUID; handed in so that a failing case replays exactly.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        rooms: RoomBook,
+        address: Callable[[EndpointUser], str],
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self.office = office
+        self.rooms = rooms
+        self.address = address
+        self.new_id = new_id
+        self.actors: dict[Key, Actor] = {}
+        self.by_id: dict[MeetingId, Actor] = {}
+        self.endpoints: dict[EndpointUser, Actor] = {}
+        self.by_call: dict[CallId, Actor] = {}
+        self.draining = False
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = asyncio.TaskGroup()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._tasks is not None
+        await self.close_all()
+        await self._tasks.__aexit__(None, None, None)
+        self._tasks = None
+
+    # ── getting in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def join(self, domain: DomainId, name: RoomName, joiner: Joiner) -> tuple[Seat, Welcome]:
+        """A browser or bot comes in; the meeting starts if it is the first.
+
+        Raises:
+            JoinRefused: It is not let in.
+            Unavailable: This process is ending.
+        """
+        if self.draining:
+            raise Unavailable("this server is shutting down and takes no new participants")
+        while True:
+            room = await self.rooms.find(domain, name)
+            if room is None:
+                raise JoinRefused("no-room", "The room does not exist.")
+            actor = self.actor(await self.rooms.settings(room))
+            try:
+                welcome = await actor.ask(partial(self._join, actor, joiner))
+            except MeetingOver:
+                continue
+            return Seat(actor, joiner.id, self.office), welcome
+
+    def _join(self, actor: Actor, joiner: Joiner, now: Instant) -> tuple[list[Effect], Welcome]:
+        meeting = actor.meeting
+        effects = self.started(actor, meeting.join(joiner, now))
+        local = meeting.members[joiner.id].participant
+        return effects, Welcome(meeting.id, meeting.settings, local, meeting.shown_to(joiner.id))
+
+    def actor(self, settings: RoomSettings) -> Actor:
+        """The actor of a room's running meeting, or of a new one that starts with whatever it is asked first."""
+        key = (settings.room.domain, settings.room.name)
+        if (actor := self.actors.get(key)) is None:
+            assert self._tasks is not None, "meetings are used while their service runs"
+            meeting = Meeting(MeetingId(self.new_id()), settings, self.office.node, self.office.epoch)
+            actor = Actor(meeting, self.office, self._gone, self._call_gone)
+            self.actors[key] = actor
+            self.by_id[meeting.id] = actor
+            self.office.world.media.open_meeting(meeting.id)
+            self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}")
+        return actor
+
+    def running(self, domain: DomainId, name: RoomName) -> Actor | None:
+        """The actor of a meeting that has begun, if the room has one."""
+        actor = self.actors.get((domain, name))
+        return actor if actor is not None and actor.meeting.life is Life.OPEN else None
+
+    def started(self, actor: Actor, effects: list[Effect]) -> list[Effect]:
+        """Register the room's endpoints with the effects that start its meeting, and say that they can be dialled."""
+        settings = actor.meeting.settings
+        if settings.sip is None:
+            return effects
+        provider = settings.sip.provider or "daily"
+        for user in settings.room.endpoints:
+            if self.endpoints.get(user) is not actor:
+                self.endpoints[user] = actor
+                effects = [*effects, Tell(DialInReady(self.address(user), provider))]
+        return effects
+
+    def _gone(self, actor: Actor) -> None:
+        settings = actor.meeting.settings
+        key = (settings.room.domain, settings.room.name)
+        if self.actors.get(key) is actor:
+            del self.actors[key]
+        self.by_id.pop(actor.meeting.id, None)
+        for user in settings.room.endpoints:
+            if self.endpoints.get(user) is actor:
+                del self.endpoints[user]
+
+    def _call_gone(self, call: CallId) -> None:
+        self.by_call.pop(call, None)
+
+    # ── questions and commands from REST ─────────────────────────────────────────────────────────────────────────────
+
+    def presence(self, domain: DomainId, name: RoomName) -> list[Presence]:
+        """Who is in a room, hidden ones left out; empty for a room nobody is in."""
+        actor = self.running(domain, name)
+        return actor.meeting.presence(self._now()) if actor else []
+
+    def presence_all(self, domain: DomainId) -> dict[RoomName, list[Presence]]:
+        """Presence of every room of a domain in which somebody is shown."""
+        everywhere = {name: self.presence(domain, name) for owner, name in list(self.actors) if owner == domain}
+        return {name: people for name, people in everywhere.items() if people}
+
+    async def eject(self, domain: DomainId, name: RoomName, ids: list[str], user_ids: list[str]) -> list[ParticipantId]:
+        """Remove participants by id or user id; unknown ones are ignored.
+
+        Returns:
+            Who was removed.
+
+        Raises:
+            NotFound: Nobody is in the room.
+        """
+        actor = self._hosting(domain, name)
+
+        def step(now: Instant) -> tuple[list[Effect], list[ParticipantId]]:
+            found = [who.id for who in actor.meeting.participants() if who.id in ids or who.user_id in user_ids]
+            effects: list[Effect] = []
+            for who in found:
+                effects += actor.meeting.eject(who, now, "ejected", "You were removed from the meeting.")
+            return effects, found
+
+        return await self._ask(actor, name, step)
+
+    async def send_app_message(self, domain: DomainId, name: RoomName, data: object, recipient: str = "*") -> None:
+        """A message from the application itself to everybody, or to one participant.
+
+        Raises:
+            NotFound: Nobody is in the room, or the recipient is not.
+        """
+        actor = self._hosting(domain, name)
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            if recipient != "*" and recipient not in actor.meeting.members:
+                raise NotFound(f"no participant {recipient} in room {name}")
+            to = None if recipient == "*" else (ParticipantId(recipient),)
+            return [Tell(AppMessage(data, "server"), to)], None
+
+        await self._ask(actor, name, step)
+
+    def _hosting(self, domain: DomainId, name: RoomName) -> Actor:
+        actor = self.running(domain, name)
+        if actor is None:
+            raise NotFound(f"room {name} is not hosting a call")
+        return actor
+
+    async def _ask(self, actor: Actor, name: RoomName, step: Callable[[Instant], tuple[list[Effect], T]]) -> T:
+        try:
+            return await actor.ask(step)
+        except MeetingOver:
+            raise NotFound(f"room {name} is not hosting a call") from None
+
+    # ── changes of rooms ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def room_changed(self, before: Room, after: Room) -> None:
+        """New settings take effect in a running meeting; endpoints that went away hang up and stop ringing."""
+        actor = self.running(before.domain, before.name)
+        if actor is None:
+            return
+        settings = await self.rooms.settings(after)
+        actor.post(lambda now: self._apply(actor, settings, now))
+
+    def _apply(self, actor: Actor, settings: RoomSettings, now: Instant) -> list[Effect]:
+        old = actor.meeting.settings
+        stays = set(settings.room.endpoints) if settings.sip else set()
+        gone = [user for user in old.room.endpoints if user not in stays]
+        for user in gone:
+            if self.endpoints.get(user) is actor:
+                del self.endpoints[user]
+        effects: list[Effect] = []
+        for call, machine in actor.calls.items():
+            if machine.endpoint in gone:
+                effects.append(HangUp(call, EndReason(Ending.SIP_DISABLED)))
+        actor.meeting.settings = settings
+        return self.started(actor, effects)
+
+    async def room_deleted(self, room: Room) -> None:
+        """Everybody leaves a room that no longer exists."""
+        if actor := self.running(room.domain, room.name):
+            actor.post(lambda now: actor.meeting.close(EndReason(Ending.MEETING_ENDED), now, MEETING_CLOSED))
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def drain(self) -> None:
+        """Take nobody new; what runs goes on until it ends or ``close_all``."""
+        self.draining = True
+
+    async def close_all(self) -> None:
+        """End every meeting now."""
+        self.draining = True
+        reason = EndReason(Ending.SERVER_DRAIN)
+        words = ("connection-error", "The server is shutting down.")
+        asked = [actor.ask(partial(_close, actor, reason, words)) for actor in list(self.actors.values())]
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    def _now(self) -> Instant:
+        return Instant(self.office.clock.monotonic(), self.office.clock.wall())
+
+    def counts(self) -> Mapping[str, int]:
+        """How many meetings, participants and calls there are now."""
+        meetings = [actor.meeting for actor in self.actors.values()]
+        return {
+            "meetings": len(meetings),
+            "participants": sum(len(meeting.members) for meeting in meetings),
+            "calls": sum(len(meeting.calls) for meeting in meetings),
+        }
+
+
+def _close(actor: Actor, reason: EndReason, words: tuple[str, str], now: Instant) -> tuple[list[Effect], None]:
+    return actor.meeting.close(reason, now, words), None
