@@ -1,0 +1,413 @@
+"""The stack's core: requests find their call, calls find their far end (RFC 3261 §8, §12.2.2).
+
+Sans-I/O: feed it messages and the time, then take what it wants sent and told. Time is seconds on one monotonic clock.
+"""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ringback.model.ids import CallId
+from ringback.model.records import DialogRecord
+from ringback.sip.call import SDP, Call, Phase
+from ringback.sip.client_transaction import ClientTransaction
+from ringback.sip.dialog import Dialog, DialogId
+from ringback.sip.digest import Authenticator, Credential, answer_challenge
+from ringback.sip.errors import SipParseError
+from ringback.sip.events import Event, Incoming, Refused
+from ringback.sip.flow import Flow
+from ringback.sip.headers import BRANCH_COOKIE, media_type
+from ringback.sip.inbound import InboundCall
+from ringback.sip.message import Message, Request, Response, Row, reply
+from ringback.sip.outbound import OutboundCall
+from ringback.sip.server_transaction import ServerTransaction
+from ringback.sip.timers import Timing, Wheel
+from ringback.sip.transactions import Transactions
+from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
+
+METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+
+
+class Chance(Protocol):
+    """Where the stack's randomness comes from, so that a failing call replays exactly."""
+
+    def token(self) -> str:
+        """At least 64 random bits, as characters fit for a tag, a branch or a Call-ID."""
+
+    def fraction(self) -> float:
+        """0 ≤ x < 1."""
+
+    def call(self) -> CallId: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """How the stack behaves.
+
+    Attributes:
+        timing: RFC 3261's base timers.
+        patience: Seconds without any answer after which the next target is tried, or the call fails. RFC 3261 would
+            wait for timer B (32 s); a telephone network that is there says 100 at once.
+        datagram: Most octets of a request by UDP while TCP has not been tried (§18.1.1).
+        calls: Most calls at once; beyond them 503.
+        unconfirmed_per_source: Most INVITEs of one address that no ACK has proved yet; ``None`` for any number.
+        credentials: What challenges are answered with, and for whom.
+    """
+
+    timing: Timing = field(default_factory=Timing)
+    patience: float = 4.0
+    datagram: int = 1300
+    calls: int = 5000
+    transactions: int = 20_000
+    unconfirmed_per_source: int | None = 10
+    credentials: Sequence[Credential] = ()
+    slot: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Octets for a far end."""
+
+    flow: Flow
+    data: bytes
+
+
+class Agent:
+    """Every call of one SIP stack.
+
+    Args:
+        settings: How it behaves.
+        chance: Tags, branches, ids.
+        advertised: Host and port we are reached at from a far end, for Via and Contact.
+        reachable: Whether policy lets us send to an address that a stranger named (host, port).
+        media_flows: Whether a call's far end is still sending media.
+        registrar: Challenges REGISTER. No account may register bindings here: all of them are turned away alike.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        chance: Chance,
+        advertised: Callable[[Flow], tuple[str, int]],
+        reachable: Callable[[str, int], bool] = lambda host, port: True,
+        media_flows: Callable[[CallId], bool] = lambda call: True,
+        registrar: Authenticator | None = None,
+    ) -> None:
+        self.settings = settings
+        self.chance = chance
+        self.wheel: Wheel[object] = Wheel(settings.slot)
+        self.transactions = Transactions(self, self.wheel, settings.timing, settings.transactions)
+        self.calls: dict[CallId, Call] = {}
+        self._advertised = advertised
+        self._reachable = reachable
+        self._media_flows = media_flows
+        self._registrar = registrar
+        self._dialogs: dict[DialogId, Call] = {}
+        self._invited: set[tuple[str, str, int]] = set()
+        self._effects: list[Transmit | Event] = []
+
+    # ── in and out ──
+
+    def receive(self, message: Message, flow: Flow, now: float) -> None:
+        """A message that was parsed. Raises ``SipParseError`` when a part read late turns out to be broken."""
+        if isinstance(message, Request):
+            message.stamp(flow.host, flow.port)
+            self.transactions.receive_request(message, flow, now)
+        elif isinstance(message, Response):
+            self.transactions.receive_response(message, flow, now)
+
+    def wake(self, now: float) -> None:
+        for item in self.wheel.due(now):
+            if isinstance(item, Call):
+                item.wake(now)
+            else:
+                assert isinstance(item, ClientTransaction | ServerTransaction), "a stranger on the wheel"
+                self.transactions.wake(item, now)
+
+    def next_wake(self) -> float | None:
+        return self.wheel.next_wake()
+
+    def take(self) -> list[Transmit | Event]:
+        """What has to be sent and told since the last time, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def unreachable(self, flow: Flow, now: float) -> None:
+        """The network refused what we sent to ``flow``."""
+        self.transactions.unreachable(flow, now)
+
+    @property
+    def idle(self) -> bool:
+        """No call, no dialog, no transaction, nothing on the wheel."""
+        return not (self.calls or self._dialogs or self._invited or len(self.transactions) or len(self.wheel))
+
+    def speaks_with(self, host: str) -> bool:
+        """Whether a call is up or being set up with that address."""
+        return any(call.flow.host == host for call in self.calls.values())
+
+    # ── calls out ──
+
+    def prepare(self, target: SipUri, local_uri: str) -> DialogRecord:
+        """Choose Call-ID, tag, branch and CSeq of a call; nothing is sent."""
+        uri = str(target.bare())
+        return DialogRecord(
+            call_id=self.chance.token(),
+            local_tag=self.chance.token(),
+            remote_tag="",
+            local_uri=local_uri,
+            remote_uri=str(SipUri(target.scheme, target.user, None, target.host, target.port)),
+            local_cseq=1,
+            remote_target=uri,
+            transport=(target.parameter("transport") or "udp").lower(),
+            branch=self.branch(),
+            invite_uri=uri,
+            secure=target.scheme == "sips",
+        )
+
+    def invite(self, call: OutboundCall, now: float) -> None:
+        self.calls[call.id] = call
+        call.start(now)
+
+    def finish_early(self, call: OutboundCall, now: float) -> None:
+        """CANCEL an INVITE that an earlier process sent."""
+        call.restore(now)
+
+    def finish_up(self, id: CallId, record: DialogRecord, flow: Flow, now: float) -> None:
+        """BYE for a call that an earlier process answered or had answered. CSeq leaves room for what was not stored."""
+        call = Call(self, id, flow, record)
+        call.dialog = Dialog.of_record(record)
+        call.dialog.local_cseq += 10
+        call.phase = Phase.UP
+        self.keep(call)
+        call.bye("", now)
+
+    # ── for calls ──
+
+    def emit(self, event: Event) -> None:
+        self._effects.append(event)
+
+    def transmit(self, flow: Flow, data: bytes) -> None:
+        self._effects.append(Transmit(flow, data))
+
+    def keep(self, call: Call) -> None:
+        """From now on requests in the call's dialog find it."""
+        assert call.dialog is not None, "keep a call without a dialog"
+        self._dialogs[call.dialog.id] = call
+
+    def forget(self, call: Call) -> None:
+        """The user above no longer knows it."""
+        self.calls.pop(call.id, None)
+
+    def drop(self, call: Call) -> None:
+        self.forget(call)
+        if call.dialog is not None:
+            self._dialogs.pop(call.dialog.id, None)
+        if isinstance(call, InboundCall):
+            self._invited.discard(call.merge_key)
+
+    def branch(self) -> str:
+        return BRANCH_COOKIE + self.chance.token()
+
+    def via(self, flow: Flow, branch: str = "") -> str:
+        where = format_host_port(*self._advertised(flow))
+        return f"SIP/2.0/{flow.transport.upper()} {where};branch={branch or self.branch()};rport"
+
+    def contact(self, flow: Flow, local_uri: str) -> str:
+        """Where we are reached, under the user part the call was made to or from."""
+        user = _user(local_uri)
+        where = format_host_port(*self._advertised(flow))
+        transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        return f"<sip:{user}{where}{transport}>"
+
+    def allow(self) -> list[Row]:
+        return [("Allow", METHODS)]
+
+    def abilities(self) -> list[Row]:
+        return [("Allow", METHODS), ("Accept", SDP)]
+
+    def hop(self, dialog: Dialog, flow: Flow) -> Flow:
+        """Where the next request in a dialog goes.
+
+        The address it was set up with, unless the route set or the Contact names another by IP address and policy
+        allows that one. A name, or an address we may not send to, means the address we know works: phones behind NAT
+        put useless addresses into Contact, and a stranger's Contact is no reason to send packets to a third party.
+        """
+        uri = dialog.next_hop()
+        if uri is None:
+            return flow
+        try:
+            host = str(ipaddress.ip_address(uri.host))
+        except ValueError:
+            return flow
+        port = uri.port or 5060
+        transport = (uri.parameter("transport") or flow.transport).lower()
+        if transport not in ("udp", "tcp"):
+            return flow
+        if host == flow.host:
+            explicit = dialog.route_set and transport == "udp" == flow.transport
+            return Flow("udp", host, port) if explicit else flow
+        return Flow(transport, host, port) if self._reachable(host, port) else flow
+
+    def is_too_long(self, request: Request, flow: Flow) -> bool:
+        """§18.1.1, unless the address itself asks for UDP."""
+        if flow.transport != "udp" or request.sip_uri.parameter("transport") is not None:
+            return False
+        return len(request.to_bytes()) > self.settings.datagram
+
+    def authorize(self, request: Request, response: Response, flow: Flow) -> Row | None:
+        """The header that answers a challenge; ``None`` without credentials for that far end, or if tried before."""
+        if response.status not in (401, 407) or {"authorization", "proxy-authorization"} & request.headers.index.keys():
+            return None
+        return answer_challenge(self.settings.credentials, request, response, flow.host, self.chance.token())
+
+    # ── the transactions' user ──
+
+    def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        if request.method == "CANCEL":
+            self._on_cancel(transaction, now)
+        elif request.to.tag:
+            self._on_dialog_request(transaction, now)
+        elif request.method == "INVITE":
+            self._on_invite(transaction, now)
+        elif request.method in ("OPTIONS", "REGISTER"):
+            self._respond(transaction, self._refusal(request) or self._outside(request, transaction.flow, now), now)
+        elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
+            self._respond(transaction, (481, []), now)
+        else:
+            self._respond(transaction, (405, self.allow()), now)
+
+    def on_ack(self, request: Request, flow: Flow, now: float) -> None:
+        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+        if call is not None:
+            call.on_ack(request, flow, now)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if isinstance(transaction.owner, Call):
+            transaction.owner.on_response(transaction, response, now)
+
+    def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
+        call = self._dialogs.get((response.call_id, response.from_.tag, response.to.tag))
+        if call is not None and response.cseq.method == "INVITE" and 200 <= response.status < 300:
+            call.on_stray_2xx(response, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        if isinstance(transaction.owner, Call):
+            transaction.owner.on_lost(transaction, "timeout", now)
+
+    def on_unreachable(self, transaction: ClientTransaction, now: float) -> None:
+        if isinstance(transaction.owner, Call):
+            transaction.owner.on_lost(transaction, "transport", now)
+
+    # ── inside ──
+
+    def _on_invite(self, transaction: ServerTransaction, now: float) -> None:
+        request, flow = transaction.request, transaction.flow
+        refusal = self._refusal(request) or self._no_room(flow)
+        merged = (request.from_.tag, request.call_id, request.cseq.number)
+        if refusal is None and merged in self._invited:
+            # §8.2.2.2: the same request by another path.
+            refusal = 482, []
+        if refusal is not None:
+            self.emit(Refused(f"INVITE answered {refusal[0]}", flow))
+            self._respond(transaction, refusal, now)
+            return
+        self.transactions.respond(transaction, reply(request, 100), now)
+        call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
+        call.merge_key = merged
+        self.calls[call.id] = call
+        self.keep(call)
+        self._invited.add(merged)
+        self.emit(Incoming(call.id, request, flow))
+        call.announce()
+
+    def _refusal(self, request: Request) -> tuple[int, list[Row]] | None:
+        """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
+        headers = request.headers
+        if not isinstance(request.uri, SipUri):
+            return 416, []
+        if "require" in headers:
+            return 420, [("Unsupported", ", ".join(headers.all("require")))]
+        if request.method == "INVITE":
+            if request.body and media_type(headers.get("content-type") or "") != SDP:
+                return 415, [("Accept", SDP)]
+            if (headers.get("content-encoding") or "identity").lower() != "identity":
+                return 415, [("Accept-Encoding", "identity")]
+            if "accept" in headers and not _accepts_sdp(headers.all("accept")):
+                return 406, []
+        return None
+
+    def _outside(self, request: Request, flow: Flow, now: float) -> tuple[int, list[Row]]:
+        """OPTIONS says what we can do, whoever is asked for; REGISTER is challenged, whoever asks (§10.3)."""
+        if request.method == "OPTIONS":
+            return 200, self.abilities()
+        if not isinstance(request.to.uri, SipUri):
+            return 400, []
+        if self._registrar is None:
+            return 405, self.allow()
+        try:
+            verdict = self._registrar.check(request, flow.host, now)
+        except SipParseError:
+            return 400, []
+        if verdict.ok:
+            return 403, []
+        return 401, self._registrar.challenge(flow.host, now, stale=verdict.stale)
+
+    def _no_room(self, flow: Flow) -> tuple[int, list[Row]] | None:
+        if len(self.calls) >= self.settings.calls:
+            return 503, []
+        limit = self.settings.unconfirmed_per_source
+        if limit is not None:
+            count = sum(
+                1
+                for c in self.calls.values()
+                if isinstance(c, InboundCall) and c.unconfirmed and c.flow.host == flow.host
+            )
+            if count >= limit:
+                return 480, []
+        return None
+
+    def _on_cancel(self, transaction: ServerTransaction, now: float) -> None:
+        """§9.2. The CANCEL must come from where the INVITE came from."""
+        invite = self.transactions.find_invite(transaction.request)
+        if invite is None or invite.flow.host != transaction.flow.host:
+            self._respond(transaction, (481, []), now)
+            return
+        owner = invite.owner
+        tag = owner.dialog.local_tag if isinstance(owner, Call) and owner.dialog is not None else ""
+        self.transactions.respond(transaction, reply(transaction.request, 200, to_tag=tag), now)
+        if isinstance(owner, Call):
+            owner.on_cancel(invite, now)
+
+    def _on_dialog_request(self, transaction: ServerTransaction, now: float) -> None:
+        request, flow = transaction.request, transaction.flow
+        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+        if call is None:
+            self._respond(transaction, (481, []), now)
+        elif not call.is_from_here(flow) and self._media_flows(call.id):
+            self.emit(Refused(f"{request.method} in a dialog from elsewhere", flow))
+            self._respond(transaction, (403, []), now)
+        elif "require" in request.headers and request.method != "BYE":
+            self._respond(transaction, (420, [("Unsupported", request.headers.get("require") or "")]), now)
+        else:
+            call.on_request(transaction, now)
+
+    def _respond(self, transaction: ServerTransaction, answer: tuple[int, list[Row]], now: float) -> None:
+        status, rows = answer
+        response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
+        self.transactions.respond(transaction, response, now)
+
+
+def _user(uri: str) -> str:
+    """The user part of a URI with its ``@``, escapes as they are; empty when there is none."""
+    try:
+        user = parse_sip_uri(uri).user
+    except SipParseError:
+        return ""
+    return f"{user}@" if user else ""
+
+
+def _accepts_sdp(values: list[str]) -> bool:
+    kinds = {media_type(part) for value in values for part in value.split(",")}
+    return bool(kinds & {SDP, "application/*", "*/*"})

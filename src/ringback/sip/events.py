@@ -1,0 +1,117 @@
+"""What the stack tells its user about calls; ``telephony`` hands it on as ``calls.ports.CarrierEvents``."""
+
+from dataclasses import dataclass
+
+from ringback.model.ids import CallId
+from ringback.model.records import DialogRecord
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A new INVITE outside any dialog; 100 has gone out."""
+
+    call: CallId
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    call: CallId
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    call: CallId
+    status: int
+    reason: str
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    call: CallId
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Our INVITE came to nothing. ``cause`` as in ``calls.ports.Failure``; status 0 when none came."""
+
+    call: CallId
+    status: int
+    reason: str
+    cause: str
+    q850: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DialogChanged:
+    call: CallId
+    dialog: DialogRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    call: CallId
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferAnswered:
+    call: CallId
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferFailed:
+    call: CallId
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    call: CallId
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    call: CallId
+    cause: str
+    reason: str = ""
+    q850: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """For the operator's log: which rule turned a request away. Strangers are not told."""
+
+    rule: str
+    flow: Flow
+
+
+Event = (
+    Incoming
+    | Cancelled
+    | Acknowledged
+    | Progress
+    | Answered
+    | Failed
+    | DialogChanged
+    | Reoffered
+    | ReofferAnswered
+    | ReofferFailed
+    | Digit
+    | Ended
+    | Refused
+)

@@ -1,0 +1,24 @@
+"""Digits in SIP INFO: ``application/dtmf-relay`` and ``application/dtmf``, as phones have long sent them."""
+
+import re
+
+_SIGNAL = re.compile(r"^[ \t]*Signal[ \t]*=[ \t]*([0-9A-Da-d*#]|1[01])[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_DURATION = re.compile(r"^[ \t]*Duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_PLAIN = re.compile(r"[ \t\r\n]*([0-9A-Da-d*#]|1[01])[ \t\r\n]*")
+_NUMBERED = {"10": "*", "11": "#"}
+
+
+def read_digit(kind: str, body: bytes) -> tuple[str, int] | None:
+    """The digit and its length in ms (250 when not told, 40–6000), or ``None`` if there is none."""
+    text = body[:256].decode("ascii", "replace").replace("\r\n", "\n")
+    if kind == "application/dtmf-relay":
+        signal, duration = _SIGNAL.search(text), _DURATION.search(text)
+        length = int(duration[1]) if duration else 250
+    elif kind == "application/dtmf":
+        signal, length = _PLAIN.fullmatch(text), 250
+    else:
+        return None
+    if signal is None:
+        return None
+    digit = _NUMBERED.get(signal[1], signal[1].upper())
+    return digit, max(40, min(length, 6000))

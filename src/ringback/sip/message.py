@@ -1,0 +1,264 @@
+"""SIP messages as values: a start line, ordered headers, a body (RFC 3261 §7)."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from ringback.sip.errors import SipParseError
+from ringback.sip.grammar import split_commas
+from ringback.sip.headers import Address, CSeq, Via, parse_address, parse_addresses, parse_cseq, parse_via
+from ringback.sip.uri import SipUri, Uri, parse_uri
+
+COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+"""One-letter names (§7.3.3 and the extensions' registrations)."""
+
+Row = tuple[str, str]
+"""A header line: name as it is written, value with folds undone."""
+
+
+def header_key(name: str) -> str:
+    """The one spelling a header is found by."""
+    key = name.lower()
+    return COMPACT.get(key, key)
+
+
+class Headers:
+    """Header lines in the order they came, and an index to find them by name."""
+
+    __slots__ = ("_index", "rows")
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows: list[Row] = list(rows)
+        self._index: dict[str, list[str]] | None = None
+
+    @property
+    def index(self) -> dict[str, list[str]]:
+        """Values by key (lower case, long form), built when first asked for: most messages we send never need it."""
+        if self._index is None:
+            self._index = {}
+            for name, value in self.rows:
+                self._index.setdefault(header_key(name), []).append(value)
+        return self._index
+
+    def get(self, key: str) -> str | None:
+        """Value of the first line of that name (lower case, long form)."""
+        values = self.index.get(key)
+        return values[0] if values else None
+
+    def all(self, key: str) -> list[str]:
+        return self.index.get(key, [])
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.index
+
+
+class Message:
+    """What requests and responses share. Typed values are read once, when first asked for.
+
+    The typed properties raise ``SipParseError``; ``parser.parse`` has already read those every message must have.
+    """
+
+    headers: Headers
+    body: bytes
+
+    @cached_property
+    def top_via(self) -> Via:
+        values = self.headers.all("via")
+        if not values:
+            raise SipParseError("no Via")
+        return parse_via(split_commas(values[0])[0])
+
+    @cached_property
+    def from_(self) -> Address:
+        return parse_address(self._needed("from"))
+
+    @cached_property
+    def to(self) -> Address:
+        return parse_address(self._needed("to"))
+
+    @cached_property
+    def cseq(self) -> CSeq:
+        return parse_cseq(self._needed("cseq"))
+
+    @cached_property
+    def call_id(self) -> str:
+        return self._needed("call-id")
+
+    @cached_property
+    def contacts(self) -> list[Address]:
+        """Contacts; empty for none and for ``*``."""
+        values = self.headers.all("contact")
+        return [] if values == ["*"] else parse_addresses(values)
+
+    def _needed(self, key: str) -> str:
+        value = self.headers.get(key)
+        if not value:
+            raise SipParseError(f"no {key}")
+        return value
+
+    def start_line(self) -> str:
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """The message as it goes out; Content-Length is written here and nowhere else.
+
+        Raises ``ValueError`` if any value holds CR or LF: the last of several checks against header injection.
+        """
+        lines = [self.start_line()]
+        lines += [f"{name}: {value}" for name, value in self.headers.rows]
+        lines.append(f"Content-Length: {len(self.body)}")
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+            raise ValueError("a line end inside a SIP header")
+        return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n" + self.body
+
+
+class Request(Message):
+    """A request. ``rows`` hold every header but Content-Length.
+
+    Attributes:
+        target: Request-URI as written.
+    """
+
+    def __init__(self, method: str, target: str, rows: Iterable[Row], body: bytes = b"") -> None:
+        self.method = method
+        self.target = target
+        self.headers = Headers(rows)
+        self.body = body
+
+    @cached_property
+    def uri(self) -> Uri:
+        return parse_uri(self.target)
+
+    @property
+    def sip_uri(self) -> SipUri:
+        """The Request-URI where it is known to be a SIP one."""
+        uri = self.uri
+        if not isinstance(uri, SipUri):
+            raise SipParseError("not a sip URI", 416)
+        return uri
+
+    def stamp(self, host: str, port: int) -> None:
+        """Write into the top Via where the request really came from (§18.2.1, RFC 3581 §4)."""
+        via = self.top_via
+        asked = "rport" in via.parameters
+        if not asked and via.host.lower() == host.lower():
+            return
+        parameters = {**via.parameters, "received": host}
+        if asked:
+            parameters["rport"] = str(port)
+        stamped = Via(via.transport, via.host, via.port, parameters)
+        for position, (name, value) in enumerate(self.headers.rows):
+            if header_key(name) == "via":
+                others = split_commas(value)[1:]
+                rows = list(self.headers.rows)
+                rows[position] = (name, ", ".join([str(stamped), *others]))
+                self.headers = Headers(rows)
+                self.__dict__["top_via"] = stamped
+                return
+
+    def start_line(self) -> str:
+        return f"{self.method} {self.target} SIP/2.0"
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.target}>"
+
+
+class Response(Message):
+    """A response. ``rows`` hold every header but Content-Length."""
+
+    def __init__(self, status: int, reason: str, rows: Iterable[Row], body: bytes = b"") -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = Headers(rows)
+        self.body = body
+
+    def start_line(self) -> str:
+        return f"SIP/2.0 {self.status} {self.reason}"
+
+    def __repr__(self) -> str:
+        return f"<{self.status} {self.reason}>"
+
+
+REASONS = {
+    100: "Trying",
+    180: "Ringing",
+    183: "Session Progress",
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    407: "Proxy Authentication Required",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    486: "Busy Here",
+    487: "Request Terminated",
+    488: "Not Acceptable Here",
+    489: "Bad Event",
+    491: "Request Pending",
+    500: "Server Internal Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+    600: "Busy Everywhere",
+    603: "Decline",
+}
+
+
+def reply(
+    request: Request,
+    status: int,
+    reason: str = "",
+    *,
+    to_tag: str = "",
+    rows: Sequence[Row] = (),
+    body: bytes = b"",
+) -> Response:
+    """A response with the headers §8.2.6.2 demands, copied as they came.
+
+    Args:
+        to_tag: Added to To when it has none; never to a 100.
+        rows: Further headers.
+    """
+    copied: list[Row] = [("Via", value) for value in request.headers.all("via")]
+    to = request.headers.get("to") or ""
+    if to_tag and status > 100 and not request.to.tag:
+        to = f"{to};tag={to_tag}"
+    copied += [
+        ("From", request.headers.get("from") or ""),
+        ("To", to),
+        ("Call-ID", request.call_id),
+        ("CSeq", request.headers.get("cseq") or ""),
+    ]
+    return Response(status, reason or REASONS.get(status, "Unknown"), [*copied, *rows], body)
