@@ -1,1 +1,1 @@
-"""The WebSocket that browsers, bots and SDKs speak (see docs/signalling.md)."""
+"""The WebSocket that clients speak (docs/signalling.md): frames in, verbs on a seat; events out, in wire words."""

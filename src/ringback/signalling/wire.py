@@ -1,11 +1,11 @@
-"""Our events and participants in daily-js's words: names, payload keys, times. The only place of this translation.
+"""Our events and values in the words of the wire: daily-js's event names and payload keys.
 
-Telephony payloads carry the union of what daily-js and daily-python hand out (``errorMsg`` and ``message``,
-``displayName``); each SDK picks its own.
+This is the one place where a participant, a call or a digit is spelled for clients. Everything here is JSON-ready.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import singledispatch
 
 from ringback.model.events import (
     ActiveSpeakerChanged,
@@ -24,39 +24,28 @@ from ringback.model.events import (
 )
 from ringback.model.participant import TRACKS, Participant, Track
 from ringback.model.records import Direction
-from ringback.model.room import Permissions
+from ringback.model.room import Permissions, RoomSettings, TokenGrants
 
 Payload = dict[str, object]
+Spelled = tuple[str, Payload]
 
 
-def spell(event: Event) -> tuple[str, Payload]:
-    """An event's wire name and payload, JSON-ready, without ``action``."""
-    match event:
-        case ParticipantJoined(who):
-            return "participant-joined", {"participant": participant(who)}
-        case ParticipantUpdated(who):
-            return "participant-updated", {"participant": participant(who)}
-        case ParticipantLeft(who, reason):
-            return "participant-left", _present(participant=participant(who), reason=reason)
-        case CountsUpdated(present, hidden):
-            return "participant-counts-updated", {"participantCounts": {"present": present, "hidden": hidden}}
-        case ActiveSpeakerChanged(who_id):
-            return "active-speaker-change", {"activeSpeaker": {"peerId": who_id}}
-        case AppMessage(data, sender):
-            return "app-message", {"data": data, "fromId": sender}
-        case RemoteRequest(changes, asker):
-            return "remote-request", {**changes, "fromId": asker}
-        case DialInReady(endpoint, provider):
-            return "dialin-ready", {"sipEndpoint": endpoint, "provider": provider}
-        case DigitPressed(call, digit, method, volume):
-            return "dtmf-event", {"sessionId": call, "tone": digit, "volume": volume, "method": method}
-        case CallEvent():
-            return _call_event(event)
+def iso(seconds: float) -> str:
+    """Unix seconds as ISO 8601 UTC with milliseconds: ``2026-03-02T10:16:02.000Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def spell(event: Event) -> Spelled:
+    """An event's wire name and payload."""
+    return _spell(event)
+
+
+# ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def participant(who: Participant) -> Payload:
-    """A participant as docs/signalling.md describes it."""
-    shown: Payload = {
+    """A participant as ``participants()`` shows it; ``user_id`` falls back to the session id there."""
+    payload: Payload = {
         "session_id": who.id,
         "user_id": who.user_id or who.id,
         "user_name": who.user_name,
@@ -64,95 +53,149 @@ def participant(who: Participant) -> Payload:
         "owner": who.owner,
         "record": False,
         "joined_at": iso(who.joined_at),
-        "will_eject_at": None if who.will_eject_at is None else iso(who.will_eject_at),
+        "will_eject_at": iso(who.will_eject_at) if who.will_eject_at is not None else None,
         "permissions": permissions(who.permissions),
-        "tracks": {name: _track(who.tracks.get(name)) for name in TRACKS},
+        "tracks": {name: track(who.tracks.get(name, Track())) for name in TRACKS},
     }
     if who.type is not None:
-        shown["participantType"] = who.type.value
-        shown["callState"] = who.phone_state.value if who.phone_state else None
-        shown["onHold"] = who.on_hold
-    return shown
+        payload["participantType"] = who.type.value
+        payload["callState"] = who.phone_state.value if who.phone_state else None
+        payload["onHold"] = who.on_hold
+    return payload
 
 
-def permissions(value: Permissions) -> Payload:
+def track(what: Track) -> Payload:
+    """One track: its state, why it is not playable, and which stream it is."""
+    payload: Payload = {"state": what.state, "generation": what.generation}
+    if what.reason and what.state in ("off", "blocked"):
+        payload[what.state] = dict(what.reason)
+    return payload
+
+
+def permissions(allowed: Permissions) -> Payload:
+    """Permissions with sets as sorted lists."""
     return {
-        "hasPresence": value.has_presence,
-        "canSend": value.can_send if isinstance(value.can_send, bool) else sorted(value.can_send),
-        "canReceive": dict(value.can_receive),
-        "canAdmin": value.can_admin if isinstance(value.can_admin, bool) else sorted(value.can_admin),
+        "hasPresence": allowed.has_presence,
+        "canSend": _kinds(allowed.can_send),
+        "canReceive": dict(allowed.can_receive),
+        "canAdmin": _kinds(allowed.can_admin),
     }
 
 
-def iso(wall: float) -> str:
-    """Unix seconds as ISO 8601 in UTC with milliseconds, ``2026-03-02T10:16:02.000Z``."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def room(settings: RoomSettings, grants: TokenGrants | None) -> Payload:
+    """What daily-js's ``room()`` answers."""
+    return {
+        "id": settings.room.id,
+        "name": settings.room.name,
+        "config": dict(settings.room_config),
+        "domainConfig": {**settings.domain_config, "max_app_message_size": settings.max_app_message_size},
+        "tokenConfig": dict(grants.properties) if grants else {},
+    }
 
 
-def _track(track: Track | None) -> Payload:
-    if track is None:
-        return {"state": "off", "off": {"byUser": True}}
-    shown: Payload = {"state": track.state, "generation": track.generation}
-    if track.state != "playable":
-        shown[track.state] = dict(track.reason) or {"byUser": True}
-    return shown
+def _kinds(allowed: bool | frozenset[str]) -> bool | list[str]:
+    return allowed if isinstance(allowed, bool) else sorted(allowed)
 
 
-def _call_event(event: CallEvent) -> tuple[str, Payload]:
+# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@singledispatch
+def _spell(event: object) -> Spelled:
+    raise AssertionError(f"no wire words for {type(event).__name__}")
+
+
+@_spell.register
+def _(event: ParticipantJoined) -> Spelled:
+    return "participant-joined", {"participant": participant(event.participant)}
+
+
+@_spell.register
+def _(event: ParticipantUpdated) -> Spelled:
+    return "participant-updated", {"participant": participant(event.participant)}
+
+
+@_spell.register
+def _(event: ParticipantLeft) -> Spelled:
+    return "participant-left", {
+        "participant": participant(event.participant),
+        **({"reason": event.reason} if event.reason else {}),
+    }
+
+
+@_spell.register
+def _(event: CountsUpdated) -> Spelled:
+    return "participant-counts-updated", {"participantCounts": {"present": event.present, "hidden": event.hidden}}
+
+
+@_spell.register
+def _(event: ActiveSpeakerChanged) -> Spelled:
+    return "active-speaker-change", {"activeSpeaker": {"peerId": event.participant}}
+
+
+@_spell.register
+def _(event: AppMessage) -> Spelled:
+    return "app-message", {"data": event.data, "fromId": event.sender}
+
+
+@_spell.register
+def _(event: RemoteRequest) -> Spelled:
+    return "remote-request", {"changes": dict(event.changes), "fromId": event.sender}
+
+
+@_spell.register
+def _(event: DialInReady) -> Spelled:
+    return "dialin-ready", {"sipEndpoint": event.endpoint, "provider": event.provider}
+
+
+@_spell.register
+def _(event: DigitPressed) -> Spelled:
+    return "dtmf-event", {
+        "sessionId": event.call,
+        "tone": event.digit,
+        "volume": event.volume,
+        "method": event.method,
+    }
+
+
+@_spell.register
+def _(event: CallEvent) -> Spelled:
     facts = event.facts
-    dial_in = facts.direction is Direction.DIAL_IN
-    payload = _present(
-        sessionId=facts.call,
-        provider=facts.provider,
-        sipCallId=facts.sip_call_id or None,
-        userId=facts.user_id,
-        displayName=facts.display_name or None,
-        actionTraceId=facts.call,
-    )
-    payload |= _dial_in(facts) if dial_in else _dial_out(facts)
+    payload: Payload = {"sessionId": facts.call, "provider": facts.provider}
+    if facts.sip_call_id:
+        payload["sipCallId"] = facts.sip_call_id
+    if facts.user_id is not None:
+        payload["userId"] = facts.user_id
     if event.step in (CallStep.WARNING, CallStep.ERROR):
         payload |= {"errorMsg": event.message, "message": event.message}
-    if event.step is CallStep.ERROR:
-        payload |= _error_details(event, dial_in)
+    if facts.direction is Direction.DIAL_IN:
+        name = f"dialin-{event.step.value}"
+        payload |= _dial_in(event, facts)
+    else:
+        name = f"dialout-{event.step.value}"
+        payload |= _dial_out(event, facts)
     if event.end is not None:
         payload["reason"] = event.end.ending.value
         if event.end.sip_status is not None:
             payload["sipStatusCode"] = event.end.sip_status
-    return f"{'dialin' if dial_in else 'dialout'}-{event.step}", payload
+            payload["sipReason"] = event.end.sip_reason or ""
+    return name, payload
 
 
-def _dial_in(facts: CallFacts) -> Payload:
-    return _present(
-        sipFrom=facts.remote or None,
-        sipEndpoint=facts.endpoint or None,
-        sipHeaders=dict(facts.sip_headers) or None,
-    )
-
-
-def _dial_out(facts: CallFacts) -> Payload:
-    return _present(destination=facts.remote, origin=facts.origin or None, callerId=facts.caller_id)
-
-
-def _error_details(event: CallEvent, dial_in: bool) -> Payload:
-    facts = event.facts
-    if dial_in:
+def _dial_in(event: CallEvent, facts: CallFacts) -> Payload:
+    if event.step is CallStep.ERROR:
         return {"type": event.type, "details": {"sipEndpoint": facts.endpoint}}
-    return {"details": _present(destination=facts.remote, sipHeaders=dict(facts.sip_headers) or None)}
+    payload: Payload = {"sipFrom": facts.remote, "sipEndpoint": facts.endpoint}
+    if event.step is not CallStep.WARNING:
+        payload |= {"sipHeaders": dict(facts.sip_headers), "displayName": facts.display_name}
+    return payload
 
 
-def _present(**values: object) -> Payload:
-    """The pairs that have a value."""
-    return {name: value for name, value in values.items() if value is not None}
+def _dial_out(event: CallEvent, facts: CallFacts) -> Payload:
+    if event.step is CallStep.ERROR:
+        return {"details": _without_empty({"destination": facts.remote, "sipHeaders": dict(facts.sip_headers)})}
+    return _without_empty({"origin": facts.origin, "destination": facts.remote, "callerId": facts.caller_id})
 
 
-def room_info(
-    room_id: str, name: str, config: Mapping[str, object], domain: Mapping[str, object], token: Mapping[str, object]
-) -> Payload:
-    """The ``room`` object of a join's reply."""
-    return {
-        "id": room_id,
-        "name": name,
-        "config": dict(config),
-        "domainConfig": dict(domain),
-        "tokenConfig": dict(token),
-    }
+def _without_empty(values: Mapping[str, object]) -> Payload:
+    return {key: value for key, value in values.items() if value}
