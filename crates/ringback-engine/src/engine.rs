@@ -14,7 +14,8 @@ use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
 use crate::event::{Event, Mailbox};
 use crate::shared::{LegShared, PcmQueues};
-use crate::worker::{self, EngineCounters, Wake};
+use crate::counters::EngineCounters;
+use crate::worker::{self, Wake};
 
 /// A running engine. Dropping it stops it.
 pub struct Engine {

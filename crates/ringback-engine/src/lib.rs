@@ -4,13 +4,25 @@
 //! ([`Engine`]) queues commands, wakes the worker, and reads events from a mailbox. The one contract of the worker:
 //! change one thing, then drain all its output until it answers with a time.
 
+mod audio;
 mod command;
 mod config;
+mod counters;
+mod demux;
 mod engine;
 mod event;
+mod leg;
+mod outbox;
+mod pcm;
+mod phone;
 mod ports;
+mod room;
 mod shared;
 mod sys;
+mod tcp;
+mod timers;
+mod tracks;
+mod webrtc;
 mod worker;
 
 pub use config::{AudioCodec, Config, PhoneCodec, PhoneMedia};

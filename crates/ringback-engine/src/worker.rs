@@ -1,16 +1,52 @@
-//! The worker thread.
+//! The worker thread: one loop over sockets, commands and timers, each with bounded work per turn.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use rustix::event::{EventfdFlags, eventfd};
+use ringback_sfu::{Identity, Transmit};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use crate::command::Command;
+use crate::counters::{EngineCounters, count};
+use crate::demux::{Demux, Source};
 use crate::event::{Event, Mailbox};
+use crate::leg::{Kind, Leg};
+use crate::outbox::Outbox;
+use crate::pcm::PcmLeg;
+use crate::phone::PhoneLeg;
+use crate::room::Room;
+use crate::shared::LegShared;
+use crate::sys;
+use crate::tcp::{ConnectionKey, Reading, TcpPeers};
+use crate::timers::Timers;
+use crate::tracks::{TrackKey, Tracks};
+use crate::webrtc::WebrtcLeg;
+
+/// Number of a leg, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegKey(pub u64);
+
+/// What a wake-up is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    Peer(LegKey),
+    Keyframe(TrackKey),
+    Connection(ConnectionKey),
+    Phone(LegKey),
+    Tick(Arc<str>),
+}
+
+/// Datagrams read from one socket, commands taken and timers fired per turn.
+const AT_ONCE: usize = 64;
+const LONGEST_DATAGRAM: usize = 2048;
+const CPU_EVERY: Duration = Duration::from_millis(100);
 
 /// Wakes the worker after a command was queued.
 pub struct Wake(OwnedFd);
@@ -25,16 +61,7 @@ impl Wake {
     }
 }
 
-#[derive(Default)]
-pub struct EngineCounters {}
-
-impl EngineCounters {
-    pub fn list(&self) -> Vec<(&'static str, u64)> {
-        vec![]
-    }
-}
-
-#[allow(dead_code)]
+/// What the worker is made of.
 pub struct Parts {
     pub udp: UdpSocket,
     pub tcp: TcpListener,
@@ -45,16 +72,404 @@ pub struct Parts {
     pub counters: Arc<EngineCounters>,
 }
 
+pub struct Worker {
+    /// When this turn began: the only clock there is below this file.
+    pub now: Instant,
+    pub identity: Identity,
+    pub local: Vec<SocketAddr>,
+    pub tcp: TcpPeers,
+    pub demux: Demux,
+    pub timers: Timers<Timer>,
+    pub rooms: HashMap<Arc<str>, Room>,
+    pub legs: HashMap<LegKey, Leg>,
+    pub tracks: Tracks,
+    pub dirty: Vec<LegKey>,
+    pub mailbox: Arc<Mailbox>,
+    pub counters: Arc<EngineCounters>,
+    pub epoll: OwnedFd,
+    by_id: HashMap<Arc<str>, LegKey>,
+    last_key: u64,
+    udp: UdpSocket,
+    outbox: Outbox,
+    commands: Receiver<Command>,
+    wake: Arc<Wake>,
+    cpu_read: Instant,
+    stopped: bool,
+}
+
+/// What an epoll event is about: the kind in the upper byte, its number below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Token {
+    Wake,
+    Udp,
+    Listener,
+    Connection(ConnectionKey),
+    Rtp(LegKey),
+    Rtcp(LegKey),
+}
+
+impl Token {
+    pub fn data(self) -> epoll::EventData {
+        let (kind, number) = match self {
+            Token::Wake => (0, 0),
+            Token::Udp => (1, 0),
+            Token::Listener => (2, 0),
+            Token::Connection(key) => (3, key.0),
+            Token::Rtp(key) => (4, key.0),
+            Token::Rtcp(key) => (5, key.0),
+        };
+        epoll::EventData::new_u64(kind << 56 | number)
+    }
+
+    fn read(data: epoll::EventData) -> Option<Token> {
+        let number = data.u64() & ((1 << 56) - 1);
+        match data.u64() >> 56 {
+            0 => Some(Token::Wake),
+            1 => Some(Token::Udp),
+            2 => Some(Token::Listener),
+            3 => Some(Token::Connection(ConnectionKey(number))),
+            4 => Some(Token::Rtp(LegKey(number))),
+            5 => Some(Token::Rtcp(LegKey(number))),
+            _ => None,
+        }
+    }
+}
+
+/// Start the thread.
 pub fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("ringback-media".into()).spawn(move || {
-        for command in &parts.commands {
-            match command {
-                Command::Stop => return,
-                Command::Offer { request, .. } => {
-                    parts.mailbox.push(Event::Reply { request, result: Err("WebRTC is not built yet".into()) })
+    let mut worker = Worker::new(parts)?;
+    std::thread::Builder::new().name("ringback-media".into()).spawn(move || worker.run())
+}
+
+impl Worker {
+    fn new(parts: Parts) -> io::Result<Worker> {
+        parts.udp.set_nonblocking(true)?;
+        let port = parts.udp.local_addr()?.port();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let tcp = TcpPeers::new(parts.tcp)?;
+        let now = Instant::now();
+        epoll::add(&epoll, &parts.wake.0, Token::Wake.data(), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &parts.udp, Token::Udp.data(), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, tcp.listener(), Token::Listener.data(), epoll::EventFlags::IN)?;
+        Ok(Worker {
+            now,
+            identity: Identity::generate().ok_or_else(|| io::Error::other("no DTLS certificate could be made"))?,
+            local: parts.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
+            tcp,
+            demux: Demux::default(),
+            timers: Timers::new(),
+            rooms: HashMap::new(),
+            legs: HashMap::new(),
+            tracks: Tracks::default(),
+            dirty: Vec::new(),
+            mailbox: parts.mailbox,
+            counters: parts.counters,
+            epoll,
+            by_id: HashMap::new(),
+            last_key: 0,
+            udp: parts.udp,
+            outbox: Outbox::default(),
+            commands: parts.commands,
+            wake: parts.wake,
+            cpu_read: now,
+            stopped: false,
+        })
+    }
+
+    fn run(&mut self) {
+        let mut ready = Vec::with_capacity(256);
+        let mut more_commands = false;
+        while !self.stopped {
+            ready.clear();
+            let timeout = if more_commands { Some(Duration::ZERO) } else { self.until_next_timer() };
+            let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
+            let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), timeout.as_ref());
+            self.now = Instant::now();
+            for event in &ready {
+                if let Some(token) = Token::read(event.data) {
+                    self.ready(token, event.flags);
                 }
-                _ => {}
+            }
+            more_commands = self.take_commands();
+            self.fire_timers();
+            self.flush();
+            self.read_cpu();
+        }
+        let legs: Vec<LegKey> = self.legs.keys().copied().collect();
+        legs.into_iter().for_each(|key| self.remove_leg(key));
+        self.flush();
+    }
+
+    fn until_next_timer(&self) -> Option<Duration> {
+        self.timers.next().map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn ready(&mut self, token: Token, flags: epoll::EventFlags) {
+        match token {
+            Token::Wake => {
+                let _ = rustix::io::read(&self.wake.0, &mut [0u8; 8]);
+            }
+            Token::Udp => self.read_udp(),
+            Token::Listener => self.accept(),
+            Token::Connection(key) => self.connection_ready(key, flags),
+            Token::Rtp(key) => self.read_rtp(key),
+            Token::Rtcp(key) => self.read_rtcp(key),
+        }
+    }
+
+    fn read_udp(&mut self) {
+        let mut buffer = [0; LONGEST_DATAGRAM];
+        for _ in 0..AT_ONCE {
+            // An ICMP error of an earlier send is reported here, too: it is nobody's end.
+            match self.udp.recv_from(&mut buffer) {
+                Ok((n, address)) => self.webrtc_packet(Source { tcp: false, address }, &buffer[..n]),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
             }
         }
-    })
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..AT_ONCE {
+            match self.tcp.accept(self.now) {
+                Ok(Some(key)) => {
+                    if let Some(stream) = self.tcp.stream(key) {
+                        let _ = epoll::add(&self.epoll, stream, Token::Connection(key).data(), epoll::EventFlags::IN);
+                    }
+                    self.wake_connection(key);
+                }
+                Ok(None) => return,
+                Err(()) => count(&self.counters.tcp_refused),
+            }
+        }
+    }
+
+    fn connection_ready(&mut self, key: ConnectionKey, flags: epoll::EventFlags) {
+        if flags.contains(epoll::EventFlags::OUT) && !self.tcp.write(key) {
+            self.want_write(key, false);
+        }
+        if !flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+            return;
+        }
+        let Some(address) = self.tcp.address(key) else { return };
+        match self.tcp.read(key, self.now) {
+            Reading::Packets(packets) => {
+                for packet in packets {
+                    self.webrtc_packet(Source { tcp: true, address }, &packet);
+                }
+            }
+            Reading::Over => self.close_connection(key),
+        }
+    }
+
+    fn wake_connection(&mut self, key: ConnectionKey) {
+        match self.tcp.look_again(key, self.now) {
+            Some(at) => self.timers.set(at, Timer::Connection(key)),
+            None => {
+                if self.tcp.address(key).is_some() {
+                    count(&self.counters.tcp_refused);
+                    self.close_connection(key);
+                }
+            }
+        }
+    }
+
+    fn close_connection(&mut self, key: ConnectionKey) {
+        if let Some(address) = self.tcp.close(key) {
+            self.tcp_closed(address);
+        }
+    }
+
+    fn want_write(&mut self, key: ConnectionKey, want: bool) {
+        let Some(stream) = self.tcp.stream(key) else { return };
+        let flags = if want { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
+        let _ = epoll::modify(&self.epoll, stream, Token::Connection(key).data(), flags);
+    }
+
+    /// Send what a peer wants sent, now or at the end of this turn.
+    pub fn transmit(&mut self, transmit: Transmit) {
+        if !transmit.tcp {
+            self.outbox.push(transmit.destination, transmit.contents);
+        } else if let Some(key) = self.tcp.by_address(transmit.destination)
+            && self.tcp.send(key, &transmit.contents)
+        {
+            self.want_write(key, true);
+        }
+    }
+
+    /// Take some commands; `true` when more wait.
+    fn take_commands(&mut self) -> bool {
+        for _ in 0..AT_ONCE {
+            match self.commands.try_recv() {
+                Ok(command) => self.command(command),
+                Err(crossbeam_channel::TryRecvError::Empty) => return false,
+                // The handle is gone, and with it everybody who could want anything.
+                Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                    self.stopped = true;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn fire_timers(&mut self) {
+        for _ in 0..AT_ONCE * 16 {
+            match self.timers.pop_due(self.now) {
+                Some(Timer::Peer(key)) => self.wake_peer(key),
+                Some(Timer::Keyframe(key)) => self.wake_keyframe(key),
+                Some(Timer::Connection(key)) => self.wake_connection(key),
+                Some(Timer::Phone(key)) => self.wake_phone(key),
+                Some(Timer::Tick(room)) => self.tick(room),
+                None => return,
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(key) = self.dirty.pop() {
+            self.pass_time(key);
+        }
+        self.outbox.flush(&self.udp);
+    }
+
+    fn read_cpu(&mut self) {
+        if self.now >= self.cpu_read + CPU_EVERY {
+            self.cpu_read = self.now;
+            self.counters.cpu_us.store(sys::thread_cpu().as_micros() as u64, Relaxed);
+            self.counters.legs.store(self.legs.len() as u64, Relaxed);
+            self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::OpenRoom(room) => {
+                self.room(&room).kept = true;
+            }
+            Command::CloseRoom(room) => self.close_room(&room),
+            Command::OpenWebrtc { room, leg, shared } => {
+                self.enter(&room, &leg, shared, |worker, key| Kind::Webrtc(Box::new(worker.open_webrtc(key))));
+            }
+            Command::Offer { leg, sdp, request } => self.offer(&leg, &sdp, request),
+            Command::SetPublished { leg, tracks } => self.set_published(&leg, &tracks),
+            Command::SetSubscriptions { leg, tracks } => self.set_subscriptions(&leg, tracks),
+            Command::OpenPhone { room, leg, rtp, rtcp, shared } => {
+                let now = self.now;
+                let key = self.enter(&room, &leg, shared, |_, _| Kind::Phone(Box::new(PhoneLeg::new(rtp, rtcp, now))));
+                self.phone_opened(key);
+            }
+            Command::SetPhone { leg, media } => self.set_phone(&leg, media),
+            Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
+                self.send_digits(&leg, &digits, duration_ms, gap_ms);
+            }
+            Command::OpenPcm { room, leg, shared } => {
+                let key = self.enter(&room, &leg, shared, |_, _| Kind::Pcm(Box::new(PcmLeg::new())));
+                self.pcm_opened(key);
+            }
+            Command::SetSources { leg, sources } => {
+                let leg = self.leg_key(&leg).and_then(|key| self.legs.get_mut(&key));
+                leg.into_iter().for_each(|leg| leg.sources = sources.clone());
+            }
+            Command::SetMuted { leg, muted } => self.set_muted(&leg, muted),
+            Command::CloseLeg(leg) => {
+                let key = self.leg_key(&leg);
+                key.into_iter().for_each(|key| self.remove_leg(key));
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    fn enter(
+        &mut self,
+        room: &str,
+        id: &str,
+        shared: Arc<LegShared>,
+        kind: impl FnOnce(&mut Worker, LegKey) -> Kind,
+    ) -> LegKey {
+        if let Some(before) = self.leg_key(id) {
+            self.remove_leg(before);
+        }
+        self.last_key += 1;
+        let key = LegKey(self.last_key);
+        let kind = kind(self, key);
+        let room = self.room(room);
+        room.legs.push(key);
+        let id: Arc<str> = id.into();
+        let leg = Leg { id: id.clone(), room: room.id.clone(), shared, muted: false, spurt: 0, sources: None, kind };
+        self.legs.insert(key, leg);
+        self.by_id.insert(id, key);
+        key
+    }
+
+    fn room(&mut self, id: &str) -> &mut Room {
+        if !self.rooms.contains_key(id) {
+            let id: Arc<str> = id.into();
+            self.rooms.insert(id.clone(), Room::new(id));
+        }
+        self.rooms.get_mut(id).expect("it was just made")
+    }
+
+    fn close_room(&mut self, id: &str) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.kept = false;
+        let legs = room.legs.clone();
+        legs.into_iter().for_each(|key| self.remove_leg(key));
+        self.rooms.remove(id);
+    }
+
+    pub fn leg_key(&self, id: &str) -> Option<LegKey> {
+        self.by_id.get(id).copied()
+    }
+
+    pub fn webrtc_leg(&mut self, key: LegKey) -> Option<&mut WebrtcLeg> {
+        self.legs.get_mut(&key)?.webrtc()
+    }
+
+    fn set_muted(&mut self, id: &str, muted: bool) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        if leg.muted == muted {
+            return;
+        }
+        leg.muted = muted;
+        leg.spurt += 1;
+        if let Some(room) = self.rooms.get_mut(&leg.room)
+            && muted
+        {
+            room.speaker.forget(key.0);
+        }
+    }
+
+    /// Close a leg and forget everything about it.
+    pub fn remove_leg(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.remove(&key) else { return };
+        self.by_id.remove(&leg.id);
+        let room_id = leg.room.clone();
+        match leg.kind {
+            Kind::Webrtc(webrtc) => self.close_webrtc(key, webrtc),
+            Kind::Phone(phone) => self.close_phone(*phone),
+            Kind::Pcm(pcm) => self.close_pcm(*pcm),
+        }
+        if let Some(room) = self.rooms.get_mut(&room_id) {
+            room.legs.retain(|other| *other != key);
+            room.speaker.forget(key.0);
+            if room.legs.is_empty() && !room.kept {
+                self.rooms.remove(&room_id);
+            }
+        }
+    }
+
+    /// A bug of ours hit this leg: it goes, the others stay.
+    pub fn fail_leg(&mut self, key: LegKey, reason: &str) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        count(&self.counters.leg_failures);
+        self.mailbox.push(Event::LegFailed { leg: leg.id.to_string(), reason: reason.into() });
+        self.remove_leg(key);
+    }
+
+    /// Watch a phone's socket.
+    pub fn watch(&self, socket: impl AsFd, token: Token) {
+        let _ = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
+    }
 }

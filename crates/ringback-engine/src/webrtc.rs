@@ -1,0 +1,481 @@
+//! WebRTC legs: offers, packets in, packets on to those who subscribed, and key frames back.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, PeerState, Rewriter, Transmit, ufrag};
+
+use crate::counters::count;
+use crate::demux::Source;
+use crate::event::Event;
+use crate::shared::LegCounters;
+use crate::sys;
+use crate::tracks::TrackKey;
+use crate::worker::{LegKey, Timer, Worker};
+
+/// A browser or bot.
+pub struct WebrtcLeg {
+    pub peer: Peer,
+    pub ufrag: String,
+    /// m-line → track name, as told; packets on other m-lines are dropped.
+    pub published: HashMap<Mid, Published>,
+    /// m-line → what is received on it.
+    pub received: HashMap<Mid, Received>,
+    /// The wake-up that stands in the heap.
+    pub wake: Option<Instant>,
+    /// Changed since its last drain.
+    pub dirty: bool,
+    pub connected: bool,
+}
+
+pub struct Published {
+    pub track: TrackKey,
+    pub name: String,
+    pub is_audio: bool,
+    pub started: bool,
+}
+
+/// One receiving m-line.
+pub struct Received {
+    pub track: TrackKey,
+    pub source: (String, String),
+    pub rewriter: Option<Rewriter>,
+    /// Sound keeps its payload type for the life of the m-line's SSRC (RFC 7160): what was sent first.
+    pub format: Option<Format>,
+}
+
+/// Why a peer is done for.
+pub enum Broken {
+    /// str0m said so: the far end's DTLS failed, for example.
+    Closed,
+    /// A bug; the panic's words.
+    Bug(String),
+}
+
+/// Run something of one leg so that a panic in it costs this leg only.
+pub fn guarded<T>(what: impl FnOnce() -> T) -> Result<T, Broken> {
+    catch_unwind(AssertUnwindSafe(what)).map_err(|panic| Broken::Bug(words(&*panic)))
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
+}
+
+impl WebrtcLeg {
+    pub fn new(peer: Peer, ufrag: String) -> WebrtcLeg {
+        WebrtcLeg {
+            peer,
+            ufrag,
+            published: HashMap::new(),
+            received: HashMap::new(),
+            wake: None,
+            dirty: false,
+            connected: false,
+        }
+    }
+
+    /// Send a packet of `source` on `mid`; `false` when the far end cannot take it there as it is.
+    pub fn send(&mut self, mid: Mid, source: u64, packet: &Packet, now: Instant) -> Result<bool, Broken> {
+        let Some(received) = self.received.get_mut(&mid) else { return Ok(false) };
+        if packet.format.kind.is_audio() && received.format.is_some_and(|f| f != packet.format) {
+            return Ok(false);
+        }
+        let peer = &mut self.peer;
+        if !guarded(|| peer.takes(mid, packet.format))? {
+            return Ok(false);
+        }
+        received.format = Some(packet.format);
+        let clock = packet.format.kind.clock_rate();
+        let rewriter = received.rewriter.get_or_insert_with(|| {
+            let random = sys::random_u64();
+            Rewriter::new(clock, random as u16, (random >> 32) as u32)
+        });
+        let Some((sequence, timestamp)) = rewriter.rewrite(source, packet.sequence, packet.timestamp, now) else {
+            return Ok(true);
+        };
+        guarded(|| peer.write(mid, packet, sequence, timestamp, now))
+    }
+
+    /// The format sound for `mid` is to be made in when it cannot be forwarded: what was sent there before, else the
+    /// best the far end takes.
+    pub fn format_for(&mut self, mid: Mid) -> Option<Format> {
+        if let Some(format) = self.received.get(&mid)?.format {
+            return Some(format);
+        }
+        let peer = &mut self.peer;
+        [FormatKind::Opus, FormatKind::G722, FormatKind::Pcmu, FormatKind::Pcma]
+            .into_iter()
+            .map(FormatKind::plain)
+            .find(|format| peer.takes(mid, *format))
+    }
+}
+
+impl Worker {
+    pub fn open_webrtc(&mut self, key: LegKey) -> WebrtcLeg {
+        let mut peer = Peer::new(&self.identity, &self.local, self.now);
+        let ufrag = peer.ufrag();
+        self.demux.name(key, "", &ufrag);
+        WebrtcLeg::new(peer, ufrag)
+    }
+
+    pub fn offer(&mut self, id: &str, sdp: &str, request: u64) {
+        let result = self.negotiate(id, sdp);
+        self.mailbox.push(Event::Reply { request, result });
+    }
+
+    fn negotiate(&mut self, id: &str, sdp: &str) -> Result<String, String> {
+        let gone = || "this participant has no connection".to_owned();
+        let key = self.leg_key(id).ok_or_else(gone)?;
+        let leg = self.webrtc_leg(key).ok_or_else(gone)?;
+        let answered = guarded(|| {
+            let answer = leg.peer.offer(sdp);
+            (answer, leg.peer.ufrag())
+        });
+        match answered {
+            Ok((answer, ufrag)) => {
+                let before = std::mem::replace(&mut leg.ufrag, ufrag.clone());
+                if before != ufrag {
+                    self.demux.name(key, &before, &ufrag);
+                }
+                self.touch(key);
+                self.want_all_keyframes(key);
+                answer
+            }
+            Err(broken) => {
+                self.broke(key, broken);
+                Err("the offer could not be handled".into())
+            }
+        }
+    }
+
+    pub fn set_published(&mut self, id: &str, tracks: &HashMap<String, String>) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (id, room) = (leg.id.clone(), leg.room.clone());
+        let Some(webrtc) = leg.webrtc() else { return };
+        let before = std::mem::take(&mut webrtc.published);
+        let mut kept = HashMap::new();
+        for (mid, published) in before {
+            if tracks.get(&*mid.to_string()).is_some_and(|name| *name == published.name) {
+                kept.insert(mid, published);
+            } else {
+                self.drop_audio(published.track);
+                self.tracks.unpublish(published.track);
+            }
+        }
+        for (mid, name) in tracks {
+            let mid = Mid::from(mid.as_str());
+            if kept.contains_key(&mid) {
+                continue;
+            }
+            let track = self.tracks.publish(&room, &id, name, key, Some(mid));
+            let is_audio = self.tracks.get(track).is_some_and(|t| t.is_audio());
+            kept.insert(mid, Published { track, name: name.clone(), is_audio, started: false });
+        }
+        if let Some(webrtc) = self.webrtc_leg(key) {
+            webrtc.published = kept;
+        }
+    }
+
+    pub fn set_subscriptions(&mut self, id: &str, tracks: HashMap<String, (String, String)>) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let room = leg.room.clone();
+        let Some(webrtc) = leg.webrtc() else { return };
+        let mut received = std::mem::take(&mut webrtc.received);
+        received.retain(|mid, old| {
+            let stays = tracks.get(&*mid.to_string()).is_some_and(|source| *source == old.source);
+            if !stays {
+                self.tracks.unsubscribe(old.track, key, *mid);
+            }
+            stays
+        });
+        let mut wanted = Vec::new();
+        for (mid, source) in tracks {
+            let mid = Mid::from(mid.as_str());
+            if received.contains_key(&mid) {
+                continue;
+            }
+            let track = self.tracks.subscribe(&room, &source.0, &source.1, key, mid);
+            wanted.push(track);
+            received.insert(mid, Received { track, source, rewriter: None, format: None });
+        }
+        if let Some(webrtc) = self.webrtc_leg(key) {
+            webrtc.received = received;
+        }
+        wanted.into_iter().for_each(|track| self.want_keyframe(track));
+    }
+
+    /// A packet on the WebRTC port.
+    pub fn webrtc_packet(&mut self, source: Source, datagram: &[u8]) {
+        let Some(key) = self.whose(&source, datagram) else {
+            count(&self.counters.garbage);
+            return;
+        };
+        let now = self.now;
+        let Some(leg) = self.webrtc_leg(key) else { return };
+        match guarded(|| leg.peer.receive(source.tcp, source.address, datagram, now)) {
+            Ok(Ok(true)) => self.drain(key),
+            Ok(Ok(false)) => count(&self.counters.garbage),
+            Ok(Err(_)) => self.broke(key, Broken::Closed),
+            Err(broken) => self.broke(key, broken),
+        }
+    }
+
+    /// By its address if that proved itself; else a STUN request that names a peer and proves to be meant for it.
+    fn whose(&mut self, source: &Source, datagram: &[u8]) -> Option<LegKey> {
+        let known = self.demux.by_source(source);
+        let named = ufrag(datagram).and_then(|ufrag| self.demux.by_ufrag(ufrag));
+        let key = match (known, named) {
+            (Some(known), None) => return Some(known),
+            (Some(known), Some(named)) if known == named => return Some(known),
+            (_, named) => named?,
+        };
+        let now = self.now;
+        let leg = self.webrtc_leg(key)?;
+        if !guarded(|| leg.peer.proves(source.tcp, source.address, datagram, now)).unwrap_or(false) {
+            return None;
+        }
+        self.demux.learn(*source, key);
+        if source.tcp
+            && let Some(connection) = self.tcp.by_address(source.address)
+        {
+            self.tcp.prove(connection);
+        }
+        Some(key)
+    }
+
+    /// Do everything the peer has to say, and note when to wake it.
+    pub fn drain(&mut self, key: LegKey) {
+        loop {
+            let Some(leg) = self.webrtc_leg(key) else { return };
+            leg.dirty = false;
+            match guarded(|| leg.peer.poll()) {
+                Ok(Ok(Output::Transmit(transmit))) => self.transmit(transmit),
+                Ok(Ok(Output::Event(event))) => self.peer_event(key, event),
+                Ok(Ok(Output::Wait(at))) => {
+                    let Some(leg) = self.webrtc_leg(key) else { return };
+                    if leg.wake.is_none_or(|wake| at < wake) {
+                        leg.wake = Some(at);
+                        self.timers.set(at, Timer::Peer(key));
+                    }
+                    return;
+                }
+                Ok(Err(_)) => return self.broke(key, Broken::Closed),
+                Err(broken) => return self.broke(key, broken),
+            }
+        }
+    }
+
+    /// The peer's wake-up is due.
+    pub fn wake_peer(&mut self, key: LegKey) {
+        if let Some(leg) = self.webrtc_leg(key) {
+            leg.wake = None;
+            self.pass_time(key);
+        }
+    }
+
+    /// Let time pass in a peer and drain it: also what makes written packets leave.
+    pub fn pass_time(&mut self, key: LegKey) {
+        let now = self.now;
+        let Some(leg) = self.webrtc_leg(key) else { return };
+        match guarded(|| leg.peer.timeout(now)) {
+            Ok(Ok(())) => self.drain(key),
+            Ok(Err(_)) => self.broke(key, Broken::Closed),
+            Err(broken) => self.broke(key, broken),
+        }
+    }
+
+    /// The peer was written to or changed: it is drained once before the worker waits again.
+    pub fn touch(&mut self, key: LegKey) {
+        if let Some(leg) = self.webrtc_leg(key)
+            && !leg.dirty
+        {
+            leg.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    fn peer_event(&mut self, key: LegKey, event: PeerEvent) {
+        match event {
+            PeerEvent::State(state) => {
+                let Some(leg) = self.legs.get_mut(&key) else { return };
+                let id = leg.id.to_string();
+                if let Some(webrtc) = leg.webrtc() {
+                    let connected = state == PeerState::Connected;
+                    if std::mem::replace(&mut webrtc.connected, connected) == connected && connected {
+                        return;
+                    }
+                }
+                self.mailbox.push(Event::WebrtcState { leg: id, state: state.name() });
+                if state == PeerState::Connected {
+                    self.want_all_keyframes(key);
+                }
+            }
+            PeerEvent::Packet(packet) => self.published_packet(key, &packet),
+            PeerEvent::KeyframeWanted(mid) => {
+                let wanted = self.webrtc_leg(key).and_then(|leg| leg.received.get(&mid)).map(|r| r.track);
+                wanted.into_iter().for_each(|track| self.want_keyframe(track));
+            }
+        }
+    }
+
+    fn published_packet(&mut self, key: LegKey, packet: &Packet) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        LegCounters::add(&leg.shared.counters.packets_received, 1);
+        LegCounters::add(&leg.shared.counters.bytes_received, packet.payload.len() as u64);
+        let (muted, spurt, id) = (leg.muted, leg.spurt, leg.id.clone());
+        let Some(published) = leg.webrtc().and_then(|w| w.published.get_mut(&packet.mid)) else { return };
+        let (track, is_audio, first) = (published.track, published.is_audio, !published.started);
+        published.started = true;
+        if first {
+            let name = published.name.clone();
+            self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: name });
+        }
+        if is_audio != packet.format.kind.is_audio() || (muted && is_audio) {
+            return;
+        }
+        if is_audio {
+            self.heard_level(key, track, packet.extensions.audio_level);
+            self.audio_packet(track, packet);
+        }
+        let stream = u64::from(packet.ssrc) << 16 | u64::from(spurt & 0xffff);
+        self.forward(track, stream ^ track.0.rotate_right(16), packet);
+    }
+
+    /// Pass a packet on to every WebRTC leg that takes it as it is.
+    pub fn forward(&mut self, track: TrackKey, source: u64, packet: &Packet) {
+        let Some(subscribers) = self.tracks.get_mut(track).map(|t| std::mem::take(&mut t.subscribers)) else { return };
+        let mut broken = Vec::new();
+        for &(key, mid) in &subscribers {
+            match self.send_to(key, mid, source, packet) {
+                Ok(true) => {}
+                Ok(false) => self.want_transcoding(track, key, mid, packet),
+                Err(what) => broken.push((key, what)),
+            }
+        }
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.subscribers = subscribers;
+        }
+        broken.into_iter().for_each(|(key, what)| self.broke(key, what));
+    }
+
+    /// Send one packet to one WebRTC leg.
+    pub fn send_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet) -> Result<bool, Broken> {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return Ok(true) };
+        let Some(webrtc) = leg.webrtc() else { return Ok(true) };
+        if !webrtc.connected {
+            return Ok(true);
+        }
+        let sent = webrtc.send(mid, source, packet, now)?;
+        if sent {
+            LegCounters::add(&leg.shared.counters.packets_sent, 1);
+            LegCounters::add(&leg.shared.counters.bytes_sent, packet.payload.len() as u64);
+            self.touch(key);
+        }
+        Ok(sent)
+    }
+
+    fn want_all_keyframes(&mut self, key: LegKey) {
+        let tracks: Vec<TrackKey> =
+            self.webrtc_leg(key).map(|leg| leg.received.values().map(|r| r.track).collect()).unwrap_or_default();
+        tracks.into_iter().for_each(|track| self.want_keyframe(track));
+    }
+
+    /// Somebody needs a key frame of a track: ask its sender, not too often.
+    pub fn want_keyframe(&mut self, key: TrackKey) {
+        let now = self.now;
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if track.is_audio() {
+            return;
+        }
+        let Some((leg, Some(mid))) = track.source else { return };
+        if track.keyframes.want(now) {
+            self.ask_keyframe(leg, mid);
+        } else if let Some(due) = track.keyframes.due() {
+            self.timers.set(due, Timer::Keyframe(key));
+        }
+    }
+
+    /// A key frame that was asked for too early may be asked for now.
+    pub fn wake_keyframe(&mut self, key: TrackKey) {
+        let now = self.now;
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if let Some((leg, Some(mid))) = track.source
+            && track.keyframes.take_due(now)
+        {
+            self.ask_keyframe(leg, mid);
+        }
+    }
+
+    fn ask_keyframe(&mut self, key: LegKey, mid: Mid) {
+        let Some(leg) = self.webrtc_leg(key) else { return };
+        match guarded(|| leg.peer.request_keyframe(mid)) {
+            Ok(()) => self.touch(key),
+            Err(broken) => self.broke(key, broken),
+        }
+    }
+
+    /// A TCP connection is over.
+    pub fn tcp_closed(&mut self, address: SocketAddr) {
+        self.demux.forget_source(&Source { tcp: true, address });
+    }
+
+    /// A peer cannot go on.
+    fn broke(&mut self, key: LegKey, broken: Broken) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        let id = leg.id.to_string();
+        match broken {
+            Broken::Closed => {
+                self.mailbox.push(Event::WebrtcState { leg: id, state: PeerState::Closed.name() });
+                self.remove_leg(key);
+            }
+            Broken::Bug(reason) => self.fail_leg(key, &reason),
+        }
+    }
+
+    /// Undo everything a WebRTC leg was entered in; its last words are sent.
+    pub fn close_webrtc(&mut self, key: LegKey, mut webrtc: Box<WebrtcLeg>) {
+        for (_, published) in webrtc.published.drain() {
+            self.drop_audio(published.track);
+            self.tracks.unpublish(published.track);
+        }
+        for (mid, received) in webrtc.received.drain() {
+            self.tracks.unsubscribe(received.track, key, mid);
+        }
+        let now = self.now;
+        let last_words = guarded(|| goodbye(&mut webrtc.peer, now)).unwrap_or_default();
+        last_words.into_iter().for_each(|transmit| self.transmit(transmit));
+        for source in self.demux.forget(key, &webrtc.ufrag) {
+            if source.tcp
+                && let Some(connection) = self.tcp.by_address(source.address)
+            {
+                self.tcp.close(connection);
+            }
+        }
+    }
+}
+
+/// RTCP BYE and DTLS close, bounded.
+fn goodbye(peer: &mut Peer, now: Instant) -> Vec<Transmit> {
+    let mut said = Vec::new();
+    peer.close();
+    for _ in 0..64 {
+        match peer.poll() {
+            Ok(Output::Transmit(transmit)) => said.push(transmit),
+            Ok(Output::Event(_)) => {}
+            Ok(Output::Wait(at)) if peer.is_alive() && at <= now => {
+                if peer.timeout(now).is_err() {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    said
+}
