@@ -190,7 +190,7 @@ def _lengthen(value: object) -> object:
         return value
     found: dict[str, object] = {}
     for key, each in value.items():
-        name = PERMISSION_SHORT.get(key, key)
+        name = PERMISSION_SHORT.get(str(key), str(key))
         if name == "canSend":
             each = _kinds(each, SEND_SHORT)
         elif name == "canAdmin":

@@ -1,0 +1,102 @@
+"""The HTTP application: Daily's REST API under ``/v1``, our own beside it, and the pages."""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ringback.access.service import Access
+from ringback.calls.ports import Clock
+from ringback.model.errors import RingbackError
+from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, tokens
+from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
+from ringback.rest.limits import RequestLimits
+from ringback.rest.metrics import Metrics
+from ringback.rest.ports import Calls, Meetings, Reports
+from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
+from ringback.rooms.addresses import Addresses
+from ringback.rooms.domains import Domains
+from ringback.rooms.service import Rooms
+
+OPERATIONS: tuple[Operation, ...] = (
+    *domain.OPERATIONS,
+    *rooms.OPERATIONS,
+    *tokens.OPERATIONS,
+    *presence.OPERATIONS,
+    *dialout.OPERATIONS,
+    *meetings.OPERATIONS,
+    *own.OPERATIONS,
+)
+
+
+async def always_ready() -> str | None:
+    """For an application without anything to wait for."""
+    return None
+
+
+@dataclass(slots=True)
+class Services:
+    """What the application speaks with, built by ``app``.
+
+    Attributes:
+        addresses: Shared with ``Rooms``; filled in once the listeners have their ports.
+        ready: Why the server is not ready, or ``None``; asked by ``/readyz``.
+        rate_limits: Whether to answer 429.
+        web: Folder of the built pages (``index.html``, ``assets/``).
+        idle_settings: Names of settings that were given and that nothing acts on.
+    """
+
+    rooms: Rooms
+    domains: Domains
+    access: Access
+    meetings: Meetings
+    calls: Calls
+    reports: Reports
+    addresses: Addresses
+    clock: Clock
+    version: str
+    node: str = "main"
+    ready: Callable[[], Awaitable[str | None]] = always_ready
+    rate_limits: bool = True
+    web: Path = Path(__file__).parent.parent / "web"
+    idle_settings: Collection[str] = ()
+
+
+def create_api(services: Services) -> FastAPI:
+    """The application. Add further routes (``/rtc``) before serving; WebSocket routes do not meet the room's page."""
+    app = FastAPI(title="Ringback", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    metrics = Metrics(services.meetings.counts)
+    door = Door(services, RequestLimits(services.rate_limits), metrics)
+    app.router.routes += [door.route(operation) for operation in OPERATIONS]
+    app.router.routes += pages.routes(services, metrics)
+    app.add_exception_handler(RingbackError, on_ringback_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_bug)
+    app.add_middleware(CanonicalPaths, paths=[PREFIX + operation.path for operation in OPERATIONS])
+    app.add_middleware(SafeHeaders)
+    return app
+
+
+class SafeHeaders:
+    """ASGI middleware: browsers must not guess types, and answers of the API are nobody's to keep."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        private = scope["path"][: len(PREFIX)].lower() == PREFIX
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+                if private:
+                    message["headers"] += [(b"cache-control", b"no-store")]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

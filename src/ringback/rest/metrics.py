@@ -1,0 +1,49 @@
+"""Counts and durations of requests, and what runs now, for Prometheus."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class Metrics:
+    """This application's own registry, shown together with the process's.
+
+    Args:
+        running: How many there are now, by what (``meetings``, ``participants``, ``calls``).
+    """
+
+    def __init__(self, running: Callable[[], Mapping[str, float]]) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Running(running))
+        self._requests = Counter(
+            "ringback_http_requests", "Requests answered.", ["method", "path", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "ringback_http_request_seconds",
+            "Time to answer.",
+            ["method", "path"],
+            registry=self._registry,
+            buckets=BUCKETS_SECONDS,
+        )
+
+    def request(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count one answered request; ``path`` is its template, so that names make no series."""
+        self._requests.labels(method, path, str(status)).inc()
+        self._seconds.labels(method, path).observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self._registry) + generate_latest(REGISTRY)
+
+
+class _Running(Collector):
+    def __init__(self, running: Callable[[], Mapping[str, float]]) -> None:
+        self._running = running
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._running().items():
+            yield GaugeMetricFamily(f"ringback_{name}", f"How many {name} there are now.", value=value)

@@ -1,0 +1,62 @@
+"""What REST needs of the services and the store, as it sees them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
+from ringback.model.presence import Presence
+from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+
+
+class Meetings(Protocol):
+    """``meetings.service.Meetings``."""
+
+    def presence(self, domain: DomainId, name: RoomName, /) -> list[Presence]: ...
+    def presence_all(self, domain: DomainId, /) -> dict[RoomName, list[Presence]]: ...
+    async def eject(
+        self, domain: DomainId, name: RoomName, ids: list[str], user_ids: list[str], /
+    ) -> list[ParticipantId]: ...
+    async def send_app_message(
+        self, domain: DomainId, name: RoomName, data: object, recipient: str = "*", /
+    ) -> None: ...
+    def counts(self) -> Mapping[str, int]: ...
+
+
+class Calls(Protocol):
+    """``calls.service.Calls``."""
+
+    async def start_dial_out(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> CallId: ...
+    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None: ...
+
+
+class Reports(Protocol):
+    """``store.reports.StoredReports``. A page is ``None`` when its cursor is unknown."""
+
+    async def calls(
+        self,
+        domain: DomainId,
+        *,
+        limit: int,
+        after: str | None,
+        before: str | None,
+        room: str | None,
+        ongoing: bool | None,
+    ) -> tuple[int, Sequence[CallRecord]] | None: ...
+    async def call(self, domain: DomainId, call: str) -> CallRecord | None: ...
+    async def meetings(
+        self,
+        domain: DomainId,
+        *,
+        limit: int,
+        after: str | None,
+        before: str | None,
+        room: str | None,
+        start: float | None,
+        end: float | None,
+        ongoing: bool | None,
+    ) -> tuple[int, Sequence[tuple[MeetingRecord, Sequence[ParticipantRecord]]]] | None: ...
+    async def meeting(
+        self, domain: DomainId, meeting: str
+    ) -> tuple[MeetingRecord, Sequence[ParticipantRecord]] | None: ...

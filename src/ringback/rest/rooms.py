@@ -1,0 +1,69 @@
+"""``/rooms`` and ``/batch/rooms``."""
+
+from ringback.model.errors import InvalidRequest
+from ringback.rest.routing import Asked, Operation
+from ringback.rooms.checks import not_allowed
+
+
+async def create(asked: Asked) -> object:
+    rooms = asked.services.rooms
+    return await rooms.describe(await rooms.create(asked.domain.id, asked.body))
+
+
+async def index(asked: Asked) -> object:
+    rooms = asked.services.rooms
+    total, page = await rooms.page(
+        asked.domain.id,
+        limit=asked.limit(),
+        after=asked.query.get("starting_after"),
+        before=asked.query.get("ending_before"),
+    )
+    return {"total_count": total, "data": [await rooms.describe(room) for room in page]}
+
+
+async def show(asked: Asked) -> object:
+    rooms = asked.services.rooms
+    return await rooms.describe(await rooms.get(asked.domain.id, asked.params["name"]))
+
+
+async def change(asked: Asked) -> object:
+    rooms = asked.services.rooms
+    return await rooms.describe(await rooms.update(asked.domain.id, asked.params["name"], asked.body))
+
+
+async def remove(asked: Asked) -> object:
+    name = asked.params["name"]
+    await asked.services.rooms.delete(asked.domain.id, name)
+    return {"deleted": True, "name": name}
+
+
+async def create_many(asked: Asked) -> object:
+    rooms = asked.services.rooms
+    made = await rooms.create_all(asked.domain.id, _only_list(asked, "rooms"))
+    return [await rooms.describe(room) for room in made]
+
+
+async def remove_many(asked: Asked) -> object:
+    count = await asked.services.rooms.delete_all(asked.domain.id, _only_list(asked, "room_names"))
+    return {"deleted_count": count}
+
+
+def _only_list(asked: Asked, name: str) -> list[object]:
+    for key, value in asked.body.items():
+        if key != name:
+            raise not_allowed(key, value)
+    found = asked.body.get(name)
+    if not isinstance(found, list):
+        raise InvalidRequest(f'"{name}" must be an array')
+    return found
+
+
+OPERATIONS = (
+    Operation("POST", "/rooms", create),
+    Operation("GET", "/rooms", index),
+    Operation("GET", "/rooms/{name}", show),
+    Operation("POST", "/rooms/{name}", change),
+    Operation("DELETE", "/rooms/{name}", remove, "slow"),
+    Operation("POST", "/batch/rooms", create_many),
+    Operation("DELETE", "/batch/rooms", remove_many, "slow"),
+)
