@@ -1,0 +1,148 @@
+"""Logs as events with keys. Whatever a stranger wrote is shown escaped; numbers, addresses and secrets are shortened.
+
+``text`` is for people (colours on terminals only), ``json`` for programs: one object a line either way.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+SECRET_KEYS = re.compile(r"authorization|password|passwd|secret|token|api_?key|crypto|digits|tones", re.IGNORECASE)
+NUMBER = re.compile(r"(?<![\w.:-])\+?\d{7,}(?![\w.-])")
+SIP_USER = re.compile(r"(sips?:|tel:)([^@\s;>]{1,256})(@?)", re.IGNORECASE)
+JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+\S+")
+
+PLAIN_KEYS = frozenset({"event", "level", "timestamp", "logger", "exception"})
+MAX_TEXT = 2000
+
+COLOURS = {"debug": "2", "info": "36", "warning": "33", "error": "31", "critical": "31"}
+"""Terminal colours by level (ECMA-48 SGR)."""
+
+
+def redact(text: str) -> str:
+    """Shorten what tells who somebody is or opens a door: numbers, users of addresses, tokens.
+
+    ``+15551234567`` becomes ``+155…67``, ``sip:bob@host`` becomes ``sip:b…@host``.
+    """
+    text = JWT.sub("[token]", text)
+    text = BEARER.sub(lambda found: f"{found[1]} [hidden]", text)
+    text = SIP_USER.sub(lambda found: found[1] + _shorten(found[2]) + found[3] if found[3] else found[0], text)
+    return NUMBER.sub(lambda found: _shorten(found[0]), text)
+
+
+def _shorten(text: str) -> str:
+    if len(text) < 7:
+        return text[:1] + "…"
+    return f"{text[:4]}…{text[-2:]}"
+
+
+def escape(text: str) -> str:
+    """Control and formatting characters as ``\\uXXXX``, so that no text can leave its line or colour it."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:MAX_TEXT])
+
+
+def configure(format: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
+    """Set up logging for the process: ours, and through the standard library that of others (warnings and up)."""
+    out = stream or sys.stderr
+    render: Processor = _json if format == "json" else _Text(colours=out.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _safe,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+class OncePerMinute:
+    """Says whether something about a source may be logged now: once a minute, with how many were kept back.
+
+    Args:
+        now: Seconds on a monotonic clock.
+        most: Sources remembered; more share one line.
+    """
+
+    def __init__(self, now: Callable[[], float], most: int = 10_000) -> None:
+        self._now = now
+        self._most = most
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, source: str) -> int | None:
+        """``None`` to stay silent, else how many were kept back since the last line."""
+        now = self._now()
+        if source not in self._last and len(self._last) >= self._most:
+            self._last = {key: value for key, value in self._last.items() if now - value[0] < 60}
+            if len(self._last) >= self._most:
+                source = "others"
+        at, kept = self._last.get(source, (float("-inf"), 0))
+        if now - at < 60:
+            self._last[source] = (at, kept + 1)
+            return None
+        self._last[source] = (now, 0)
+        return kept
+
+
+class _Bridge(logging.Handler):
+    """Standard-library records as our events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log: FilteringBoundLogger = structlog.get_logger()
+        log.log(
+            record.levelno, "library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info or None
+        )
+
+
+def _safe(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    for key, value in fields.items():
+        if key == "exception":
+            fields[key] = redact(str(value))
+        elif SECRET_KEYS.search(key):
+            fields[key] = "[hidden]"
+        elif key not in PLAIN_KEYS and not isinstance(value, bool | int | float | None):
+            fields[key] = escape(redact(value if isinstance(value, str) else str(value)))
+    return fields
+
+
+def _json(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> str:
+    return json.dumps(fields, ensure_ascii=True, default=str)
+
+
+class _Text:
+    """``10:15:30 info    call.answered room=hello call=…``"""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+
+    def __call__(self, _logger: object, _name: str, fields: MutableMapping[str, Any]) -> str:
+        at = str(fields.pop("timestamp", ""))[11:19]
+        level = str(fields.pop("level", "info"))
+        event = str(fields.pop("event", ""))
+        trace = fields.pop("exception", None)
+        shown = f"{level:<8}"
+        if self._colours:
+            shown = f"\x1b[{COLOURS.get(level, '0')}m{shown}\x1b[0m"
+        words = " ".join(f"{key}={self._value(value)}" for key, value in fields.items())
+        return f"{at} {shown}{event} {words}".rstrip() + (f"\n{trace}" if trace else "")
+
+    @staticmethod
+    def _value(value: object) -> str:
+        text = str(value)
+        if text and not re.search(r'[\s"=]', text):
+            return text
+        return '"' + text.replace('"', "'") + '"'
