@@ -1,0 +1,35 @@
+"""What the media side reported, kept for tests to look at."""
+
+from dataclasses import dataclass, field
+
+from ringback.model.ids import MeetingId, ParticipantId
+
+
+@dataclass
+class Seen:
+    """A ``MediaEvents`` that remembers: each list in order of arrival."""
+
+    states: list[tuple[str, str]] = field(default_factory=list)
+    started: list[tuple[str, str]] = field(default_factory=list)
+    digits: list[tuple[str, str, int]] = field(default_factory=list)
+    speakers: list[tuple[str, str]] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def webrtc_state(self, leg: ParticipantId, state: str) -> None:
+        self.states.append((leg, state))
+
+    def media_started(self, leg: ParticipantId, track: str) -> None:
+        self.started.append((leg, track))
+
+    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+        self.digits.append((leg, digit, duration_ms))
+
+    def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
+        self.speakers.append((meeting, leg))
+
+    def leg_silent(self, leg: ParticipantId) -> None:
+        self.silent.append(leg)
+
+    def leg_failed(self, leg: ParticipantId, reason: str) -> None:
+        self.failed.append((leg, reason))
