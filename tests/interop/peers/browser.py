@@ -82,6 +82,28 @@ LISTENING = """
 })();
 """
 
+EVENTS = [
+    "participant-joined",
+    "participant-updated",
+    "participant-left",
+    "active-speaker-change",
+    *(f"dialin-{kind}" for kind in ("ready", "connected", "stopped", "warning", "error")),
+    *(f"dialout-{kind}" for kind in ("connected", "answered", "stopped", "warning", "error")),
+    "dtmf-event",
+    "error",
+    "nonfatal-error",
+]
+
+# The page offers its call object under this name, for whoever looks into it from outside.
+COLLECT = """
+(names) => {
+  window.__events = [];
+  const plain = (key, value) => (value instanceof MediaStreamTrack ? null : value);
+  for (const name of names)
+    window.ringback.call.on(name, (event) => window.__events.push(JSON.parse(JSON.stringify(event, plain))));
+}
+"""
+
 
 class Chromium:
     """A browser; ``open`` gives it a page."""
@@ -122,6 +144,7 @@ class Chromium:
         await page.add_init_script(f"window.__microphoneHz = {hz};{LISTENING}")
         found = RoomPage(context, page)
         await page.goto(url)
+        await page.evaluate(COLLECT, EVENTS)
         return found
 
 
@@ -142,13 +165,33 @@ class RoomPage:
 
     async def join(self, name: str = "Ann") -> None:
         """Give a name and go in."""
-        await self.page.get_by_label("name").fill(name)
+        await self.page.get_by_label("Your name").fill(name)
         await self.page.get_by_role("button", name="Join").click()
-        await self.page.get_by_role("button", name="Leave").wait_for(timeout=20_000)
+        try:
+            await self.page.get_by_test_id("leave").wait_for(timeout=20_000)
+        except Exception as error:
+            raise AssertionError(f"{name} could not join: {error}\n" + "\n".join(self.console[-30:])) from None
 
     async def leave(self) -> None:
         """Leave the room."""
-        await self.page.get_by_role("button", name="Leave").click()
+        await self.page.get_by_test_id("leave").click()
+
+    async def events(self, *names: str) -> list[Mapping[str, Any]]:
+        """What the page's call object has emitted so far, oldest first; of these names only, if any are given."""
+        events: list[Mapping[str, Any]] = await self.page.evaluate("window.__events")
+        return [event for event in events if not names or event["action"] in names]
+
+    async def event(self, name: str, timeout_s: float = 15.0) -> Mapping[str, Any]:
+        """The first event of a name, waited for."""
+
+        async def seen() -> Mapping[str, Any] | None:
+            return next(iter(await self.events(name)), None)
+
+        try:
+            return await until(seen, f"the page is told {name}", timeout_s)
+        except AssertionError as error:
+            told = [event["action"] for event in await self.events()]
+            raise AssertionError(f"{error}; it was told {told}\n" + "\n".join(self.console[-20:])) from None
 
     async def close(self) -> None:
         """Close page and profile, as when the window is closed."""

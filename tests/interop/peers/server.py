@@ -101,9 +101,8 @@ class Server:
         await self.process.start()
         await self.ready()
 
-    async def rest(self, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
+    async def rest(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request below ``/v1``."""
-        headers = {"Authorization": f"Bearer {key}"} if key else None
         answer = await self._client.request(method, f"/v1{path}", json=body, headers=headers)
         return Answer(answer.status_code, answer.json())
 
