@@ -1,0 +1,70 @@
+/** The grid table and the choice from it. The server's compositor uses the same table, so a recording looks like this. */
+
+export interface Grid {
+  columns: number;
+  rows: number;
+}
+
+/** Every grid there is, small ones first. */
+export const GRIDS: readonly Grid[] = [
+  { columns: 1, rows: 1 },
+  { columns: 2, rows: 1 },
+  { columns: 1, rows: 2 },
+  { columns: 3, rows: 1 },
+  { columns: 1, rows: 3 },
+  { columns: 2, rows: 2 },
+  { columns: 3, rows: 2 },
+  { columns: 2, rows: 3 },
+  { columns: 4, rows: 2 },
+  { columns: 2, rows: 4 },
+  { columns: 3, rows: 3 },
+  { columns: 4, rows: 3 },
+  { columns: 3, rows: 4 },
+  { columns: 4, rows: 4 },
+  { columns: 5, rows: 5 },
+];
+
+/** Pixels below which a face is no longer worth showing. */
+const MIN_TILE = { width: 140, height: 96 };
+const GAP = 12;
+const WIDEST = 16 / 9;
+const NARROWEST = 1;
+
+export interface TileBox {
+  width: number;
+  height: number;
+}
+
+/** The size of one tile in a cell of the grid: as large as fits, never wider than 16:9 nor narrower than square. */
+export function tileBox(grid: Grid, width: number, height: number): TileBox {
+  const cellWidth = Math.max(0, (width - GAP * (grid.columns - 1)) / grid.columns);
+  const cellHeight = Math.max(0, (height - GAP * (grid.rows - 1)) / grid.rows);
+  return {
+    width: Math.floor(Math.min(cellWidth, cellHeight * WIDEST)),
+    height: Math.floor(Math.min(cellHeight, cellWidth / NARROWEST)),
+  };
+}
+
+/**
+ * The grid that shows `count` tiles largest in an area of the page. Where they do not all fit legibly: the grid that
+ * fits most, and the rest go on further pages. Never none.
+ */
+export function gridFor(count: number, width: number, height: number): Grid {
+  const fitting = GRIDS.filter((grid) => {
+    const box = tileBox(grid, width, height);
+    return box.width >= MIN_TILE.width && box.height >= MIN_TILE.height;
+  });
+  const smallest = { columns: 1, rows: 1 };
+  const enough = fitting.filter((grid) => grid.columns * grid.rows >= count);
+  if (enough.length > 0) return best(enough, (grid) => area(tileBox(grid, width, height)));
+  return fitting.length > 0 ? best(fitting, (grid) => grid.columns * grid.rows) : smallest;
+}
+
+function area(box: TileBox): number {
+  return box.width * box.height;
+}
+
+/** The first with the highest score: of equal ones the smaller grid wins. */
+function best(grids: readonly Grid[], score: (grid: Grid) => number): Grid {
+  return grids.reduce((winner, grid) => (score(grid) > score(winner) ? grid : winner));
+}

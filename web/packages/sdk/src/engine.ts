@@ -1,0 +1,19 @@
+/** The browser as the SDK needs it, in one place so that tests bring their own. */
+
+export interface Engine {
+  createSocket: (url: string) => WebSocket;
+  createPeer: () => RTCPeerConnection;
+  mediaDevices: MediaDevices | undefined;
+  random: () => number;
+}
+
+export function browserEngine(): Engine {
+  // Browsers leave `mediaDevices` out on pages that are not secure, whatever its type says.
+  const { mediaDevices } = navigator as { mediaDevices?: MediaDevices };
+  return {
+    createSocket: (url) => new WebSocket(url),
+    createPeer: () => new RTCPeerConnection({ bundlePolicy: "max-bundle" }),
+    mediaDevices,
+    random: Math.random,
+  };
+}

@@ -1,0 +1,135 @@
+/** Every event by name with its payload; each one also carries `action` and `callClientId`. */
+
+import type {
+  DailyCameraErrorObject,
+  DailyDeviceInfos,
+  DailyFatalError,
+  DailyMeetingSessionSummary,
+  DailyNetworkStats,
+  DailyParticipant,
+  DailyParticipantCounts,
+  DailyParticipantsObject,
+} from "./types";
+
+/** Keys that all telephony events may carry. Errors and warnings always have `errorMsg`. */
+export interface TelephonyPayload {
+  provider?: string;
+  sessionId?: string;
+  sipCallId?: string;
+  userId?: string | null;
+  actionTraceId?: string;
+}
+
+export interface DialInPayload extends TelephonyPayload {
+  sipHeaders?: Record<string, string>;
+  sipFrom?: string;
+  sipEndpoint?: string;
+}
+
+export interface DialOutPayload extends TelephonyPayload {
+  origin?: string;
+  destination?: string;
+  callerId?: string;
+}
+
+export interface DialInErrorPayload extends DialInPayload {
+  errorMsg: string;
+  type?: "start-failed" | null;
+  details?: { sipEndpoint?: string };
+}
+
+export interface DialOutErrorPayload extends DialOutPayload {
+  errorMsg: string;
+  details?: { destination?: string; sipHeaders?: Record<string, string> };
+}
+
+interface ParticipantPayload {
+  participant: DailyParticipant;
+}
+
+interface TrackPayload {
+  participant: DailyParticipant | null;
+  track: MediaStreamTrack;
+  type: string;
+}
+
+type Nothing = Record<never, never>;
+
+export interface DailyEventMap {
+  loading: Nothing;
+  loaded: Nothing;
+  "joining-meeting": Nothing;
+  "joined-meeting": { participants: Pick<DailyParticipantsObject, "local"> };
+  "left-meeting": Nothing;
+  "call-instance-destroyed": Nothing;
+  error: { errorMsg: string; error?: DailyFatalError };
+  "nonfatal-error": { type: string; errorMsg: string; details?: unknown };
+  "participant-joined": ParticipantPayload;
+  "participant-updated": ParticipantPayload;
+  "participant-left": ParticipantPayload & { reason?: "hidden" };
+  "participant-counts-updated": { participantCounts: DailyParticipantCounts };
+  "track-started": TrackPayload;
+  "track-stopped": TrackPayload;
+  "active-speaker-change": { activeSpeaker: { peerId: string } };
+  "app-message": { data: unknown; fromId: string };
+  "started-camera": Nothing;
+  "camera-error": {
+    error: DailyCameraErrorObject;
+    errorMsg: { errorMsg: string; audioOk?: boolean; videoOk?: boolean };
+  };
+  "available-devices-updated": { availableDevices: MediaDeviceInfo[] };
+  "selected-devices-updated": { devices: DailyDeviceInfos };
+  "local-screen-share-started": Nothing;
+  "local-screen-share-stopped": Nothing;
+  "local-screen-share-canceled": Nothing;
+  "local-audio-level": { audioLevel: number };
+  "remote-participants-audio-level": { participantsAudioLevel: Record<string, number> };
+  "network-quality-change": Pick<
+    DailyNetworkStats,
+    "networkState" | "networkStateReasons" | "threshold" | "quality"
+  >;
+  "network-connection": {
+    type: "signaling" | "peer-to-peer" | "sfu";
+    event: "connected" | "interrupted";
+    session_id?: string;
+    sfu_id?: string;
+  };
+  "access-state-updated": { access: { level: "full" | "none" | "lobby" } | "unknown" };
+  "meeting-session-summary-updated": { meetingSession: DailyMeetingSessionSummary };
+  "meeting-session-updated": { meetingSession: DailyMeetingSessionSummary };
+  "dialin-ready": { sipEndpoint: string; provider?: string };
+  "dialin-connected": DialInPayload;
+  "dialin-stopped": DialInPayload;
+  "dialin-warning": DialInErrorPayload;
+  "dialin-error": DialInErrorPayload;
+  "dialout-connected": DialOutPayload;
+  "dialout-answered": DialOutPayload;
+  "dialout-stopped": DialOutPayload;
+  "dialout-warning": DialOutErrorPayload;
+  "dialout-error": DialOutErrorPayload;
+  "dtmf-event": { tone: string; volume: number; method: string; sessionId?: string };
+}
+
+export type DailyEvent = keyof DailyEventMap;
+export type DailyEventObject<K extends DailyEvent = DailyEvent> = DailyEventMap[K] & {
+  action: K;
+  callClientId: string;
+};
+export type DailyEventHandler<K extends DailyEvent> = (event: DailyEventObject<K>) => void;
+
+/** Events whose payload the server writes and the SDK passes on unchanged. */
+export const PASSED_ON = [
+  "dialin-ready",
+  "dialin-connected",
+  "dialin-stopped",
+  "dialin-warning",
+  "dialin-error",
+  "dialout-connected",
+  "dialout-answered",
+  "dialout-stopped",
+  "dialout-warning",
+  "dialout-error",
+  "dtmf-event",
+  "app-message",
+  "nonfatal-error",
+] as const satisfies readonly DailyEvent[];
