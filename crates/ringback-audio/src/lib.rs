@@ -5,15 +5,27 @@
 //! when the codecs are equal) or what its [`Listener`] hears of the room's [`MixBus`]. Sound is int16 mono everywhere.
 
 mod codec;
+mod conceal;
+mod frame;
 pub mod g711;
 mod g722;
+mod level;
+mod mix;
 mod opus;
 mod opus_packet;
+mod receiver;
 mod resample;
+mod sender;
 mod sys;
 
 pub use codec::{Codec, Decoder, Encoder};
+pub use conceal::Concealer;
+pub use frame::{Frame, Media, Origin, TICK_MS};
 pub use g722::{G722Decoder, G722Encoder};
+pub use level::level_dbov;
+pub use mix::{Hears, Listener, MixBus, SourceKey};
 pub use opus::{OPUS_SILENCE, OpusDecoder, OpusEncoder, OpusError, OpusSettings};
 pub use opus_packet::{OpusFrames, opus_ticks};
+pub use receiver::{Expected, Receiver, ReceiverConfig, ReceiverStats};
 pub use resample::Resampler;
+pub use sender::{Sender, SenderConfig};

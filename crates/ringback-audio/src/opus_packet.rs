@@ -65,7 +65,7 @@ impl<'a> OpusFrames<'a> {
     /// The same frames in packets of `ticks` each; `None` when frames would have to be cut.
     pub fn repacketise(&self, ticks: u32) -> Option<Vec<Vec<u8>>> {
         let each = (ticks / self.frame_ticks()) as usize;
-        if each == 0 || ticks % self.frame_ticks() != 0 || self.frames.len() % each != 0 {
+        if each == 0 || !ticks.is_multiple_of(self.frame_ticks()) || !self.frames.len().is_multiple_of(each) {
             return None;
         }
         Some(self.frames.chunks(each).map(|frames| pack(self.toc, frames)).collect())
@@ -80,7 +80,7 @@ impl<'a> OpusFrames<'a> {
 }
 
 fn equal(bytes: &[u8], count: usize) -> Option<Vec<&[u8]>> {
-    if bytes.len() % count != 0 {
+    if !bytes.len().is_multiple_of(count) {
         return None;
     }
     let length = bytes.len() / count;

@@ -283,7 +283,7 @@ fn finish(out: &mut [u8], start: usize) {
 }
 
 fn pad(out: &mut Vec<u8>, start: usize) {
-    while (out.len() - start) % 4 != 0 {
+    while !(out.len() - start).is_multiple_of(4) {
         out.push(0);
     }
 }
