@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ringback.calls.codecs import phone_media
+from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
 from ringback.calls.effects import AnswerOffer, Bye, Offer
 from ringback.calls.outcome import of_dialog_end
 from ringback.calls.ports import PhoneMedia
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.errors import InvalidRequest
 from ringback.model.events import CallEvent, CallFacts, CallStep, DigitPressed
 from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
@@ -107,9 +109,15 @@ class Call:
             return []
         return [Tell(DigitPressed(self.id, digit, method, volume))]
 
-    def send_digits(self, digits: str, duration_ms: int) -> list[Effect]:
-        """Press keys towards the far end."""
-        return [SendDigits(self.leg, digits, duration_ms, DIGIT_GAP_MS)]
+    def send_digits(self, request: DigitRequest) -> list[Effect]:
+        """Press keys towards the far end. Raises ``InvalidRequest`` when the call cannot carry them."""
+        if not self.answered:
+            raise InvalidRequest("call is not answered: tones can be sent once it is")
+        if request.method == "sip-info":
+            raise InvalidRequest("method 'sip-info' is not supported yet: use 'telephone-event' or 'auto'")
+        if self.media is None or self.media.dtmf_payload_type is None:
+            raise InvalidRequest("the far end did not agree on telephone-event, so tones cannot be sent")
+        return [SendDigits(self.leg, request.tones, request.duration_ms, DIGIT_GAP_MS)]
 
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""

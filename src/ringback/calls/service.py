@@ -17,6 +17,7 @@ from ringback.calls.admit import BROKEN, DRAINING, NO_SUCH_ENDPOINT, NOBODY_JOIN
 from ringback.calls.call import Call
 from ringback.calls.dialin import WAIT, DialIn
 from ringback.calls.dialout import DialOut
+from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.ports import Failure, IncomingInvite
 from ringback.calls.requests import DialOutRequest, validate
@@ -304,12 +305,15 @@ class Calls:
         if meeting.is_full():
             raise InvalidRequest(f"max_participants limit ({meeting.settings.max_participants}) reached")
 
-    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None:
+    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: object) -> None:
         """Hang up a dial-out: CANCEL while it rings, BYE once answered.
 
         Raises:
+            InvalidRequest: ``session_id`` is not a string.
             NotFound: Nobody is in the room, or it has no such dial-out.
         """
+        if not isinstance(session_id, str) or not session_id:
+            raise InvalidRequest("sessionId is required and must be a string")
         actor = self._meetings.running(domain, room)
         if actor is None:
             raise NotFound(f"room {room} is not hosting a call")
@@ -324,11 +328,18 @@ class Calls:
 
     # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send_digits(
-        self, domain: DomainId, room: RoomName, session_id: str, digits: str, duration_ms: int
-    ) -> None:
-        """Press keys towards a telephone. Raises ``NotFound`` for an unknown one."""
-        await self._with_call(domain, room, session_id, lambda call, now: call.send_digits(digits, duration_ms))
+    async def send_dtmf(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+        """Press keys towards a telephone.
+
+        Args:
+            body: ``sessionId``, ``tones``, ``method``, ``digitDurationMs`` as on the wire.
+
+        Raises:
+            InvalidRequest: The body is wrong, or the call cannot carry keys that way.
+            NotFound: There is no such telephone.
+        """
+        request = validate_digits(body)
+        await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request))
 
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""

@@ -1,0 +1,56 @@
+"""What the media side reports, handed to the meeting or call it concerns (``calls.ports.MediaEvents``)."""
+
+from functools import partial
+
+from ringback.calls.service import Calls
+from ringback.meetings.actor import Actor
+from ringback.meetings.effects import Effect, Tell
+from ringback.meetings.service import Meetings
+from ringback.model.events import ActiveSpeakerChanged
+from ringback.model.ids import CallId, MeetingId, ParticipantId
+from ringback.model.instant import Instant
+
+LEG_FAILED = ("connection-error", "The media connection failed; join again.")
+
+
+class MediaReports:
+    """Where media events go. A leg that is gone by then misses nothing."""
+
+    def __init__(self, meetings: Meetings, calls: Calls) -> None:
+        self._meetings = meetings
+        self._calls = calls
+
+    def webrtc_state(self, leg: ParticipantId, state: str) -> None:
+        """The WebSocket says who is there; a lost media path alone removes nobody, it may come back."""
+
+    def media_started(self, leg: ParticipantId, track: str) -> None:
+        """Tracks are shown as their senders describe them, so nothing changes for the others."""
+
+    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+        self._calls.digit(leg, digit, volume)
+
+    def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
+        if (actor := self._meetings.by_id.get(meeting)) is None:
+            return
+
+        def step(now: Instant) -> list[Effect]:
+            member = actor.meeting.members.get(leg)
+            shown = member is not None and not member.participant.hidden
+            return [Tell(ActiveSpeakerChanged(leg))] if shown else []
+
+        actor.post(step)
+
+    def leg_silent(self, leg: ParticipantId) -> None:
+        self._calls.silent(leg)
+
+    def leg_failed(self, leg: ParticipantId, reason: str) -> None:
+        if CallId(leg) in self._meetings.by_call:
+            self._calls.media_failed(leg, reason)
+            return
+        for actor in list(self._meetings.actors.values()):
+            if leg in actor.meeting.members:
+                actor.post(partial(_remove, actor, leg))
+
+
+def _remove(actor: Actor, leg: ParticipantId, now: Instant) -> list[Effect]:
+    return actor.meeting.leave(leg, now, LEG_FAILED)

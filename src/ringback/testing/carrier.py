@@ -1,0 +1,255 @@
+"""A telephone network of one process: callers and callees a test plays, with real session descriptions, without SIP."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite, OutgoingInvite
+from ringback.model.errors import InvalidRequest
+from ringback.model.ids import CallId
+from ringback.model.records import CallRecord, DialogRecord
+from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
+
+PHONE_HOST = "198.51.100.7"
+PHONE_PORT = 14000
+
+
+@dataclass(slots=True)
+class FakePhone:
+    """The far end of one call.
+
+    Attributes:
+        state: ``calling``, ``ringing``, ``answered``, ``refused``, ``over``.
+        status: Final status it got, or gave.
+        headers: Headers of the refusal it got, or of the INVITE it got.
+        agreed: What it negotiated, as it sees it.
+        holding: Whether the server has put it on hold.
+    """
+
+    call: CallId
+    carrier: "FakeCarrier"
+    state: str = "calling"
+    status: int = 0
+    headers: Sequence[tuple[str, str]] = ()
+    offer: bytes = b""
+    agreed: Negotiated | None = None
+    holding: bool = False
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    goodbye: str = ""
+    rang: bool = False
+    own_offer: bytes = b""
+    reoffers: list[int] = field(default_factory=list)
+
+    @property
+    def _events(self) -> CarrierEvents:
+        assert self.carrier.events is not None, "nobody listens to the carrier"
+        return self.carrier.events
+
+    # ── as a caller ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def give_up(self) -> None:
+        """CANCEL before the answer."""
+        self.state = "over"
+        self._events.cancelled(self.call)
+
+    # ── as a callee ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def ring(self, status: int = 180, early: bool = False) -> None:
+        """18x, with early media when asked."""
+        self.state, self.rang = "ringing", True
+        dialog = replace(self.carrier.dialogs[self.call], remote_tag="far")
+        self.carrier.dialogs[self.call] = dialog
+        self._events.dialog_changed(self.call, dialog)
+        self._events.progress(self.call, status, "Ringing", self._answer() if early else None)
+
+    def pick_up(self) -> None:
+        """200 with the first of our codecs that was offered."""
+        self.state, self.status = "answered", 200
+        sdp = self._answer()
+        dialog = replace(self.carrier.dialogs[self.call], remote_tag="far", remote_target=f"sip:phone@{PHONE_HOST}")
+        self.carrier.dialogs[self.call] = dialog
+        self._events.dialog_changed(self.call, dialog)
+        self._events.answered(self.call, sdp)
+
+    def refuse(self, status: int, reason: str, cause: str = "answer") -> None:
+        """A final failure."""
+        self.state, self.status = "refused", status
+        self._events.failed(self.call, Failure(status, reason, cause))
+
+    # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def hang_up(self) -> None:
+        """BYE."""
+        self.state = "over"
+        self._events.ended(self.call, "bye")
+
+    def press(self, digit: str, method: str = "telephone-event") -> None:
+        """A key, as one of the two ways reports it."""
+        if method == "sip-info":
+            self._events.dtmf_info(self.call, digit, 100)
+        else:
+            self.carrier.press_by_rtp(self.call, digit)
+
+    def hold(self, on: bool = True) -> None:
+        """re-INVITE with ``sendonly``, or back to ``sendrecv``."""
+        direction = "sendonly" if on else "sendrecv"
+        self.own_offer = make_offer(7, 2, PHONE_HOST, PHONE_PORT, self.codecs, direction)
+        self._events.reoffered(self.call, self.own_offer)
+
+    def _answer(self) -> bytes:
+        sdp, self.agreed = make_answer(self.offer, PHONE_HOST, PHONE_PORT, self.codecs, session_id=7, version=1)
+        return sdp
+
+
+class FakeCarrier:
+    """Implements ``calls.ports.Carrier``.
+
+    Attributes:
+        events: Who is told; set before the first call.
+        sent: Every verb said, with its call, in order.
+        phones: Far ends by call.
+        unreachable: Hosts nothing can be sent to.
+    """
+
+    def __init__(self) -> None:
+        self.events: CarrierEvents | None = None
+        self.sent: list[tuple[str, CallId]] = []
+        self.phones: dict[CallId, FakePhone] = {}
+        self.dialogs: dict[CallId, DialogRecord] = {}
+        self.finished: list[CallRecord] = []
+        self.press_by_rtp: Callable[[CallId, str], None] = lambda call, digit: None
+        self._count = itertools.count(1)
+
+    # ── what a test does ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def call_in(
+        self,
+        user: str,
+        *,
+        codecs: tuple[str, ...] = ("PCMU", "PCMA"),
+        known: bool = False,
+        late_offer: bool = False,
+        uri_headers: Mapping[str, str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        from_uri: str = "sip:ann@phones.example",
+        offer: bytes | None = None,
+    ) -> FakePhone:
+        """A phone dials ``user``."""
+        number = next(self._count)
+        call = CallId(f"in-{number}")
+        phone = FakePhone(call, self, codecs=codecs)
+        self.phones[call] = phone
+        if offer is None and not late_offer:
+            offer = make_offer(7, 1, PHONE_HOST, PHONE_PORT, codecs)
+        phone.own_offer = offer or b""
+        self.dialogs[call] = DialogRecord(
+            f"sip-in-{number}", "ours", "theirs", f"sip:{user}@ringback.example", from_uri, 0, f"sip:phone@{PHONE_HOST}"
+        )
+        invite = IncomingInvite(
+            call,
+            user,
+            "ringback.example",
+            from_uri,
+            "",
+            f"sip-in-{number}",
+            f"{PHONE_HOST}:5060",
+            offer,
+            known,
+            uri_headers or {},
+            headers,
+            self.dialogs[call],
+        )
+        assert self.events is not None, "nobody listens to the carrier"
+        self.events.incoming(invite)
+        return phone
+
+    def phone_of(self, call: str) -> FakePhone:
+        """The callee of a dial-out whose INVITE has gone out."""
+        return self.phones[CallId(call)]
+
+    def verbs(self, call: str) -> list[str]:
+        """What was said about one call, in order."""
+        return [verb for verb, about in self.sent if about == call]
+
+    def assert_idle(self) -> None:
+        """Every far end knows that its call is over."""
+        for phone in self.phones.values():
+            assert phone.state in ("over", "refused"), f"left in {phone.state}: {phone.call}"
+
+    # ── Carrier ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare(self, target: str, call: CallId, user: str) -> DialogRecord:
+        if "maddr" in target:
+            raise InvalidRequest("sipUri: maddr is not allowed")
+        number = next(self._count)
+        dialog = DialogRecord(
+            f"sip-out-{number}",
+            f"tag-{number}",
+            "",
+            f"sip:{user}@ringback.example",
+            target,
+            1,
+            target,
+            branch=f"z9hG4bK-{number}",
+            invite_uri=target,
+        )
+        self.dialogs[call] = dialog
+        return dialog
+
+    def invite(self, invite: OutgoingInvite) -> None:
+        assert invite.call not in self.phones, f"the INVITE of {invite.call} was sent twice"
+        self.sent.append(("invite", invite.call))
+        self.phones[invite.call] = FakePhone(invite.call, self, headers=invite.headers, offer=invite.offer)
+
+    def cancel(self, call: CallId, reason: str = "") -> None:
+        self._say("cancel", call, "over", reason)
+
+    def ring(self, call: CallId) -> None:
+        self._say("ring", call, "ringing")
+
+    def answer(self, call: CallId, sdp: bytes) -> None:
+        phone = self._say("answer", call, "answered")
+        if phone is None:
+            return
+        phone.status = 200
+        late: bytes | None = None
+        if phone.own_offer:
+            phone.agreed = read_answer(phone.own_offer, sdp)
+        else:
+            late, phone.agreed = make_answer(sdp, PHONE_HOST, PHONE_PORT, phone.codecs, session_id=7, version=1)
+        assert self.events is not None
+        self.events.acknowledged(call, late)
+
+    def reject(self, call: CallId, status: int, reason: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
+        phone = self._say("reject", call, "refused")
+        if phone is not None:
+            phone.status, phone.headers = status, tuple(headers)
+
+    def bye(self, call: CallId, reason: str = "") -> None:
+        self._say("bye", call, "over", reason)
+
+    def offer(self, call: CallId, sdp: bytes) -> None:
+        phone = self._say("offer", call, "answered")
+        if phone is not None and self.events is not None:
+            answer, phone.agreed = make_answer(sdp, PHONE_HOST, PHONE_PORT, phone.codecs, session_id=7, version=2)
+            phone.holding = not phone.agreed.send
+            self.events.reoffer_answered(call, answer)
+
+    def answer_offer(self, call: CallId, sdp: bytes | None, status: int = 200) -> None:
+        phone = self._say("answer-offer", call, "answered")
+        if phone is not None:
+            phone.reoffers.append(status)
+            if sdp is not None and phone.own_offer:
+                phone.agreed = read_answer(phone.own_offer, sdp)
+
+    def finish(self, record: CallRecord) -> None:
+        self.finished.append(record)
+
+    def _say(self, verb: str, call: CallId, state: str, reason: str = "") -> FakePhone | None:
+        self.sent.append((verb, call))
+        phone = self.phones.get(call)
+        if phone is not None and phone.state not in ("over", "refused"):
+            phone.state = state
+            phone.goodbye = reason
+            return phone
+        return None

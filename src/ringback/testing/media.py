@@ -1,0 +1,124 @@
+"""The media side without sound: it notes who is connected to what, and lets a test report what real media would."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ringback.calls.ports import MediaEvents, PhoneMedia
+from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.ids import MeetingId, ParticipantId
+
+HOST = "192.0.2.10"
+FIRST_PORT = 20000
+
+
+@dataclass(slots=True)
+class FakeLeg:
+    """One leg as it was last told to be."""
+
+    meeting: MeetingId
+    kind: str
+    port: int = 0
+    media: PhoneMedia | None = None
+    sources: frozenset[ParticipantId] | None = None
+    muted: bool = False
+    published: dict[str, str] = field(default_factory=dict)
+    subscriptions: dict[str, tuple[ParticipantId, str]] = field(default_factory=dict)
+    digits: list[tuple[str, int, int]] = field(default_factory=list)
+    pcm: bytearray = field(default_factory=bytearray)
+
+
+class FakeMedia:
+    """Implements ``calls.ports.MediaLegs``.
+
+    Attributes:
+        events: Set by whoever wants to be told; a test calls its methods to make things happen.
+        ports: How many phone ports there are.
+    """
+
+    def __init__(self, ports: int = 1000) -> None:
+        self.meetings: set[MeetingId] = set()
+        self.legs: dict[ParticipantId, FakeLeg] = {}
+        self.ports = ports
+        self.events: MediaEvents | None = None
+        self._next_port = FIRST_PORT
+
+    def open_meeting(self, meeting: MeetingId) -> None:
+        self.meetings.add(meeting)
+
+    def close_meeting(self, meeting: MeetingId) -> None:
+        self.meetings.discard(meeting)
+        self.legs = {leg: state for leg, state in self.legs.items() if state.meeting != meeting}
+
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+        if sum(other.kind == "phone" for other in self.legs.values()) >= self.ports:
+            raise Unavailable("no RTP port is free")
+        self._open(meeting, leg, "phone").port = self._next_port
+        self._next_port += 2
+        return HOST, self._next_port - 2
+
+    def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
+        if leg in self.legs:
+            self.legs[leg].media = media
+
+    def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
+        if leg in self.legs:
+            self.legs[leg].digits.append((digits, duration_ms, gap_ms))
+
+    def close_leg(self, leg: ParticipantId) -> None:
+        self.legs.pop(leg, None)
+
+    async def open_webrtc(self, meeting: MeetingId, leg: ParticipantId) -> None:
+        self._open(meeting, leg, "webrtc")
+
+    async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
+        if not sdp.startswith("v=0"):
+            raise InvalidRequest("the offer is no session description")
+        return "v=0\r\ns=answer\r\n"
+
+    def set_published(self, leg: ParticipantId, tracks: Mapping[str, str]) -> None:
+        if leg in self.legs:
+            self.legs[leg].published = dict(tracks)
+
+    def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
+        if leg in self.legs:
+            self.legs[leg].subscriptions = dict(tracks)
+
+    def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
+        if leg in self.legs:
+            self.legs[leg].sources = sources
+
+    def set_muted(self, leg: ParticipantId, muted: bool) -> None:
+        if leg in self.legs:
+            self.legs[leg].muted = muted
+
+    def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
+        self._open(meeting, leg, "pcm")
+
+    def push_pcm(self, leg: ParticipantId, data: bytes) -> int:
+        if leg not in self.legs:
+            return 0
+        self.legs[leg].pcm += data
+        return len(self.legs[leg].pcm) // 2
+
+    def flush_pcm(self, leg: ParticipantId) -> int:
+        if leg not in self.legs:
+            return 0
+        dropped = len(self.legs[leg].pcm) // 2
+        self.legs[leg].pcm.clear()
+        return dropped
+
+    def read_pcm(self, leg: ParticipantId) -> bytes:
+        return b""
+
+    def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
+        return {}
+
+    def assert_idle(self) -> None:
+        """No meeting and no leg is left open."""
+        assert not self.meetings, f"meetings left open: {self.meetings}"
+        assert not self.legs, f"legs left open: {self.legs}"
+
+    def _open(self, meeting: MeetingId, leg: ParticipantId, kind: str) -> FakeLeg:
+        assert meeting in self.meetings, f"a leg was opened in {meeting}, which is not open"
+        self.legs[leg] = FakeLeg(meeting, kind)
+        return self.legs[leg]

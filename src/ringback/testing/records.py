@@ -1,0 +1,71 @@
+"""The store in memory: what ``calls.ports.Records`` promises, without a disk, and a switch to make it fail."""
+
+import asyncio
+from collections.abc import Sequence
+
+from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
+
+
+class MemoryRecords:
+    """Rows by id, as they were last committed.
+
+    Attributes:
+        commits: How many units were written.
+        broken: While true, every commit raises ``Unavailable`` and writes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.calls: dict[str, CallRecord] = {}
+        self.meetings: dict[str, MeetingRecord] = {}
+        self.participants: dict[str, ParticipantRecord] = {}
+        self.events: list[EventRecord] = []
+        self.commits = 0
+        self.broken = False
+        self._keys: dict[tuple[str, str], str] = {}
+        self._epochs: dict[str, int] = {}
+
+    async def commit(self, unit: Unit) -> None:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise Unavailable("the store is broken on purpose")
+        for call in unit.calls:
+            if call.idempotency_key is not None:
+                owner = self._keys.setdefault((call.domain, call.idempotency_key), call.id)
+                if owner != call.id:
+                    raise InvalidRequest(f"idempotency key {call.idempotency_key} belongs to another call")
+        self.calls |= {call.id: call for call in unit.calls}
+        self.meetings |= {meeting.id: meeting for meeting in unit.meetings}
+        self.participants |= {participant.id: participant for participant in unit.participants}
+        self.events += unit.events
+        self.commits += 1
+
+    async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None:
+        await asyncio.sleep(0)
+        owner = self._keys.get((domain, key))
+        return None if owner is None else self.calls[owner]
+
+    async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
+        rows = self.calls.values()
+        return [row for row in rows if row.ended_at is None and row.node == node and row.epoch < before_epoch]
+
+    async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]:
+        rows = self.meetings.values()
+        return [row for row in rows if row.ended_at is None and row.node == node and row.epoch < before_epoch]
+
+    async def next_epoch(self, node: str) -> int:
+        self._epochs[node] = self._epochs.get(node, 0) + 1
+        return self._epochs[node]
+
+    def event_names(self) -> list[str]:
+        """Names of the stored events, in order."""
+        return [event.name for event in self.events]
+
+    def assert_idle(self) -> None:
+        """No row tells of something that still goes on."""
+        for call in self.calls.values():
+            assert call.ended_at is not None, f"left unfinished: {call}"
+        for meeting in self.meetings.values():
+            assert meeting.ended_at is not None, f"left unfinished: {meeting}"
+        for stay in self.participants.values():
+            assert stay.left_at is not None, f"never left: {stay}"
