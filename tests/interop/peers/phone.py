@@ -42,6 +42,15 @@ class Phone(Process):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()[-4000:]}") from None
 
+    async def events_of(self, kind: str, count: int, timeout_s: float = 15.0) -> list[Mapping[str, Any]]:
+        """All events of a kind, once there are at least so many."""
+
+        def seen() -> list[Mapping[str, Any]] | None:
+            found = [event for event in self.events() if event.get("event") == kind]
+            return found if len(found) >= count else None
+
+        return await until(seen, f"ringback phone says {kind} {count} times", timeout_s)
+
     def hears(self, hz: float) -> bool:
         """Whether the last second of what it heard has a tone."""
         return tones.hears(self.recording, hz)

@@ -131,6 +131,17 @@ class Server:
         assert answer.status == 200, answer
         return str(answer.body["sessionId"])
 
+    async def hang_up_all(self, room: str) -> None:
+        """End every call of a room and wait until their rows say so."""
+
+        async def none_left() -> bool:
+            calls = (await self.rest("GET", f"/ringback/calls?room={room}&ongoing=true")).body["data"]
+            for call in calls:
+                await self.rest("POST", f"/rooms/{room}/dialOut/stop", {"sessionId": call["id"]})
+            return not calls
+
+        await until(none_left, f"no call is left in {room}")
+
     def log(self) -> str:
         """What it has logged."""
         return self.process.output()

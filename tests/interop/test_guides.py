@@ -1,0 +1,85 @@
+"""The commands in docs/guides do what the guides say: each is run as printed, and its answer has the printed shape."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.peers.phone import Phone
+from interop.peers.server import KEY, ROOT, Server
+from interop.peers.waiting import free_port
+
+BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def steps(guide: str) -> list[tuple[str, Any]]:
+    """Commands of a guide, each with the answer printed after it."""
+    blocks = BLOCK.findall((ROOT / "docs" / "guides" / f"{guide}.md").read_text())
+    assert [kind for kind, _ in blocks] == ["sh", "json"] * (len(blocks) // 2), "a command, then its answer"
+    texts = [text for _, text in blocks]
+    return [(command, json.loads(answer)) for command, answer in zip(texts[::2], texts[1::2], strict=True)]
+
+
+@pytest.fixture
+async def dev(tmp_path: Path) -> AsyncIterator[Server]:
+    """``ringback dev``, as somebody who follows a guide has it."""
+    async with Server(tmp_path / "dev", command=("dev",)) as running:
+        yield running
+
+
+def run(command: str, server: Server, phone_port: int) -> Any:
+    """Run a printed command with only the addresses changed."""
+    here = command.replace("127.0.0.1:7880", f"127.0.0.1:{server.ports.http}")
+    here = here.replace("127.0.0.1:5070", f"127.0.0.1:{phone_port}")
+    env = {**os.environ, "RINGBACK_API_KEY": KEY}
+    done = subprocess.run(["sh", "-eu", "-c", here], capture_output=True, text=True, env=env, check=True, timeout=30)
+    return json.loads(done.stdout)
+
+
+def check_shape(found: Any, printed: Any, at: str = "") -> None:
+    """Everything printed is there: keys and types; settings and names with their values; lists with their lengths."""
+    assert type(found) is type(printed), at
+    if isinstance(printed, Mapping):
+        for key, value in printed.items():
+            assert key in found, f"{at}.{key}"
+            check_shape(found[key], value, f"{at}.{key}")
+    elif isinstance(printed, list):
+        assert len(found) == len(printed), at
+        for number, (one, other) in enumerate(zip(found, printed, strict=True)):
+            check_shape(one, other, f"{at}[{number}]")
+    elif isinstance(printed, str) and printed.startswith("sip:"):
+        assert re.fullmatch(r"sip:\d{12}@127\.0\.0\.1:\d+", found), at
+    elif not at.endswith("sessionId"):
+        assert found == printed, at
+
+
+async def test_the_dial_in_guide_does_what_it_prints(dev: Server) -> None:
+    for command, printed in steps("dial-in"):
+        check_shape(run(command, dev, 0), printed)
+
+
+async def test_the_dial_out_guide_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
+    port = free_port()
+    async with Phone(tmp_path / "phone", "answer", "--port", str(port), "--stay") as phone:
+        await phone.event("waiting")
+        for number, (command, printed) in enumerate(steps("dial-out"), start=1):
+            check_shape(run(command, dev, port), printed)
+            await phone.events_of("incoming", number)
+            await dev.hang_up_all("hello")
+        first = (await phone.events_of("incoming", 1))[0]
+    assert first["headers"] == {"X-Case": "17", "X-Lang": "de"}
+
+
+async def test_one_endpoint_has_no_extra_ones_and_two_have_exactly_one(dev: Server) -> None:
+    answers = [run(command, dev, 0) for command, _ in steps("dial-in")]
+
+    assert "extra_endpoints" not in answers[0]["config"]["sip_uri"]
+    assert len(answers[1]["config"]["sip_uri"]["extra_endpoints"]) == 1
+    assert "extra_endpoints" not in answers[2]["config"]["sip_uri"]
+    first = {answer["config"]["sip_uri"]["endpoint"] for answer in answers}
+    assert len(first) == 1, "the address survives updates"
