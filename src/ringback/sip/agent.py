@@ -319,8 +319,7 @@ class Agent:
         self.calls[call.id] = call
         self.keep(call)
         self._invited.add(merged)
-        self.emit(Incoming(call.id, request, flow))
-        call.announce()
+        self.emit(Incoming(call.id, request, flow, call.record))
 
     def _refusal(self, request: Request) -> tuple[int, list[Row]] | None:
         """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""

@@ -10,11 +10,12 @@ from ringback.sip.message import Request
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A new INVITE outside any dialog; 100 has gone out."""
+    """A new INVITE outside any dialog; 100 has gone out. ``dialog`` is the one an answer would create."""
 
     call: CallId
     request: Request
     flow: Flow
+    dialog: DialogRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.sip.call import Alarm, Call, Phase
 from ringback.sip.dialog import Dialog
-from ringback.sip.events import Cancelled, DialogChanged
+from ringback.sip.events import Cancelled
 from ringback.sip.grammar import clean
 from ringback.sip.message import Response, Row, reply
 from ringback.sip.server_transaction import ServerTransaction
@@ -35,9 +35,6 @@ class InboundCall(Call):
     def unconfirmed(self) -> bool:
         """Not yet proved by an ACK that the far end is where it says."""
         return self.phase is Phase.SETTING_UP or (self._unacked is self._invite)
-
-    def announce(self) -> None:
-        self.agent.emit(DialogChanged(self.id, self.record))
 
     def ring(self, now: float) -> None:
         if self.phase is Phase.SETTING_UP:

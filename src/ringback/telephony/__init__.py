@@ -1,0 +1,1 @@
+"""The SIP edge: sockets, names, admission and one timer around ``ringback.sip``."""

@@ -1,0 +1,61 @@
+"""Who is heard before anything is parsed: a token bucket per source, and a limit on log lines about refusals."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """How much one source address may send.
+
+    Attributes:
+        rate: Messages a second on average.
+        burst: Messages at once.
+        engaged: How many times as much an address gets with which we have a call.
+        sources: Most addresses remembered; the one heard least recently is forgotten first.
+    """
+
+    rate: float = 20.0
+    burst: float = 40.0
+    engaged: float = 10.0
+    sources: int = 10_000
+
+
+class Buckets:
+    """Token buckets by source address. ``now`` is seconds on a monotonic clock."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def admits(self, source: str, engaged: bool, now: float) -> bool:
+        """Take a token, if there is one."""
+        factor = self._limits.engaged if engaged else 1.0
+        burst = self._limits.burst * factor
+        level, since = self._levels.pop(source, (burst, now))
+        level = min(burst, level + (now - since) * self._limits.rate * factor)
+        admitted = level >= 1.0
+        self._levels[source] = (level - 1.0 if admitted else level, now)
+        if len(self._levels) > self._limits.sources:
+            del self._levels[next(iter(self._levels))]
+        return admitted
+
+
+class Quieter:
+    """Lets one log line per source and minute through, and counts what it swallowed."""
+
+    def __init__(self, every: float = 60.0, sources: int = 1000) -> None:
+        self._every = every
+        self._sources = sources
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def admits(self, source: str, now: float) -> int | None:
+        """How many lines were swallowed since the last one, if this one may be written; else ``None``."""
+        since, swallowed = self._last.get(source, (-self._every, 0))
+        if now - since < self._every:
+            self._last[source] = (since, swallowed + 1)
+            return None
+        self._last.pop(source, None)
+        self._last[source] = (now, 0)
+        if len(self._last) > self._sources:
+            del self._last[next(iter(self._last))]
+        return swallowed

@@ -1,0 +1,62 @@
+"""The stack's events, put into the words of ``calls.ports.CarrierEvents``."""
+
+from collections.abc import Callable
+
+from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite
+from ringback.sip import events as sip
+from ringback.sip.flow import Flow
+from ringback.sip.grammar import clean
+from ringback.sip.uri import SipUri, dialled_user, embedded_headers, format_host_port
+
+
+def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]) -> None:
+    """Call the one method that an event belongs to."""
+    match event:
+        case sip.Incoming():
+            to.incoming(incoming_invite(event, is_known(event.flow)))
+        case sip.Cancelled(call):
+            to.cancelled(call)
+        case sip.Acknowledged(call, body):
+            to.acknowledged(call, body)
+        case sip.Progress(call, status, reason, body):
+            to.progress(call, status, reason, body)
+        case sip.Answered(call, body):
+            to.answered(call, body)
+        case sip.Failed(call, status, reason, cause, q850):
+            to.failed(call, Failure(status, reason, cause, q850))
+        case sip.DialogChanged(call, dialog):
+            to.dialog_changed(call, dialog)
+        case sip.Reoffered(call, body):
+            to.reoffered(call, body)
+        case sip.ReofferAnswered(call, answer):
+            to.reoffer_answered(call, answer)
+        case sip.ReofferFailed(call, status):
+            to.reoffer_failed(call, status)
+        case sip.Digit(call, digit, duration_ms):
+            to.dtmf_info(call, digit, duration_ms)
+        case sip.Ended(call, cause, reason, q850):
+            to.ended(call, cause, reason, q850)
+        case sip.Refused():
+            pass
+
+
+def incoming_invite(event: sip.Incoming, known: bool) -> IncomingInvite:
+    """What calls need to know of an INVITE; every text in it is cleaned."""
+    request = event.request
+    uri = request.sip_uri
+    caller = request.from_.uri
+    from_uri = caller.bare() if isinstance(caller, SipUri) else caller
+    return IncomingInvite(
+        call=event.call,
+        user=dialled_user(uri),
+        host=uri.host,
+        from_uri=clean(str(from_uri)),
+        from_name=clean(request.from_.name),
+        sip_call_id=clean(request.call_id),
+        source=format_host_port(event.flow.host, event.flow.port),
+        offer=request.body or None,
+        known=known,
+        uri_headers=embedded_headers(uri),
+        dialog=event.dialog,
+        headers=[(name, clean(value)) for name, value in request.headers.rows if name[:2].lower() == "x-"],
+    )

@@ -1,0 +1,522 @@
+"""The SIP side of calls as ``calls.ports.Carrier``: sockets below, the stack in the middle, events above."""
+
+import asyncio
+import secrets
+import uuid
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite, Timer
+from ringback.model.errors import Forbidden, InvalidRequest
+from ringback.model.ids import CallId
+from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
+from ringback.sip.digest import Authenticator, Credential
+from ringback.sip.errors import SipParseError
+from ringback.sip.events import Event, Failed, Refused
+from ringback.sip.flow import Flow
+from ringback.sip.grammar import TOKEN, clean
+from ringback.sip.inbound import InboundCall
+from ringback.sip.message import Message, Row
+from ringback.sip.outbound import OutboundCall
+from ringback.sip.parser import parse, refusal
+from ringback.sip.timers import Timing
+from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
+from ringback.telephony.admission import Buckets, Quieter, RateLimits
+from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
+from ringback.telephony.reports import report
+from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
+from ringback.telephony.wire import Sockets, Wire
+
+log = structlog.get_logger(__name__)
+
+LAG_PROBE = 0.1
+LONGEST_URI = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class TelephonySettings:
+    """How the SIP side runs.
+
+    Attributes:
+        host, port: Where to listen for UDP and TCP; port 0 takes any free one.
+        advertised_host: Host in Via and Contact; empty for the address a far end sees.
+        advertised_port: 0 for the port we listen on.
+        domain: Host part of our addresses in From; empty for the advertised host and port.
+        tcp: Whether TCP is on.
+        rate_limits: Per source, before parsing; ``None`` switches every per-source limit off.
+        allow_private: Calls may go to loopback, private and link-local addresses.
+        allow: Networks (CIDR) calls may go to whatever they are.
+        known: Networks (CIDR) of trunks and clients, who are told why they are refused.
+        credentials: What challenges to our calls are answered with, and for whom.
+        patience: Seconds without any answer after which a call has failed.
+        lag_limit: Seconds the loop may be late before new calls are turned away with 503; ``None`` for never.
+        prefix: Goes into every branch: node and boot epoch.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 5060
+    advertised_host: str = ""
+    advertised_port: int = 0
+    domain: str = ""
+    tcp: bool = True
+    rate_limits: RateLimits | None = field(default_factory=RateLimits)
+    allow_private: bool = False
+    allow: Sequence[str] = ()
+    known: Sequence[str] = ()
+    credentials: Sequence[Credential] = ()
+    patience: float = 4.0
+    lag_limit: float | None = 0.2
+    prefix: str = ""
+    timing: Timing = field(default_factory=Timing)
+
+
+class SystemChance:
+    """Randomness from the operating system. ``prefix`` (node and epoch) starts every token."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+
+    def token(self) -> str:
+        return self._prefix + secrets.token_hex(12)
+
+    def fraction(self) -> float:
+        return secrets.randbelow(10_000) / 10_000
+
+    def call(self) -> CallId:
+        return CallId(str(uuid.uuid4()))
+
+
+class Telephony:
+    """Implements ``calls.ports.Carrier``; everything happens on the loop's thread.
+
+    Args:
+        settings: How it runs.
+        clock: The only source of time.
+        events: Told what happens; until there is somebody (``report_to``), events wait.
+        wire: Sockets, unless a test brings its own network.
+        names: Resolver, unless a test brings its own.
+        chance: Randomness, unless a test wants to replay.
+        media_flows: Whether a call's far end is still sending media: while it does, requests in its dialog from
+            foreign addresses are refused.
+    """
+
+    def __init__(
+        self,
+        settings: TelephonySettings,
+        clock: Clock,
+        events: CarrierEvents | None = None,
+        *,
+        wire: Wire | None = None,
+        names: Names | None = None,
+        chance: Chance | None = None,
+        media_flows: Callable[[CallId], bool] = lambda call: True,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._events = events
+        self._wire = wire or _sockets(settings)
+        self._names = names or SystemNames()
+        self._policy = NetworkPolicy(settings.allow_private, settings.allow)
+        self._known = NetworkPolicy(allow=settings.known)
+        self._buckets = Buckets(settings.rate_limits) if settings.rate_limits is not None else None
+        self._quieter = Quieter()
+        self._chance = chance or SystemChance(settings.prefix)
+        self._agent = Agent(
+            AgentSettings(
+                timing=settings.timing,
+                patience=settings.patience,
+                credentials=settings.credentials,
+                unconfirmed_per_source=None if settings.rate_limits is None else 10,
+            ),
+            self._chance,
+            advertised=self._advertised,
+            reachable=self._policy.allows,
+            media_flows=media_flows,
+            registrar=Authenticator(
+                secrets.token_bytes(32), settings.domain or "ringback", "local", lambda user, algorithm: None
+            ),
+        )
+        self._resolving: dict[CallId, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._queue: deque[Event] = deque()
+        self._telling = False
+        self._tell_timer: Timer | None = None
+        self._wake_timer: Timer | None = None
+        self._wake_at: float | None = None
+        self._lag = 0.0
+        self._probing = False
+
+    # ── life ──
+
+    async def start(self) -> None:
+        """Listen. Raises ``OSError`` naming the address when that fails."""
+        await self._wire.start(self)
+
+    def report_to(self, events: CarrierEvents) -> None:
+        """From now on tell ``events``, first what has waited."""
+        self._events = events
+        if self._queue:
+            self._tell_soon()
+
+    async def stop(self) -> None:
+        """Close every socket. Calls are not ended: end them first."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for timer in (self._wake_timer, self._tell_timer):
+            if timer is not None:
+                timer.cancel()
+        await self._wire.stop()
+
+    @property
+    def local_addresses(self) -> tuple[str, ...]:
+        """What we listen on and are called by: ``host:port``."""
+        return (format_host_port(*self._advertised(Flow("udp", "127.0.0.1", 5060))),)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is left of any call."""
+        return self._agent.idle and not self._resolving and not self._queue
+
+    @property
+    def calls(self) -> int:
+        """Calls that exist."""
+        return len(self._agent.calls) + len(self._resolving)
+
+    # ── Carrier ──
+
+    def prepare(self, target: str, call: CallId, user: str) -> DialogRecord:
+        uri = self._dialable(target)
+        return self._agent.prepare(uri, f"sip:{escape(user)}@{self._domain()}" if user else f"sip:{self._domain()}")
+
+    def invite(self, invite: OutgoingInvite) -> None:
+        uri = parse_sip_uri(invite.dialog.invite_uri)
+        transport = invite.dialog.transport
+        try:
+            targets = literal_targets(uri, transport, self._policy)
+        except NotAllowed:
+            self._fail(invite.call, "policy", "the address is not allowed")
+            return
+        if targets is not None:
+            self._send_invite(invite, targets)
+        else:
+            task = self._run(self._resolve_and_send(invite, uri))
+            self._resolving[invite.call] = task
+
+    def cancel(self, call: CallId, reason: str = "") -> None:
+        task = self._resolving.pop(call, None)
+        if task is not None:
+            task.cancel()
+            self._fail(call, "answer", "Request Terminated", 487)
+            return
+        found = self._agent.calls.get(call)
+        if isinstance(found, OutboundCall):
+            found.cancel(reason, self._now())
+            self._flush()
+
+    def ring(self, call: CallId) -> None:
+        found = self._agent.calls.get(call)
+        if isinstance(found, InboundCall):
+            found.ring(self._now())
+            self._flush()
+
+    def answer(self, call: CallId, sdp: bytes) -> None:
+        found = self._agent.calls.get(call)
+        if isinstance(found, InboundCall):
+            found.answer(sdp, self._now())
+            self._flush()
+
+    def reject(self, call: CallId, status: int, reason: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
+        found = self._agent.calls.get(call)
+        if isinstance(found, InboundCall):
+            found.reject(status, reason, [(name, clean(value)) for name, value in headers], self._now())
+            self._flush()
+
+    def bye(self, call: CallId, reason: str = "") -> None:
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.bye(reason, self._now())
+            self._flush()
+
+    def offer(self, call: CallId, sdp: bytes) -> None:
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.offer(sdp, self._now())
+            self._flush()
+
+    def answer_offer(self, call: CallId, sdp: bytes | None, status: int = 200) -> None:
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.answer_offer(sdp, status, self._now())
+            self._flush()
+
+    def finish(self, record: CallRecord) -> None:
+        dialog = record.dialog
+        if dialog is None or record.state is CallState.ENDED:
+            return
+        if record.state is not CallState.ANSWERED and record.direction is Direction.DIAL_IN:
+            # An INVITE nobody answered yet ends by itself: its transaction died with the process.
+            return
+        flow = _peer(dialog)
+        if flow is not None:
+            self._finish(record, dialog, flow)
+        elif dialog.invite_uri:
+            self._run(self._resolve_and_finish(record, dialog))
+
+    # ── Receiver: what the wire tells ──
+
+    def on_datagram(self, data: bytes, flow: Flow) -> None:
+        now = self._now()
+        if not data.strip(b"\r\n\0"):
+            return
+        if not self._admits(flow, now):
+            return
+        self._probe_lag(now)
+        if self._is_late() and data.startswith(b"INVITE "):
+            self._refuse(data, 503, "Service Unavailable", flow)
+            return
+        try:
+            message = parse(data)
+        except SipParseError as error:
+            self._on_garbage(data, error, flow)
+            return
+        self.on_message(message, flow)
+
+    def on_message(self, message: Message, flow: Flow) -> None:
+        try:
+            self._agent.receive(message, flow, self._now())
+        except SipParseError as error:
+            self._quiet_log("sip.unreadable", flow, reason=error.reason)
+        except Exception:
+            # A bug of ours costs this message, never the listener.
+            log.exception("sip.message_failed", source=flow.host)
+        self._flush()
+
+    def on_broken_stream(self, head: bytes, error: SipParseError, flow: Flow) -> None:
+        self._on_garbage(head, error, flow)
+
+    def on_unreachable(self, flow: Flow) -> None:
+        self._agent.unreachable(flow, self._now())
+        self._flush()
+
+    def admits(self, flow: Flow) -> bool:
+        return self._admits(flow, self._now())
+
+    # ── inside: out ──
+
+    def _flush(self) -> None:
+        """Send what the stack wants sent, queue what it tells, and re-arm the one timer."""
+        for effect in self._agent.take():
+            if isinstance(effect, Transmit):
+                self._wire.send(effect.flow, effect.data)
+            elif isinstance(effect, Refused):
+                self._quiet_log("sip.refused", effect.flow, rule=effect.rule)
+            else:
+                self._tell(effect)
+        self._arm()
+
+    def _tell(self, event: Event) -> None:
+        """Events are told from the loop, never from inside a verb."""
+        self._queue.append(event)
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if not self._telling and self._tell_timer is None and self._events is not None:
+            self._tell_timer = self._clock.call_at(self._now(), self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._tell_timer = None
+        if self._events is None:
+            return
+        self._telling = True
+        try:
+            while self._queue:
+                event = self._queue.popleft()
+                try:
+                    report(event, self._events, self._is_known)
+                except Exception:
+                    log.exception("sip.event_failed", kind=type(event).__name__)
+        finally:
+            self._telling = False
+
+    def _arm(self) -> None:
+        due = self._agent.next_wake()
+        if due is None or (self._wake_at is not None and self._wake_at <= due):
+            return
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+        self._wake_at = due
+        self._wake_timer = self._clock.call_at(due, self._wake)
+
+    def _wake(self) -> None:
+        self._wake_at = self._wake_timer = None
+        self._agent.wake(self._now())
+        self._flush()
+
+    def _fail(self, call: CallId, cause: str, reason: str, status: int = 0) -> None:
+        self._tell(Failed(call, status, reason, cause))
+
+    # ── inside: dialling ──
+
+    def _dialable(self, target: str) -> SipUri:
+        text = target.strip()
+        while text.lower().startswith(("sip:sip:", "sip:sips:")):
+            text = text[4:]
+        if len(text) > LONGEST_URI:
+            raise InvalidRequest(f"sipUri is longer than {LONGEST_URI} characters")
+        try:
+            uri = parse_sip_uri(text)
+        except SipParseError as error:
+            raise InvalidRequest(f"sipUri cannot be dialled: {error.reason}") from error
+        transport = (uri.parameter("transport") or "udp").lower()
+        if uri.scheme == "sips" or transport not in ("udp", *(("tcp",) if self._settings.tcp else ())):
+            raise InvalidRequest("sipUri asks for a transport that is not available here: use udp or tcp")
+        for name in ("maddr", "method", "ttl"):
+            if uri.parameter(name) is not None:
+                raise InvalidRequest(f"sipUri must not have the parameter {name}")
+        if is_disguised_ip(uri.host):
+            raise Forbidden("destination-not-allowed: write the host of sipUri as a name or a plain IP address")
+        if parse_ip(uri.host) is not None and not self._policy.allows(uri.host, uri.port or 5060):
+            raise Forbidden(
+                "destination-not-allowed: sipUri names a private or reserved address;"
+                " RINGBACK_DIALOUT__ALLOW_PRIVATE allows it"
+            )
+        return uri.bare()
+
+    async def _resolve_and_send(self, invite: OutgoingInvite, uri: SipUri) -> None:
+        try:
+            targets = await resolve(uri, invite.dialog.transport, self._names, self._policy, self._wire.families)
+        except Unresolvable:
+            self._resolving.pop(invite.call, None)
+            self._fail(invite.call, "resolve", f"no address for {clean(uri.host)}")
+        except NotAllowed:
+            self._resolving.pop(invite.call, None)
+            self._fail(invite.call, "policy", "the address is not allowed")
+        else:
+            if self._resolving.pop(invite.call, None) is not None:
+                self._send_invite(invite, targets)
+
+    def _send_invite(self, invite: OutgoingInvite, targets: list[Flow]) -> None:
+        call = OutboundCall(
+            self._agent,
+            invite.call,
+            invite.dialog,
+            targets,
+            name=invite.display_name,
+            rows=_extra_rows(invite.headers),
+            body=invite.offer,
+            ring_timeout=invite.ring_timeout,
+        )
+        self._agent.invite(call, self._now())
+        self._flush()
+
+    async def _resolve_and_finish(self, record: CallRecord, dialog: DialogRecord) -> None:
+        try:
+            uri = parse_sip_uri(dialog.invite_uri)
+            targets = await resolve(uri, dialog.transport, self._names, self._policy, self._wire.families)
+        except (SipParseError, Unresolvable, NotAllowed):
+            return
+        self._finish(record, dialog, targets[0])
+
+    def _finish(self, record: CallRecord, dialog: DialogRecord, flow: Flow) -> None:
+        now = self._now()
+        if record.state is CallState.ANSWERED and dialog.remote_tag:
+            self._agent.finish_up(record.id, dialog, flow, now)
+        elif dialog.branch:
+            self._agent.finish_early(OutboundCall(self._agent, record.id, dialog, [flow]), now)
+        self._flush()
+
+    def _run(self, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # ── inside: who is heard ──
+
+    def _admits(self, flow: Flow, now: float) -> bool:
+        if self._buckets is None or self._is_known(flow):
+            return True
+        if self._buckets.admits(flow.host, self._agent.speaks_with(flow.host), now):
+            return True
+        self._quiet_log("sip.too_many", flow, rule="rate limit")
+        return False
+
+    def _is_known(self, flow: Flow) -> bool:
+        return bool(self._settings.known) and self._known.lists(flow.host)
+
+    def _is_late(self) -> bool:
+        return self._settings.lag_limit is not None and self._lag > self._settings.lag_limit
+
+    def _probe_lag(self, now: float) -> None:
+        """While something comes in, see how late the loop runs."""
+        if self._probing or self._settings.lag_limit is None:
+            return
+        self._probing = True
+        due = now + LAG_PROBE
+
+        def measure() -> None:
+            self._probing = False
+            self._lag = self._now() - due
+
+        self._clock.call_at(due, measure)
+
+    def _on_garbage(self, data: bytes, error: SipParseError, flow: Flow) -> None:
+        self._quiet_log("sip.unreadable", flow, reason=error.reason)
+        self._refuse(data, error.status, _PHRASES.get(error.status, "Bad Request"), flow)
+
+    def _refuse(self, data: bytes, status: int, reason: str, flow: Flow) -> None:
+        try:
+            answer = refusal(data, status, reason, self._chance.token())
+        except ValueError:
+            return
+        if answer is not None and len(answer) <= 2 * len(data):
+            self._wire.send(flow, answer)
+
+    def _quiet_log(self, event: str, flow: Flow, **facts: object) -> None:
+        swallowed = self._quieter.admits(flow.host, self._now())
+        if swallowed is not None:
+            log.warning(event, source=flow.host, swallowed=swallowed, **facts)
+
+    # ── inside: small things ──
+
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    def _advertised(self, flow: Flow) -> tuple[str, int]:
+        host, port = self._wire.local(flow)
+        return self._settings.advertised_host or host, self._settings.advertised_port or port
+
+    def _domain(self) -> str:
+        return self._settings.domain or self.local_addresses[0]
+
+
+_PHRASES = {
+    400: "Bad Request",
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Unsupported URI Scheme",
+    505: "Version Not Supported",
+    513: "Message Too Large",
+}
+
+
+def _sockets(settings: TelephonySettings) -> Sockets:
+    limited = settings.rate_limits is not None
+    return Sockets(settings.host, settings.port, tcp=settings.tcp, connections_per_source=64 if limited else None)
+
+
+def _extra_rows(headers: Sequence[tuple[str, str]]) -> list[Row]:
+    """Only X- headers, and no control character, whatever was checked before."""
+    return [(name, clean(value)) for name, value in headers if TOKEN.fullmatch(name) and name.lower().startswith("x-")]
+
+
+def _peer(dialog: DialogRecord) -> Flow | None:
+    host, colon, port = dialog.peer.rpartition(":")
+    if not colon or not port.isdigit():
+        return None
+    return Flow(dialog.transport, host.strip("[]"), int(port))
