@@ -63,6 +63,8 @@ class Meetings:
         self.by_call: dict[CallId, Actor] = {}
         self.draining = False
         self._tasks: asyncio.TaskGroup | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def __aenter__(self) -> Self:
         self._tasks = asyncio.TaskGroup()
@@ -113,6 +115,7 @@ class Meetings:
             meeting = Meeting(MeetingId(self.new_id()), settings, self.office.node, self.office.epoch)
             actor = Actor(meeting, self.office, self._gone, self._call_gone)
             self.actors[key] = actor
+            self._empty.clear()
             self.by_id[meeting.id] = actor
             self.office.world.media.open_meeting(meeting.id)
             self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}")
@@ -140,6 +143,8 @@ class Meetings:
         key = (settings.room.domain, settings.room.name)
         if self.actors.get(key) is actor:
             del self.actors[key]
+        if not self.actors:
+            self._empty.set()
         self.by_id.pop(actor.meeting.id, None)
         for user in settings.room.endpoints:
             if self.endpoints.get(user) is actor:
@@ -242,6 +247,10 @@ class Meetings:
     def drain(self) -> None:
         """Take nobody new; what runs goes on until it ends or ``close_all``."""
         self.draining = True
+
+    async def until_empty(self) -> None:
+        """Return when no meeting is left."""
+        await self._empty.wait()
 
     async def close_all(self) -> None:
         """End every meeting now."""

@@ -1,0 +1,258 @@
+"""The one place that builds everything, joins the parts, and starts and stops them."""
+
+import asyncio
+import contextlib
+import secrets
+from typing import Any, cast
+
+import structlog
+
+from ringback import __version__, core, installation
+from ringback.access.service import Access
+from ringback.background import Background
+from ringback.bus.local import LocalBus
+from ringback.calls.media_events import MediaReports
+from ringback.calls.ports import CarrierEvents
+from ringback.calls.recovery import finish_earlier_life
+from ringback.calls.service import Calls
+from ringback.clock import SystemClock
+from ringback.config import Settings
+from ringback.http_server import HostDomains, HttpServer, http_config
+from ringback.media.service import Media
+from ringback.meetings.ports import Message, Office, World
+from ringback.meetings.service import Meetings
+from ringback.model.domain import Domain
+from ringback.model.room import Room
+from ringback.rest.api import Services, create_api
+from ringback.rooms.addresses import Addresses, sip_address
+from ringback.rooms.domains import Domains
+from ringback.rooms.service import Caps, Rooms
+from ringback.signalling import wire
+from ringback.signalling.clients import Clients
+from ringback.signalling.connection import Desk
+from ringback.signalling.server import Signalling
+from ringback.store.database import Database
+from ringback.store.errors import StoreError
+from ringback.store.sealing import Sealer
+from ringback.telephony.admission import RateLimits
+from ringback.telephony.service import Telephony, TelephonySettings
+
+log = structlog.get_logger()
+
+HOUSEKEEPING = 60.0
+"""Seconds between looks for expired rooms and old records."""
+
+
+class Hearer:
+    """Stands in for whoever hears a part's events until that one is built."""
+
+    target: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
+
+
+class Application:
+    """A whole server. Call ``start`` once, then ``serve_until`` or ``stop``.
+
+    Attributes (after ``start``):
+        domain: The first domain.
+        api_key: Its key, the operator's.
+        addresses: What the server is called from outside.
+        rooms, meetings, calls, media, telephony, access: The parts, for ``ringback dev`` and tests.
+    """
+
+    rooms: Rooms
+    meetings: Meetings
+    calls: Calls
+    media: Media
+    telephony: Telephony
+    access: Access
+    addresses: Addresses
+    domain: Domain
+    api_key: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._ready: str | None = "starting"
+        self._cleanup = contextlib.AsyncExitStack()
+        self._http: HttpServer | None = None
+        self._database: Database | None = None
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Open the store, bind every port, take calls.
+
+        Raises:
+            ConfigError, StoreError: One sentence with the setting to change; everything is undone.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._ready = None
+        log.info("server.ready", url=self.addresses.public_url, sip=self.addresses.sip_domain, version=__version__)
+
+    async def _start(self) -> None:
+        settings, clock = self.settings, SystemClock(asyncio.get_running_loop())
+        installation.check_certificate(settings)
+        folder = installation.data_folder(settings)
+        self.api_key = installation.api_key(settings, folder)
+        database = Database(settings.database(), Sealer(installation.sealing_secret(settings, folder)))
+        self._database = database
+        self._cleanup.push_async_callback(database.close)
+
+        http_socket = installation.listening_socket(settings.http.host, settings.http.port)
+        self._cleanup.callback(http_socket.close)
+        bus: LocalBus[Message] = LocalBus()
+        self._open_media()
+        self.addresses = Addresses("", "", settings.sip.bare_endpoints)
+
+        chance = secrets.SystemRandom()
+        limits = settings.limits
+        domains = Domains(
+            database.domains,
+            clock,
+            chance,
+            shown_limits={"max_sip_pstn_sessions_per_room": limits.max_sip_pstn_sessions_per_room},
+        )
+        self.access = Access(database.keys, domains, clock, chance, limits.max_api_keys)
+        self.domain = await self.access.start(self.api_key, settings.domain_name)
+        self.rooms = Rooms(
+            database.rooms,
+            domains,
+            self.addresses,
+            clock,
+            chance,
+            Caps(limits.max_participants, limits.max_sip_pstn_sessions_per_room, limits.max_rooms),
+        )
+
+        epoch = await database.records.next_epoch(settings.node)
+        hearer = Hearer()
+        self.telephony = Telephony(self._telephony_settings(epoch), clock, cast("CarrierEvents", hearer))
+        world = World(self.telephony, self.media, bus)
+        office = Office(world, database.records, clock, wire.spell, settings.node, epoch)
+        meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
+        self.meetings = await self._cleanup.enter_async_context(meetings)
+        self.calls = await self._cleanup.enter_async_context(Calls(meetings))
+        self.rooms.listen(meetings.room_changed, meetings.room_deleted)
+        self.media.events = MediaReports(meetings, self.calls)
+        hearer.target = self.calls
+        await self._open_telephony(http_socket.getsockname()[1])
+        await finish_earlier_life(database.records, self.telephony, clock, wire.spell, settings.node, epoch)
+
+        clients = Clients()
+        bus.subscribe(clients.handle)
+        desk = Desk(meetings, self.access, self.calls, clients, clock, HostDomains(domains), meetings.new_id)
+        api = create_api(
+            Services(
+                rooms=self.rooms,
+                domains=domains,
+                access=self.access,
+                meetings=meetings,
+                calls=self.calls,
+                reports=database.reports,
+                addresses=self.addresses,
+                clock=clock,
+                version=__version__,
+                node=settings.node,
+                ready=self._why_not_ready,
+                rate_limits=settings.http.rate_limits,
+            )
+        )
+        api.router.routes += Signalling(desk).routes()
+        tasks = await self._cleanup.enter_async_context(Background())
+        tasks.start(self._housekeeping(database, clock), "housekeeping")
+        self._http = HttpServer(http_config(api, settings))
+        tasks.start(self._http.serve(sockets=[http_socket]), "http", ends=True)
+        await self._http.up.wait()
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set, then drain: no new calls, the rest ends with its calls or at the limit."""
+        await stop.wait()
+        await self.drain()
+        await self.stop()
+
+    async def drain(self) -> None:
+        """Take nothing new; return when the last meeting has ended or after ``limits.drain_seconds``."""
+        self._ready = "draining"
+        self.meetings.drain()
+        log.info("server.draining", **self.meetings.counts())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.limits.drain_seconds):
+                await self.meetings.until_empty()
+
+    async def stop(self) -> None:
+        """End what is left and let go of everything. Idempotent."""
+        self._ready = "stopped"
+        if self._http is not None:
+            self._http.should_exit = True
+        cleanup, self._cleanup = self._cleanup, contextlib.AsyncExitStack()
+        await cleanup.aclose()
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_media(self) -> None:
+        settings = self.settings
+        media, host = settings.media, settings.http.host
+        first, last = media.rtp_range
+        advertised = [media.public_address or installation.shown_address(host)]
+        if installation.is_any(host):
+            advertised.append("127.0.0.1")
+        try:
+            engine = core.new_engine(host, media.udp_port, advertised, settings.sip.host, first, last)
+        except OSError as error:
+            raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
+        phone_host = media.public_address or installation.shown_address(settings.sip.host)
+        self.media = Media(engine, asyncio.get_running_loop(), None, phone_host=phone_host)
+        self._cleanup.callback(self.media.close)
+
+    def _telephony_settings(self, epoch: int) -> TelephonySettings:
+        settings, sip = self.settings, self.settings.sip
+        advertised = settings.media.public_address or (
+            installation.shown_address(sip.host) if installation.is_any(sip.host) else ""
+        )
+        return TelephonySettings(
+            host=sip.host,
+            port=sip.port,
+            advertised_host=advertised,
+            domain=sip.domain or "",
+            rate_limits=RateLimits() if sip.rate_limits else None,
+            allow_private=settings.dialout.allow_private,
+            lag_limit=0.2 if sip.rate_limits else None,
+            prefix=f"{settings.node}{epoch}x",
+        )
+
+    async def _open_telephony(self, http_port: int) -> None:
+        settings = self.settings
+        try:
+            await self.telephony.start()
+        except OSError as error:
+            raise installation.taken("sip", "port", settings.sip.host, settings.sip.port, error) from None
+        self._cleanup.push_async_callback(self.telephony.stop)
+        scheme = "https" if settings.http.certificate else "http"
+        host = installation.shown_host(settings.http.host)
+        self.addresses.public_url = settings.public_url or f"{scheme}://{host}:{http_port}"
+        self.addresses.sip_domain = settings.sip.domain or self.telephony.local_addresses[0]
+
+    async def _why_not_ready(self) -> str | None:
+        if self._ready is None and self._database is not None:
+            try:
+                await self._database.ready()
+            except StoreError as error:
+                return str(error)
+        return self._ready
+
+    async def _housekeeping(self, database: Database, clock: SystemClock) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            try:
+                await self.rooms.sweep(self._occupied)
+                await database.reports.prune(clock.wall(), self.settings.limits.keep_days * 86400)
+            except StoreError as error:
+                log.error("store.housekeeping-failed", error=str(error))
+
+    def _occupied(self, room: Room) -> bool:
+        return self.meetings.running(room.domain, room.name) is not None

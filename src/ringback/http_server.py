@@ -1,0 +1,73 @@
+"""The HTTP server as ours: on a socket we bound, inside a loop that is not its own, deaf to signals."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from ringback.config import Settings
+from ringback.model.ids import DomainId
+from ringback.rooms.domains import Domains
+from ringback.signalling.server import MAX_FRAME
+
+PING_INTERVAL, PING_TIMEOUT = 10.0, 20.0
+"""Seconds between WebSocket pings, and how long a client may leave one unanswered."""
+
+CLOSE_WITHIN = 3
+"""Seconds that open requests get when the server stops."""
+
+
+def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How it serves: no access log (REST keeps its own measures), no headers that tell what runs here."""
+    http = settings.http
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_ping_interval=PING_INTERVAL,
+        ws_ping_timeout=PING_TIMEOUT,
+        timeout_graceful_shutdown=CLOSE_WITHIN,
+        ssl_certfile=str(http.certificate) if http.certificate else None,
+        ssl_keyfile=str(http.key) if http.key else None,
+    )
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn's server, minus its signal handlers.
+
+    Attributes:
+        up: Set once it accepts connections.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the command's business."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+class HostDomains:
+    """Which domain a host names: ``acme.rooms.example`` the domain ``acme``, any other host the first domain."""
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+
+    async def __call__(self, host: str) -> DomainId:
+        label = host.partition(".")[0].lower()
+        named = await self._domains.by_name(label) if "." in host else None
+        return (named or await self._domains.first()).id
