@@ -178,7 +178,7 @@ async def test_no_common_codec_is_488_and_an_error_event():
     async with Stage() as stage:
         user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]
         ann = await stage.join("hello", "Ann")
-        offer = b"v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 14000 RTP/AVP 18\r\n"
+        offer = b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 14000 RTP/AVP 18\r\n"
 
         phone = stage.carrier.call_in(user, offer=offer)
         await stage.settle()

@@ -58,7 +58,8 @@ class Batch:
         self.rows: dict[tuple[type, str], CallRecord | MeetingRecord | ParticipantRecord] = {}
         self.events: list[EventRecord] = []
         self.outside: list[Outside] = []
-        self.answers: list[tuple[asyncio.Future[Any], Any]] = []
+        self.answers: list[tuple[asyncio.Future[Any], Any, range]] = []
+        """Who waits for which answer, and where the step's own effects are in ``outside``."""
 
     def unit(self) -> Unit:
         rows = self.rows.values()
@@ -151,7 +152,7 @@ class Actor:
                         break
                 await self._commit(batch)
             finally:
-                for future, _ in batch.answers:
+                for future, *_ in batch.answers:
                     _settle(future, Unavailable("the meeting met an internal error"))
         if self.meeting.life is Life.IDLE:
             self._retire()
@@ -167,9 +168,12 @@ class Actor:
         except Exception:
             _settle(future, Unavailable("the meeting met an internal error"))
             raise
+        start = len(batch.outside)
         if future is not None:
-            batch.answers.append((future, answer))
+            batch.answers.append((future, answer, range(start, start)))
         self._gather(effects, now, batch)
+        if future is not None:
+            batch.answers[-1] = (future, answer, range(start, len(batch.outside)))
 
     def _retire(self) -> None:
         """Nobody came in after all: the meeting never began."""
@@ -241,8 +245,11 @@ class Actor:
                 self._fail(call)
             else:
                 effect.apply(world)
-        for future, answer in batch.answers:
-            _settle(future, None, answer)
+        for future, answer, own in batch.answers:
+            if not stored and any(batch.outside[index].needs_row for index in own):
+                _settle(future, Unavailable("the call could not be stored, so it was not made"))
+            else:
+                _settle(future, None, answer)
 
     def _keep(self, batch: Batch) -> None:
         """The store failed: calls that stand go on, and their rows go with the next unit."""
