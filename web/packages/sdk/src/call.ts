@@ -9,7 +9,7 @@ import type { MediaKind } from "./media/camera-errors";
 import { DeviceManager } from "./media/devices";
 import { LevelObserver, localLevelReader, remoteLevelsReader } from "./media/levels";
 import { NetworkStats } from "./media/stats";
-import { ScreenShare, type StartScreenShareOptions } from "./media/screen";
+import { ScreenShare } from "./media/screen";
 import { checkOptions, fitsUserData } from "./options";
 import { Session } from "./session";
 import { type JoinReply, SignallingError, type WireParticipant } from "./signalling/wire";
@@ -34,6 +34,7 @@ import type {
   DailyStartDialoutOptions,
   DailyStartDialoutResult,
   MeetingState,
+  StartScreenShareOptions,
   TrackName,
 } from "./types";
 
@@ -92,7 +93,9 @@ export class Call {
     this.screen = new ScreenShare(engine);
     this.publisher = new Publisher({
       send: (name, track) => this.session?.peer.setSend(name, track) ?? Promise.resolve(),
-      tell: async (name, state) => void (await this.session?.request("track", { track: name, ...state })),
+      tell: async (name, state) => {
+        await this.session?.request("track", { track: name, ...state });
+      },
       show: (name, media, off) => this.roster.setLocalMedia(name, media, off),
     });
     this.localLevels = new LevelObserver(localLevelReader(() => this.devices.media("audio").track));
@@ -104,17 +107,17 @@ export class Call {
   // ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   on<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this {
-    this.emitter.on(event, handler as (payload: AllEvents[K]) => void);
+    this.emitter.on(event, handler);
     return this;
   }
 
   once<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this {
-    this.emitter.once(event, handler as (payload: AllEvents[K]) => void);
+    this.emitter.once(event, handler);
     return this;
   }
 
   off<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this {
-    this.emitter.off(event, handler as (payload: AllEvents[K]) => void);
+    this.emitter.off(event, handler);
     return this;
   }
 
@@ -561,7 +564,7 @@ export class Call {
     const failure = new FatalCallError(this.callClientId, error.msg, error);
     this.session?.leave();
     this.afterMeeting("error");
-    this.emitter.emit("error", failure as unknown as AllEvents["error"]);
+    this.emitter.emit("error", failure);
     this.emit("left-meeting", {});
     return failure;
   }

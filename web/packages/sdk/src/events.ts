@@ -53,7 +53,8 @@ interface TrackPayload {
   type: string;
 }
 
-type Nothing = Record<never, never>;
+/** No payload of its own. */
+type Nothing = object;
 
 export interface DailyEventMap {
   loading: Nothing;

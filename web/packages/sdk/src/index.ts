@@ -34,4 +34,3 @@ export default Daily;
 export { Call, Call as DailyCall, FatalCallError, type InputSettings } from "./call";
 export type * from "./events";
 export type * from "./types";
-export type { StartScreenShareOptions } from "./media/screen";

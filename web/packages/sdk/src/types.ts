@@ -268,3 +268,8 @@ export interface DailySetInputDevicesOptions {
   videoDeviceId?: string | false;
   videoSource?: MediaStreamTrack | false;
 }
+
+export interface StartScreenShareOptions {
+  displayMediaOptions?: DisplayMediaStreamOptions;
+  mediaStream?: MediaStream;
+}

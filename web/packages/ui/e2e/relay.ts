@@ -17,6 +17,14 @@ function install(): void {
   const peers = new Map<string, RTCPeerConnection>();
   const sources = new Map<string, MediaStreamTrack>();
   const wanted = new Map<RTCRtpSender, string>();
+  // Chromium decodes a remote sound only while something plays it.
+  const pull = (track: MediaStreamTrack) => {
+    const audio = new Audio();
+    audio.muted = true;
+    audio.srcObject = new MediaStream([track]);
+    void audio.play();
+    document.body.append(audio);
+  };
   const relay = {
     async answer({ client, sdp, send, receive }: RelayOffer): Promise<string> {
       const peer = peers.get(client) ?? new RTCPeerConnection();
@@ -26,7 +34,9 @@ function install(): void {
         const out = send.find(({ mid }) => mid === transceiver.mid);
         const back = receive.find(({ mid }) => mid === transceiver.mid);
         if (out !== undefined) {
-          sources.set(`${client}/${out.track}`, transceiver.receiver.track);
+          const { track } = transceiver.receiver;
+          sources.set(`${client}/${out.track}`, track);
+          pull(track);
         } else if (back !== undefined) {
           transceiver.direction = "sendonly";
           wanted.set(transceiver.sender, `${back.session_id}/${back.track}`);

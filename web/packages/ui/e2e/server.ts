@@ -140,8 +140,8 @@ export class PretendServer {
   }
 
   private join(socket: WebSocket, frame: Json): Client {
-    const resume = frame.resume as { session_id: string; secret: string; seq: number } | null;
-    if (resume !== null && resume !== undefined) {
+    const resume = frame.resume as { session_id: string; secret: string; seq: number } | null | undefined;
+    if (resume) {
       const client = this.clients.get(resume.session_id);
       if (client === undefined || client.secret !== resume.secret) throw new Refusal("no-room", "Your place is gone.");
       client.socket = socket;
@@ -151,7 +151,7 @@ export class PretendServer {
     }
     if (String(frame.room).endsWith("/nowhere")) throw new Refusal("no-room", "There is no room of this name.");
     const owner = frame.token === "owner";
-    const newcomer = person(randomUUID(), String(frame.userName ?? ""), owner);
+    const newcomer = person(randomUUID(), (frame.userName as string | undefined) ?? "", owner);
     const client = new Client(newcomer, socket);
     this.reply(socket, frame, this.joined(client));
     this.broadcast("participant-joined", { participant: newcomer });

@@ -7,7 +7,7 @@ const HOSTILE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u061c\u200b\u200e\u200f
 /** One line without control, direction and invisible characters, at most `limit` characters long. */
 export function clean(text: string, limit = 120): string {
   const line = text.replace(HOSTILE, " ").replace(/\s+/g, " ").trim();
-  const characters = [...line];
+  const characters = Array.from(line);
   return characters.length > limit ? `${characters.slice(0, limit - 1).join("")}…` : line;
 }
 
@@ -18,7 +18,7 @@ export function initials(name: string): string {
     .filter((word) => /[\p{L}\p{N}]/u.test(word));
   const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
   return letters
-    .map((word) => [...(word ?? "").replace(/[^\p{L}\p{N}]/gu, "")][0] ?? "")
+    .map((word) => Array.from((word ?? "").replace(/[^\p{L}\p{N}]/gu, ""))[0] ?? "")
     .join("")
     .toUpperCase();
 }

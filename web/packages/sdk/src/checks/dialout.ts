@@ -98,6 +98,6 @@ function checkProvider({ provider, phoneNumber }: Untrusted): void {
   if (provider === undefined) return;
   if (phoneNumber) refuse("provider valid only for sipUri, not phoneNumber");
   if (provider !== "daily" && provider !== "signalwire") {
-    throw new Error(`Error: provider can be set only to 'daily' or 'signalwire', got: ${String(provider)}`);
+    throw new Error(`Error: provider can be set only to 'daily' or 'signalwire', got: ${JSON.stringify(provider).replaceAll('"', "")}`);
   }
 }

@@ -95,7 +95,12 @@ export class DeviceManager extends Emitter<DeviceEvents> {
   setEnabled(kind: MediaKind, on: boolean, discard = false): Promise<void> {
     const input = this.inputs[kind];
     input.wanted = on;
-    if (!on) return this.enqueue(() => Promise.resolve(this.turnOff(kind, discard)));
+    if (!on) {
+      return this.enqueue(() => {
+        this.turnOff(kind, discard);
+        return Promise.resolve();
+      });
+    }
     if (input.source === false) input.source = true;
     if (input.media.state !== "playable") this.change(kind, { ...input.media, state: "loading" });
     return this.enqueue(() => this.turnOn(kind));

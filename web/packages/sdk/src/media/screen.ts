@@ -1,12 +1,8 @@
 /** Sharing the screen: asking the browser for it, and noticing when the user ends it there. */
 
 import { Emitter } from "../emitter";
+import type { StartScreenShareOptions } from "../types";
 import type { LocalMedia } from "./devices";
-
-export interface StartScreenShareOptions {
-  displayMediaOptions?: DisplayMediaStreamOptions;
-  mediaStream?: MediaStream;
-}
 
 export interface ScreenEvents {
   changed: { name: "screenVideo" | "screenAudio"; media: LocalMedia };

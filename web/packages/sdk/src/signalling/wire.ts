@@ -134,7 +134,7 @@ export function parseFrame(data: unknown): ReplyFrame | EventFrame | null {
   if ((type as string) === "reply") return frame as ReplyFrame;
   if (type === "event" && typeof seq === "number" && typeof event === "string") {
     const known = frame as EventFrame;
-    return { ...known, payload: (known.payload as Record<string, unknown> | undefined) ?? {} };
+    return { ...known, payload: (known.payload) ?? {} };
   }
   return null;
 }

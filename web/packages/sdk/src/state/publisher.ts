@@ -66,7 +66,7 @@ export class Publisher {
 
   /** Works from what holds now, so that a queue of quick changes ends in the last of them. */
   private async flush(name: TrackName, outgoing: Outgoing): Promise<void> {
-    if (!this.open) return;
+    if (!this.isOpen()) return;
     const { media } = outgoing;
     if (media.state === "loading") return;
     const on = media.state === "playable" && this.allowed(name);
@@ -74,9 +74,14 @@ export class Publisher {
     const state: Pick<WireTrack, "state" | "blocked"> =
       media.state === "blocked" ? { state: "blocked", blocked: media.blocked ?? {} } : { state: on ? "playable" : "off" };
     const news = JSON.stringify(state);
-    if (!this.open || news === outgoing.told) return;
+    if (!this.isOpen() || news === outgoing.told) return;
     outgoing.told = news;
     await this.deps.tell(name, state);
+  }
+
+  /** Asked again after every wait: the meeting may have ended meanwhile. */
+  private isOpen(): boolean {
+    return this.open;
   }
 
   private allowed(name: TrackName): boolean {

@@ -108,9 +108,7 @@ export class Roster extends Emitter<RosterEvents> {
   /** @param off why it is off, when the user did not do it. */
   setLocalMedia(name: TrackName, media: LocalMedia, off?: DailyOff): void {
     if (this.local === null) return;
-    const reasons = { ...this.local.off };
-    if (off === undefined) delete reasons[name];
-    else reasons[name] = off;
+    const reasons = { ...this.local.off, [name]: off };
     const local: Local = { ...this.local, media: { ...this.local.media, [name]: media }, off: reasons };
     local.shown = this.showLocal(local);
     this.replaceLocal(local);
@@ -203,10 +201,7 @@ export class Roster extends Emitter<RosterEvents> {
   handleGone({ session_id, track, generation }: Subscription): void {
     const remote = this.remotes.get(session_id);
     if (remote?.received[track]?.generation !== generation) return;
-    const received = { ...remote.received };
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- `track` is one of four names
-    delete received[track];
-    this.update({ ...remote, received });
+    this.update({ ...remote, received: { ...remote.received, [track]: undefined } });
   }
 
   setInterrupted(interrupted: boolean): void {

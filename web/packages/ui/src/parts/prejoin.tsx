@@ -10,7 +10,7 @@ export function Prejoin({ model }: { model: RoomModel }) {
   const joining = model.screen.value === "joining";
   const { problem, name } = model;
   useEffect(() => model.prepare(), [model]);
-  useEffect(() => void document.querySelector<HTMLInputElement>("#name")?.focus(), []);
+  useEffect(() => document.querySelector<HTMLInputElement>("#name")?.focus(), []);
   return (
     <main class="prejoin">
       <header class="brand">
