@@ -11,7 +11,7 @@ import { LevelObserver, localLevelReader, remoteLevelsReader } from "./media/lev
 import { NetworkStats } from "./media/stats";
 import { ScreenShare } from "./media/screen";
 import { checkOptions, fitsUserData } from "./options";
-import { Session } from "./session";
+import { Session, type SessionEvents } from "./session";
 import { type JoinReply, SignallingError, type WireParticipant } from "./signalling/wire";
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
@@ -488,6 +488,7 @@ export class Call {
   private wireSession(session: Session): void {
     session.on("joined", (reply) => this.handleJoined(reply));
     session.on("local", (wire) => this.handleLocal(wire));
+    session.on("asked", (changes) => this.handleAsked(changes));
     session.on("resynced", () => this.publisher.repeat());
     session.on("network", (payload) => this.emit("network-connection", payload));
     session.on("passed", ({ name, payload }) => this.emit(name, payload as never));
@@ -521,11 +522,22 @@ export class Call {
       const muted = track?.state === "off" && track.off?.byRemoteRequest === true;
       const news = muted && !this.mutedByServer[kind];
       this.mutedByServer[kind] = muted;
-      if (!news || this.localOn(kind) !== true) continue;
-      this.silenced.add(kind);
-      void this.devices.setEnabled(kind, false);
+      if (news) this.silence(kind);
     }
     this.publisher.handlePermissions(this.canSend());
+  }
+
+  /** Off is done; on stays the user's decision. The server already keeps a muted microphone from the others. */
+  private handleAsked({ setAudio, setVideo, setScreenShare }: SessionEvents["asked"]): void {
+    if (setAudio === false) this.silence("audio");
+    if (setVideo === false) this.silence("video");
+    if (setScreenShare === false) this.screen.stop();
+  }
+
+  private silence(kind: MediaKind): void {
+    if (this.localOn(kind) !== true) return;
+    this.silenced.add(kind);
+    void this.devices.setEnabled(kind, false);
   }
 
   private handleDevice(kind: MediaKind): void {

@@ -31,6 +31,8 @@ export interface SessionEvents {
   /** The server's view of ourselves changed. */
   local: WireParticipant;
   speaker: string;
+  /** Somebody who may asks us to change what we send (`setAudio`, `setVideo`, `setScreenShare`). */
+  asked: Partial<Record<"setAudio" | "setVideo" | "setScreenShare", boolean>>;
   passed: PassedOn;
   network: DailyEventMap["network-connection"];
   /** Back, but the server may not know what we said meanwhile. */
@@ -151,6 +153,9 @@ export class Session extends Emitter<SessionEvents> {
         return;
       case "active-speaker-change":
         this.emit("speaker", (payload.activeSpeaker as { peerId?: string } | undefined)?.peerId ?? "");
+        return;
+      case "remote-request":
+        this.emit("asked", (payload.changes ?? {}));
         return;
       case "error":
         this.end(fatalOf(payload));

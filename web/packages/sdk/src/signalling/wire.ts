@@ -130,11 +130,10 @@ export function parseFrame(data: unknown): ReplyFrame | EventFrame | null {
     return null;
   }
   if (typeof frame !== "object" || frame === null) return null;
-  const { type, seq, event } = frame as Partial<EventFrame>;
+  const { type, seq, event, payload } = frame as Partial<EventFrame>;
   if ((type as string) === "reply") return frame as ReplyFrame;
   if (type === "event" && typeof seq === "number" && typeof event === "string") {
-    const known = frame as EventFrame;
-    return { ...known, payload: (known.payload) ?? {} };
+    return { type, seq, event, payload: payload ?? {} };
   }
   return null;
 }
