@@ -310,7 +310,8 @@ class Call:
         assert self.dialog is not None, f"{method} without a dialog"
         flow = self.hop()
         request = self.dialog.request(method, self.agent.via(flow), rows, body)
-        self.changed()
+        if method != "BYE":
+            self.changed()
         return self.agent.transactions.send(request, flow, self, now)
 
     def _send_offer(self, sdp: bytes, now: float, credentials: tuple[Row, ...] = ()) -> None:
@@ -324,9 +325,10 @@ class Call:
         assert self.dialog is not None, "an offer's answer without a dialog"
         self._our_offer = None
         if response.status < 300:
-            self.dialog.refresh(response)
+            refreshed = self.dialog.refresh(response)
             self.send_ack(self.dialog, transaction.request.cseq.number, self.hop())
-            self.changed()
+            if refreshed:
+                self.changed()
             self.agent.emit(ReofferAnswered(self.id, response.body))
         elif response.status == 491 and self._glares < GLARE_RETRIES and self._offer is None:
             self._glares += 1

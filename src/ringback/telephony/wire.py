@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import errno
+import select
 import socket
 import sys
-from typing import Protocol
+from typing import Protocol, cast
 
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
@@ -78,6 +79,7 @@ class Sockets:
         self._most = connections
         self._receiver: Receiver | None = None
         self._udp: socket.socket | None = None
+        self._epoll: select.epoll | None = None
         self._server: asyncio.Server | None = None
         self._streams: dict[tuple[str, int], _Stream] = {}
         self._connecting: dict[tuple[str, int], list[bytes]] = {}
@@ -92,21 +94,26 @@ class Sockets:
         """Bind. Raises ``OSError`` with the address in its text when that fails."""
         self._receiver = receiver
         loop = asyncio.get_running_loop()
-        try:
-            self._udp = self._bind_udp()
-            self.port = self._udp.getsockname()[1]
-            if self._tcp:
-                self._server = await loop.create_server(lambda: _Stream(self), self.host, self.port, backlog=256)
-        except OSError as error:
-            self._close_udp()
-            message = f"cannot listen for SIP on {self.host}:{self.port}: {error.strerror or error}"
-            raise OSError(error.errno, message) from error
-        loop.add_reader(self._udp.fileno(), self._read_udp)
+        for chances in reversed(range(1 if self.port else 20)):
+            try:
+                self._udp = self._bind_udp()
+                port = self._udp.getsockname()[1]
+                if self._tcp:
+                    self._server = await loop.create_server(lambda: _Stream(self), self.host, port, backlog=256)
+            except OSError as error:
+                self._close_udp()
+                if not chances:
+                    message = f"cannot listen for SIP on {self.host}:{self.port}: {error.strerror or error}"
+                    raise OSError(error.errno, message) from error
+            else:
+                self.port = port
+                loop.add_reader(self._watched(self._udp), self._read_udp)
+                return
 
     async def stop(self) -> None:
         loop = asyncio.get_running_loop()
         if self._udp is not None:
-            loop.remove_reader(self._udp.fileno())
+            loop.remove_reader(self._epoll.fileno() if self._epoll is not None else self._udp.fileno())
         self._close_udp()
         if self._server is not None:
             self._server.close()
@@ -154,7 +161,22 @@ class Sockets:
             raise
         return udp
 
+    def _watched(self, udp: socket.socket) -> int:
+        """The descriptor to watch for reading.
+
+        libuv stops watching a descriptor on which an error is pending, and ICMP puts errors on this one. An epoll
+        around it is merely readable then.
+        """
+        if not _LINUX:
+            return udp.fileno()
+        self._epoll = select.epoll()
+        self._epoll.register(udp.fileno(), select.EPOLLIN | select.EPOLLERR)
+        return self._epoll.fileno()
+
     def _close_udp(self) -> None:
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
         if self._udp is not None:
             self._udp.close()
             self._udp = None
@@ -273,8 +295,7 @@ class _Stream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a stream transport"
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)
         self.heard = self._loop.time()
         if not self.ours:
             peer = transport.get_extra_info("peername")
