@@ -1,0 +1,72 @@
+"""Running a server in this process: settings, logs, the loop, signals, and one sentence when it cannot start."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+import uvloop
+
+from ringback import logs
+from ringback.app import Application
+from ringback.cli.client import fail
+from ringback.config import ConfigError, Settings, load_settings
+from ringback.store.errors import StoreError
+
+T = TypeVar("T")
+
+
+def read_settings(flags: Mapping[str, Any]) -> Settings:
+    """Settings with ``flags`` on top. Ends the command when one is wrong."""
+    try:
+        return load_settings(flags)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the fast loop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def serve(settings: Settings, on_ready: Callable[[Application, asyncio.Event], Awaitable[None]]) -> None:
+    """Run a server until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    Args:
+        on_ready: Called once it takes calls, with the event that ends it.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    stop, at_once = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (at_once if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    app = Application(settings)
+    try:
+        await app.start()
+    except (ConfigError, StoreError) as error:
+        fail(" ".join(str(error).split()))
+    # What lives as long as the process is not looked at again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await on_ready(app, stop)
+        await _until_drained(app, stop, at_once)
+    finally:
+        await app.stop()
+
+
+async def _until_drained(app: Application, stop: asyncio.Event, at_once: asyncio.Event) -> None:
+    served = asyncio.create_task(app.serve_until(stop))
+    hurry = asyncio.create_task(at_once.wait())
+    done, _ = await asyncio.wait({served, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    for task in {served, hurry} - done:
+        task.cancel()
+    await asyncio.gather(served, hurry, return_exceptions=True)
+    if served in done:
+        await served
