@@ -14,8 +14,6 @@ async def start(asked: Asked) -> object:
     key = asked.headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
-    if not asked.body:
-        raise InvalidRequest("missing required field")
     call = await asked.services.calls.start_dial_out(
         asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=key
     )
@@ -35,7 +33,13 @@ async def stop(asked: Asked) -> object:
     return {"ok": "true"}
 
 
+async def send_dtmf(asked: Asked) -> object:
+    await asked.services.calls.send_dtmf(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    return {"ok": "true"}
+
+
 OPERATIONS = (
     Operation("POST", "/rooms/{name}/dialOut/start", start, "dial"),
     Operation("POST", "/rooms/{name}/dialOut/stop", stop),
+    Operation("POST", "/rooms/{name}/dialOut/sendDTMF", send_dtmf),
 )

@@ -105,7 +105,7 @@ class Door:
             started = self.services.clock.monotonic()
             response = await self._serve(operation, request)
             took = self.services.clock.monotonic() - started
-            self.metrics.request(operation.method, operation.path, response.status_code, took)
+            self.metrics.request(operation.method, PREFIX + operation.path, response.status_code, took)
             return response
 
         return Route(PREFIX + operation.path, serve, methods=[operation.method])

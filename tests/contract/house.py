@@ -1,0 +1,107 @@
+"""The real HTTP application over a real SQLite file, real rooms, meetings and calls; telephony and media pretend."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from ringback.access.service import Access
+from ringback.bus.local import LocalBus
+from ringback.calls.service import Calls
+from ringback.meetings.ports import Message, Office, World
+from ringback.meetings.service import Meetings
+from ringback.model.domain import Domain
+from ringback.rest.api import Services, create_api
+from ringback.rooms.addresses import Addresses, sip_address
+from ringback.rooms.domains import Domains
+from ringback.rooms.service import Caps, Rooms
+from ringback.signalling.wire import spell
+from ringback.store.database import Database
+from ringback.store.sealing import Sealer
+from ringback.testing.carrier import FakeCarrier
+from ringback.testing.clock import VirtualClock
+from ringback.testing.media import FakeMedia
+
+KEY = "key-of-the-first-domain"
+SIP_DOMAIN = "sip.example.test"
+PUBLIC_URL = "https://rooms.example.test"
+
+
+@dataclass
+class House:
+    """A server without sockets.
+
+    Attributes:
+        http: A client that holds the first domain's key.
+        stranger: A client without any key.
+    """
+
+    services: Services
+    database: Database
+    carrier: FakeCarrier
+    meetings: Meetings
+    clock: VirtualClock
+    domain: Domain
+    http: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+        """Status and answer of a request with the first domain's key."""
+        response = await self.http.request(method, path, json=body, **more)
+        return response.status_code, response.json()
+
+    async def other_key(self, name: str = "other") -> str:
+        """A key of another domain."""
+        domain = await self.services.domains.create(name)
+        return (await self.services.access.add_key(domain.id, "test")).secret
+
+
+@asynccontextmanager
+async def a_house(
+    folder: Path, *, rate_limits: bool = False, caps: Caps | None = None, bare: bool = False, seed: int = 1
+) -> AsyncIterator[House]:
+    """Build it, and take it down."""
+    clock, chance = VirtualClock(), random.Random(seed)
+    database = Database(f"sqlite:///{folder / 'ringback.db'}", Sealer("a secret for tests"))
+    addresses = Addresses(PUBLIC_URL, SIP_DOMAIN, bare)
+    domains = Domains(database.domains, clock, chance)
+    rooms = Rooms(database.rooms, domains, addresses, clock, chance, caps)
+    access = Access(database.keys, domains, clock, chance)
+    domain = await access.start(KEY, "acme")
+    carrier, media = FakeCarrier(), FakeMedia(100)
+    bus: LocalBus[Message] = LocalBus()
+    bus.subscribe(lambda message: None)
+    epoch = await database.records.next_epoch("test")
+    office = Office(World(carrier, media, bus), database.records, clock, spell, "test", epoch)
+    async with (
+        Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
+        Calls(meetings) as calls,
+    ):
+        carrier.events = calls
+        rooms.listen(meetings.room_changed, meetings.room_deleted)
+        services = Services(
+            rooms,
+            domains,
+            access,
+            meetings,
+            calls,
+            database.reports,
+            addresses,
+            clock,
+            "0.0.test",
+            rate_limits=rate_limits,
+            web=folder / "web",
+        )
+        # Bugs must come back as the 500 that a client sees, not as an exception in the test.
+        transport = httpx.ASGITransport(create_api(services), raise_app_exceptions=False)
+        bearer = {"Authorization": f"Bearer {KEY}"}
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://test", headers=bearer) as http,
+            httpx.AsyncClient(transport=transport, base_url="http://test") as stranger,
+        ):
+            yield House(services, database, carrier, meetings, clock, domain, http, stranger)
+    await database.close()
