@@ -61,11 +61,14 @@ class Call:
     # ── inputs once the far end is there ─────────────────────────────────────────────────────────────────────────────
 
     def dialog_changed(self, dialog: DialogRecord, now: Instant) -> list[Effect]:
-        """Keep the dialog's identifiers. Before the answer they are written with the step they belong to."""
-        if dialog == self.record.dialog:
+        """Keep the dialog's identifiers. Before the answer only what a CANCEL needs is worth a write of its own."""
+        old = self.record.dialog
+        if self.ended or dialog == old:
             return []
         self.record = replace(self.record, dialog=dialog)
-        return [Save(self.record)] if self.answered else []
+        if self.answered or old is None or _names_another_invite(old, dialog):
+            return [Save(self.record)]
+        return []
 
     def reoffered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         """The far end's re-INVITE: hold, resume, another address, other codecs; or (``None``) it asks for our offer."""
@@ -183,3 +186,8 @@ class Call:
         self.media = phone_media(agreed)
         now = replace(self.media, send=False) if silent else self.media
         return [SetPhone(self.leg, now), PhoneChanges(self.id, on_hold=not agreed.send)]
+
+
+def _names_another_invite(old: DialogRecord, new: DialogRecord) -> bool:
+    """Whether an INVITE went out anew: another target, another transport, or with credentials."""
+    return (old.branch, old.transport, old.local_cseq) != (new.branch, new.transport, new.local_cseq)

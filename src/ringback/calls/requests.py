@@ -76,6 +76,7 @@ def validate(body: Mapping[str, object]) -> DialOutRequest:
         raise InvalidRequest("missing required field")
     for name, value in body.items():
         if name not in FIELDS:
+            name = _shown(name)
             raise InvalidRequest(f'"{name}" is not allowed [Received {name}={_shown(value)}]')
     target, number = _destination(body)
     caller_id = _text(body, "callerId")

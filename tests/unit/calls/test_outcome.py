@@ -1,0 +1,39 @@
+"""How calls fail and end."""
+
+import pytest
+
+from ringback.calls.outcome import of_dialog_end, of_failure
+from ringback.calls.ports import Failure
+from ringback.model.end_reason import Ending, Fault
+
+
+@pytest.mark.parametrize(
+    ("failure", "rang", "ending", "fault"),
+    [
+        (Failure(486, "Busy Here"), True, Ending.BUSY, Fault.REMOTE),
+        (Failure(603, "Decline"), True, Ending.DECLINED, Fault.REMOTE),
+        (Failure(488, "Not Acceptable Here"), False, Ending.NO_COMMON_CODEC, Fault.REMOTE),
+        (Failure(500, "Oops"), False, Ending.REJECTED, Fault.REMOTE),
+        (Failure(408, "no answer", "timeout"), True, Ending.NO_ANSWER, Fault.REMOTE),
+        (Failure(0, "no response", "timeout"), False, Ending.UNREACHABLE, Fault.NETWORK),
+        (Failure(0, "refused", "transport"), False, Ending.UNREACHABLE, Fault.NETWORK),
+        (Failure(0, "no address", "resolve"), False, Ending.UNRESOLVABLE, Fault.CALLER),
+        (Failure(0, "not allowed", "policy"), False, Ending.REFUSED, Fault.CALLER),
+    ],
+)
+def test_a_failure_says_what_happened_and_whose_fault_it_was(
+    failure: Failure, rang: bool, ending: Ending, fault: Fault
+):
+    reason = of_failure(failure, rang)
+
+    assert (reason.ending, reason.fault) == (ending, fault)
+    assert reason.sip_status == (failure.status or None)
+
+
+def test_the_far_ends_cause_is_kept():
+    assert of_failure(Failure(486, "Busy Here", q850=17), True).q850 == 17
+    assert of_dialog_end("bye", 16).q850 == 16
+
+
+def test_an_unknown_end_of_a_dialog_is_nobodys_known_fault():
+    assert of_dialog_end("something new", None).fault is Fault.UNKNOWN
