@@ -61,29 +61,35 @@ class Softphone:
         new_id: Makes ids of calls.
 
     Attributes:
-        carrier, media: Set before the first call.
+        carrier, media, address: Set before the first call.
         talking: Done with the codec's name when a call was answered.
         over: Done with the outcome when the call is over.
     """
 
     carrier: Carrier
     media: MediaLegs
+    address: str
 
     def __init__(self, line: Line, clock: Clock, tell: Tell, new_id: Callable[[], str]) -> None:
         self.line = line
         self._clock = clock
         self._tell = tell
         self._new_id = new_id
-        self._call: CallId | None = None
         self._session = 0
         self._version = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last call; the line is free for another."""
+        loop = asyncio.get_running_loop()
+        self.talking: asyncio.Future[str] = loop.create_future()
+        self.over: asyncio.Future[Outcome] = loop.create_future()
+        self._call: CallId | None = None
         self._offer = b""
         self._codec = ""
         self._running: PhoneMedia | None = None
         self._answered_at: float | None = None
-        loop = asyncio.get_running_loop()
-        self.talking: asyncio.Future[str] = loop.create_future()
-        self.over: asyncio.Future[Outcome] = loop.create_future()
+        self._gave_up = False
 
     # ── what its owner does ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,19 +113,30 @@ class Softphone:
         if self._call is None or self.over.done():
             return
         if self._answered_at is None:
+            self._gave_up = True
             self.carrier.cancel(self._call)
         else:
             self.carrier.bye(self._call)
             self._end(Outcome(Exit.TALKED, "hung up"), by="us")
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no call and has been none since ``reset``."""
+        return self._call is None
+
+    def gave_up(self) -> Outcome:
+        """The outcome of waiting for a call that nobody made."""
+        self._end(Outcome(Exit.CANCELLED, "stopped waiting"), by="us")
+        return self.over.result()
 
     def press(self, digits: str) -> None:
         """Send digits as RFC 4733 events."""
         self.media.send_digits(FAR, digits, DIGIT_MS, GAP_MS)
         self._tell("pressed", {"digits": digits})
 
-    def play(self, data: bytes) -> None:
-        """Queue PCM to be spoken."""
-        self.media.push_pcm(HERE, data)
+    def play(self, data: bytes) -> int:
+        """Queue PCM to be spoken; returns how many samples are queued now."""
+        return self.media.push_pcm(HERE, data)
 
     def hear(self) -> bytes:
         """PCM heard since the last time."""
@@ -182,7 +199,9 @@ class Softphone:
         self._picked_up()
 
     def failed(self, call: CallId, failure: Failure) -> None:
-        if call == self._call:
+        if call == self._call and self._gave_up:
+            self._end(Outcome(Exit.CANCELLED, "given up", failure.status), by="us")
+        elif call == self._call:
             self._end(of_failure(failure), by="them", q850=failure.q850)
 
     def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
