@@ -1,8 +1,8 @@
 """Compares an answer with what a vector says it looks like.
 
 Strings in angle brackets stand for a form: ``<uuid>``, ``<time>`` (ISO 8601, UTC, milliseconds), ``<name>`` (20 letters
-and digits), ``<digits>`` (12), ``<sip>`` (``sip:``, 12 digits, the test's domain), ``<jwt>``, ``<text>``. ``$now+60``, in
-a request or an answer, is 60 s after the clock's time.
+and digits), ``<digits>`` (12), ``<sip>`` (``sip:``, 12 digits, the test's domain), ``<jwt>``, ``<text>``. A string
+``$now+60``, in a request or an answer, is 60 s after the clock's time.
 """
 
 import re
