@@ -12,7 +12,7 @@ use crate::delay::DelayEstimate;
 use crate::sequence::{Extended16, Extended32};
 
 /// Share of packets that should be there in time.
-const SHARE: f64 = 0.95;
+const SHARE: f64 = 0.97;
 /// Slack above the target before the buffer asks to be shortened: one tick of quantisation and a little more.
 const SLACK_US: i64 = 30_000;
 /// This far above the target, shortening should no longer wait for a quiet moment.
@@ -345,12 +345,13 @@ impl JitterBuffer {
 
     /// The packet that would be played after a `Lost`, if nothing is missing between.
     pub fn peek(&self) -> Option<&Buffered> {
-        self.packets.front().filter(|head| head.timestamp <= self.cursor)
+        self.packets.front().filter(|head| head.timestamp <= self.cursor + u64::from(head.ticks / 4))
     }
 
     /// Whether to go faster or slower, for a listener who still has `buffered` ticks to play.
     pub fn pace(&self, now: Instant, buffered: u32) -> Pace {
-        if !matches!(self.phase, Phase::Playing { .. }) || self.packets.is_empty() {
+        // In a gap the cursor does not tell the delay: what has been concealed is still to be taken from it.
+        if !matches!(self.phase, Phase::Playing { starved: 0, .. }) || self.peek().is_none() {
             return Pace::Keep;
         }
         let at = self.peek_micros(now) + self.media_us(u64::from(buffered));

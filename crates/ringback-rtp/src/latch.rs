@@ -17,6 +17,8 @@ const NAT_WINDOW: Duration = Duration::from_secs(3);
 const NAT_PACKETS: u8 = 5;
 const KNOWN_PACKETS: u8 = 2;
 const RELATCH_SILENCE: Duration = Duration::from_secs(2);
+/// Behind a NAT, an old source that goes on for this many packets after a new address was signalled is the new one.
+const OUTDATED_PACKETS: u8 = 50;
 /// Strangers judged side by side; the oldest makes room.
 const CANDIDATES: usize = 4;
 /// Packets to an address that has sent nothing: this many in this time.
@@ -132,6 +134,8 @@ struct Latched {
     ssrc: u32,
     sequence: SourceValidator,
     last_heard: Instant,
+    /// Above zero: an offer/answer has named another address since, and this source is believed only until that speaks.
+    outdated: u8,
     /// An SSRC that has sent one packet from the latched source.
     next: Option<(u32, SourceValidator)>,
 }
@@ -151,6 +155,7 @@ pub struct Latch {
     latched: Option<Latched>,
     candidates: Vec<Candidate>,
     proved: Option<IpAddr>,
+    last_rtcp: Option<Instant>,
     unproved_sent: (Instant, u32),
     stats: LatchStats,
 }
@@ -164,6 +169,7 @@ impl Latch {
             latched: None,
             candidates: Vec::new(),
             proved: None,
+            last_rtcp: None,
             unproved_sent: (now, 0),
             stats: LatchStats::default(),
         }
@@ -173,11 +179,9 @@ impl Latch {
     pub fn update(&mut self, now: Instant, config: LatchConfig) {
         let moved = config.signalled != self.config.signalled;
         self.config = config;
-        if moved {
-            // The old source is believed no longer than a new one takes to speak.
-            if let Some(latched) = &mut self.latched {
-                latched.last_heard = now.checked_sub(RELATCH_SILENCE).unwrap_or(latched.last_heard);
-            }
+        if moved && let Some(latched) = &mut self.latched {
+            let reached = self.config.signalled.map(canonical) == Some(latched.from);
+            latched.outdated = if reached { 0 } else { OUTDATED_PACKETS };
         }
         if moved || self.latched.is_none() {
             self.window_opened = now;
@@ -203,11 +207,14 @@ impl Latch {
         if !self.config.payload_types.contains(packet.payload_type) {
             return Verdict::Reject(Rejection::PayloadType);
         }
-        let silent =
-            self.latched.is_none_or(|latched| now.saturating_duration_since(latched.last_heard) >= RELATCH_SILENCE);
         match &mut self.latched {
-            Some(latched) if latched.from == from => latched.receive(now, packet),
-            Some(_) if !silent => Verdict::Reject(Rejection::Source),
+            Some(latched) if latched.from == from => {
+                if self.config.nat {
+                    latched.outdated = latched.outdated.saturating_sub(1);
+                }
+                latched.receive(now, packet)
+            }
+            Some(latched) if !latched.gives_way(now) => Verdict::Reject(Rejection::Source),
             _ => self.consider(now, from, packet),
         }
     }
@@ -246,17 +253,12 @@ impl Latch {
             return Some(KNOWN_PACKETS);
         }
         let early = now.saturating_duration_since(self.window_opened) <= NAT_WINDOW;
-        let open = self.config.nat && early && (self.latched.is_none() || self.moved_since_latch());
+        let open = self.config.nat && early && self.latched.is_none_or(|latched| latched.outdated > 0);
         open.then_some(NAT_PACKETS)
     }
 
-    /// Whether an offer/answer named a new address after the present source was latched.
-    fn moved_since_latch(&self) -> bool {
-        self.latched.is_some_and(|latched| latched.last_heard < self.window_opened)
-    }
-
     fn latch(&mut self, now: Instant, from: SocketAddr, ssrc: u32, sequence: SourceValidator) -> Verdict {
-        self.latched = Some(Latched { from, ssrc, sequence, last_heard: now, next: None });
+        self.latched = Some(Latched { from, ssrc, sequence, last_heard: now, outdated: 0, next: None });
         self.candidates.clear();
         Verdict::AcceptFresh
     }
@@ -271,10 +273,10 @@ impl Latch {
         let counts = expected == Some(from) || self.config.networks.iter().any(|network| network.contains(from));
         if counts {
             self.proved = Some(from);
+            self.last_rtcp = Some(now);
         } else {
             self.stats.source += 1;
         }
-        let _ = now;
         counts
     }
 
@@ -282,7 +284,7 @@ impl Latch {
     pub fn destination(&self) -> Option<SocketAddr> {
         let signalled = self.config.signalled?;
         match &self.latched {
-            Some(latched) if !self.moved_since_latch() => Some(latched.from),
+            Some(latched) if latched.outdated == 0 => Some(latched.from),
             _ => Some(signalled),
         }
     }
@@ -308,6 +310,11 @@ impl Latch {
         self.latched.map(|latched| latched.last_heard)
     }
 
+    /// When anything that counts was last heard, RTP or RTCP.
+    pub fn last_activity(&self) -> Option<Instant> {
+        self.last_heard().max(self.last_rtcp)
+    }
+
     /// The latched source and its SSRC.
     pub fn source(&self) -> Option<(SocketAddr, u32)> {
         self.latched.map(|latched| (latched.from, latched.ssrc))
@@ -320,6 +327,11 @@ impl Latch {
 }
 
 impl Latched {
+    /// Whether another source may take its place.
+    fn gives_way(&self, now: Instant) -> bool {
+        self.outdated > 0 || now.saturating_duration_since(self.last_heard) >= RELATCH_SILENCE
+    }
+
     fn receive(&mut self, now: Instant, packet: &RtpPacket<'_>) -> Verdict {
         if packet.ssrc != self.ssrc {
             return self.receive_other_ssrc(now, packet);
@@ -359,4 +371,252 @@ impl Latched {
 /// IPv4-mapped IPv6 addresses are the IPv4 address they mean.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::RtpHeader;
+    use crate::testing::Random;
+
+    const SIGNALLED: &str = "192.0.2.7:4000";
+    const ACCEPTED: [Verdict; 2] = [Verdict::AcceptFresh, Verdict::Accept];
+
+    struct Line {
+        latch: Latch,
+        now: Instant,
+    }
+
+    impl Line {
+        fn new(nat: bool) -> Self {
+            let now = Instant::now();
+            Self { latch: Latch::new(now, config(SIGNALLED, nat)), now }
+        }
+
+        /// A packet of payload type 0 from `from`, then 20 ms.
+        fn packet(&mut self, from: &str, ssrc: u32, sequence: u16) -> Verdict {
+            self.typed(from, ssrc, sequence, 0)
+        }
+
+        fn typed(&mut self, from: &str, ssrc: u32, sequence: u16, payload_type: u8) -> Verdict {
+            let mut datagram = Vec::new();
+            RtpHeader { payload_type, marker: false, sequence, timestamp: 0, ssrc }.write(&[0; 160], &mut datagram);
+            let packet = RtpPacket::parse(&datagram).unwrap();
+            let verdict = self.latch.receive(self.now, from.parse().unwrap(), &packet);
+            self.now += Duration::from_millis(20);
+            verdict
+        }
+
+        fn accepted(&mut self, from: &str, ssrc: u32, sequences: std::ops::Range<u16>) -> usize {
+            sequences.filter(|sequence| ACCEPTED.contains(&self.packet(from, ssrc, *sequence))).count()
+        }
+
+        fn destination(&self) -> String {
+            self.latch.destination().unwrap().to_string()
+        }
+    }
+
+    fn config(signalled: &str, nat: bool) -> LatchConfig {
+        LatchConfig {
+            signalled: Some(signalled.parse().unwrap()),
+            payload_types: [0, 8, 101].into_iter().collect(),
+            nat,
+            ..LatchConfig::default()
+        }
+    }
+
+    #[test]
+    fn the_signalled_address_is_sent_to_and_believed_at_once() {
+        let mut line = Line::new(false);
+
+        assert_eq!(line.destination(), SIGNALLED);
+        assert_eq!(line.packet(SIGNALLED, 1, 10), Verdict::AcceptFresh);
+        assert_eq!(line.packet(SIGNALLED, 1, 11), Verdict::Accept);
+    }
+
+    #[test]
+    fn another_port_of_the_signalled_host_is_believed_after_two_packets_and_then_sent_to() {
+        let mut line = Line::new(false);
+
+        assert_eq!(line.accepted("192.0.2.7:5555", 1, 10..20), 9);
+        assert_eq!(line.destination(), "192.0.2.7:5555");
+    }
+
+    #[test]
+    fn packets_sprayed_by_strangers_make_us_send_nothing_to_them() {
+        let mut line = Line::new(false);
+
+        assert_eq!(line.accepted("203.0.113.9:9", 1, 0..200), 0);
+        assert_eq!(line.destination(), SIGNALLED);
+        assert_eq!(line.latch.stats().source, 200);
+    }
+
+    #[test]
+    fn behind_a_nat_one_stranger_is_believed_after_five_packets_in_sequence() {
+        let mut line = Line::new(true);
+
+        assert_eq!(line.accepted("203.0.113.9:9", 1, 10..20), 6);
+        assert_eq!(line.destination(), "203.0.113.9:9");
+        assert_eq!(line.accepted("198.51.100.4:4", 2, 10..20), 0);
+    }
+
+    #[test]
+    fn behind_a_nat_packets_out_of_sequence_or_of_changing_ssrcs_prove_nothing() {
+        let mut line = Line::new(true);
+        let mut random = Random::new(4);
+
+        for _ in 0..100 {
+            let verdict = line.packet("203.0.113.9:9", random.next() as u32, random.next() as u16);
+            assert_eq!(verdict, Verdict::Reject(Rejection::Source));
+        }
+        assert_eq!(line.destination(), SIGNALLED);
+    }
+
+    #[test]
+    fn behind_a_nat_strangers_are_too_late_after_three_seconds() {
+        let mut line = Line::new(true);
+        line.now += Duration::from_millis(3010);
+
+        assert_eq!(line.accepted("203.0.113.9:9", 1, 10..50), 0);
+    }
+
+    #[test]
+    fn the_signalled_address_wins_over_strangers_still_on_trial() {
+        let mut line = Line::new(true);
+        line.accepted("203.0.113.9:9", 1, 10..14);
+
+        assert_eq!(line.packet(SIGNALLED, 2, 10), Verdict::AcceptFresh);
+        assert_eq!(line.packet("203.0.113.9:9", 1, 14), Verdict::Reject(Rejection::Source));
+    }
+
+    #[test]
+    fn nobody_takes_over_from_a_source_that_speaks() {
+        let mut line = Line::new(true);
+        line.accepted(SIGNALLED, 1, 0..10);
+
+        for sequence in 10..200 {
+            assert_eq!(line.packet("203.0.113.9:9", 1, sequence), Verdict::Reject(Rejection::Source));
+            assert_eq!(line.packet("192.0.2.7:5555", 1, sequence), Verdict::Reject(Rejection::Source));
+            assert_eq!(line.packet(SIGNALLED, 1, sequence), Verdict::Accept);
+        }
+    }
+
+    #[test]
+    fn after_two_seconds_of_silence_only_the_signalled_host_and_its_networks_may_take_over() {
+        let mut line = Line::new(true);
+        let network = Network { address: "198.51.100.0".parse().unwrap(), prefix: 24 };
+        let trunk = LatchConfig { networks: vec![network], ..config(SIGNALLED, true) };
+        line.latch.update(line.now, trunk);
+        line.accepted(SIGNALLED, 1, 0..200);
+        line.now += Duration::from_secs(2);
+
+        assert_eq!(line.accepted("203.0.113.9:9", 2, 0..20), 0);
+        assert_eq!(line.accepted("192.0.2.7:5555", 2, 0..20), 19);
+        line.now += Duration::from_secs(2);
+        assert_eq!(line.accepted("198.51.100.200:7000", 3, 0..20), 19);
+    }
+
+    #[test]
+    fn a_new_ssrc_from_the_source_counts_after_two_packets_in_sequence_in_a_fresh_buffer() {
+        let mut line = Line::new(false);
+        line.accepted(SIGNALLED, 1, 0..10);
+
+        assert_eq!(line.packet(SIGNALLED, 2, 500), Verdict::Reject(Rejection::Ssrc));
+        assert_eq!(line.packet(SIGNALLED, 2, 501), Verdict::AcceptFresh);
+        assert_eq!(line.packet(SIGNALLED, 2, 502), Verdict::Accept);
+    }
+
+    #[test]
+    fn injected_ssrcs_and_wild_sequence_numbers_are_dropped_and_the_stream_goes_on() {
+        let mut line = Line::new(false);
+        let mut random = Random::new(6);
+        line.packet(SIGNALLED, 1, 0);
+        for sequence in 1..500u16 {
+            let other = line.packet(SIGNALLED, 0x8000_0000 | random.next() as u32, random.next() as u16);
+            assert_eq!(other, Verdict::Reject(Rejection::Ssrc));
+            let wild = line.packet(SIGNALLED, 1, 30_000 + (sequence % 2) * 9_000);
+            assert_eq!(wild, Verdict::Reject(Rejection::Sequence));
+            assert_eq!(line.packet(SIGNALLED, 1, sequence), Verdict::Accept);
+        }
+    }
+
+    #[test]
+    fn payload_types_that_were_not_negotiated_are_dropped() {
+        let mut line = Line::new(false);
+
+        assert_eq!(line.typed(SIGNALLED, 1, 1, 9), Verdict::Reject(Rejection::PayloadType));
+        assert_eq!(line.typed(SIGNALLED, 1, 2, 101), Verdict::AcceptFresh);
+        assert_eq!(line.latch.stats().payload_type, 1);
+    }
+
+    #[test]
+    fn a_newly_signalled_address_takes_over_as_soon_as_it_speaks() {
+        let mut line = Line::new(false);
+        line.accepted(SIGNALLED, 1, 0..10);
+
+        line.latch.update(line.now, config("198.51.100.9:6000", false));
+
+        assert_eq!(line.destination(), "198.51.100.9:6000");
+        assert_eq!(line.packet(SIGNALLED, 1, 10), Verdict::Accept);
+        assert_eq!(line.packet("198.51.100.9:6000", 2, 77), Verdict::AcceptFresh);
+        assert_eq!(line.packet(SIGNALLED, 1, 11), Verdict::Reject(Rejection::Source));
+    }
+
+    #[test]
+    fn a_phone_behind_a_nat_that_only_changes_its_sdp_is_found_again() {
+        let mut line = Line::new(true);
+        line.accepted("203.0.113.9:9", 1, 0..20);
+
+        line.latch.update(line.now, config("192.0.2.7:4444", true));
+        line.accepted("203.0.113.9:9", 1, 20..80);
+
+        assert_eq!(line.destination(), "203.0.113.9:9");
+    }
+
+    #[test]
+    fn rtcp_counts_only_from_where_rtp_comes() {
+        let mut line = Line::new(true);
+
+        assert!(line.latch.receive_rtcp(line.now, "192.0.2.7:4001".parse().unwrap()));
+        assert_eq!(line.latch.last_activity(), Some(line.now));
+        line.accepted("203.0.113.9:9", 1, 10..20);
+        assert!(line.latch.receive_rtcp(line.now, "203.0.113.9:10".parse().unwrap()));
+        assert!(!line.latch.receive_rtcp(line.now, "192.0.2.7:4001".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_address_that_never_answers_gets_50_packets_in_2_seconds_unless_it_is_trusted() {
+        let mut line = Line::new(false);
+        let start = line.now;
+        let allowed =
+            |latch: &mut Latch| (0..500u32).filter(|n| latch.may_send(start + Duration::from_millis(20) * *n)).count();
+
+        assert_eq!(allowed(&mut line.latch), 250);
+        line.latch.update(start, LatchConfig { trusted: true, ..config(SIGNALLED, false) });
+        assert_eq!(allowed(&mut line.latch), 500);
+        line.latch.update(start, config(SIGNALLED, false));
+        line.packet(SIGNALLED, 1, 1);
+        assert_eq!(allowed(&mut line.latch), 500);
+    }
+
+    #[test]
+    fn addresses_mapped_into_ipv6_are_the_addresses_they_mean() {
+        let mut line = Line::new(false);
+
+        assert_eq!(line.packet("[::ffff:192.0.2.7]:4000", 1, 1), Verdict::AcceptFresh);
+        let network = Network { address: "2001:db8::".parse().unwrap(), prefix: 32 };
+        assert!(network.contains("2001:db8:1::5".parse().unwrap()));
+        assert!(!network.contains("2001:db9::5".parse().unwrap()));
+        assert!(Network { address: "10.0.0.0".parse().unwrap(), prefix: 0 }.contains("8.8.8.8".parse().unwrap()));
+    }
+
+    #[test]
+    fn on_hold_without_an_address_nothing_is_sent() {
+        let mut line = Line::new(false);
+        line.accepted(SIGNALLED, 1, 0..10);
+        line.latch.update(line.now, LatchConfig { signalled: None, ..config(SIGNALLED, false) });
+
+        assert_eq!(line.latch.destination(), None);
+        assert!(!line.latch.may_send(line.now));
+    }
 }

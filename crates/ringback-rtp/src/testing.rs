@@ -21,11 +21,6 @@ impl Random {
         self.next() % end
     }
 
-    /// 0.0 up to and without 1.0.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
     /// Up to `longest` bytes.
     pub(crate) fn bytes(&mut self, longest: u64) -> Vec<u8> {
         let length = self.below(longest + 1);
