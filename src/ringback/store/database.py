@@ -39,8 +39,8 @@ class Database:
     """
 
     def __init__(self, url: str, sealer: Sealer) -> None:
-        self._explain = explainer(url)
         self._engine, self._lock = open_engine(url)
+        self._explain = explainer(url)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="ringback-store-reader")
         self._writer = Writer(self._engine, self._explain)
         dialect = self._engine.dialect
