@@ -28,14 +28,14 @@ export const GRIDS: readonly Grid[] = [
 const MIN_TILE = { width: 140, height: 96 };
 const GAP = 12;
 const WIDEST = 16 / 9;
-const NARROWEST = 1;
+const NARROWEST = 4 / 3;
 
 export interface TileBox {
   width: number;
   height: number;
 }
 
-/** The size of one tile in a cell of the grid: as large as fits, never wider than 16:9 nor narrower than square. */
+/** The size of one tile in a cell of the grid: as large as fits, never wider than 16:9 nor narrower than 4:3. */
 export function tileBox(grid: Grid, width: number, height: number): TileBox {
   const cellWidth = Math.max(0, (width - GAP * (grid.columns - 1)) / grid.columns);
   const cellHeight = Math.max(0, (height - GAP * (grid.rows - 1)) / grid.rows);

@@ -31,7 +31,7 @@ export function DialOut({ model }: { model: RoomModel }) {
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
-          placeholder="+49 30 1234567 or bob@example.com"
+          placeholder="+4930123 or bob@example.com"
           value={target.value}
           aria-invalid={error !== null}
           aria-describedby={error === null ? undefined : "dialout-error"}
