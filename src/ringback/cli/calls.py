@@ -1,0 +1,103 @@
+"""``ringback calls``: list, show, watch."""
+
+import json
+import time
+from collections.abc import Mapping
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
+
+EVERY_S = 1.0
+COLUMNS = {
+    "began": "created_at",
+    "room": "room",
+    "direction": "direction",
+    "far end": "remote",
+    "name": "display_name",
+    "codec": "codec",
+    "state": "state",
+    "seconds": "duration",
+    "how it ended": "sentence",
+    "id": "id",
+}
+
+app = typer.Typer(help="See calls: those of the past, those of now, one in full.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answers.")]
+InRoom = Annotated[str | None, typer.Option("--room", help="Of this room only.")]
+
+
+@app.command("list")
+def list_calls(
+    room: InRoom = None,
+    ongoing: Annotated[bool, typer.Option("--ongoing", help="Those of now only.")] = False,
+    most: Annotated[int, typer.Option("--most", help="How many, newest first.", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Calls, newest first."""
+    rows = list(islice(_calls(connect(), room, ongoing), most))
+    if as_json:
+        show_json(rows)
+    else:
+        show_table([_row(call) for call in rows], COLUMNS, "There are no calls.")
+
+
+@app.command()
+def show(call: Annotated[str, typer.Argument(help="Its id.")], as_json: AsJson = False) -> None:
+    """One call in full: who, when, how it ended and whose fault that was."""
+    found = connect().get(f"/ringback/calls/{quoted(call)}")
+    if as_json:
+        show_json(found)
+        return
+    end = found.pop("end") or {}
+    show_fields(
+        {
+            **found,
+            "how it ended": end.get("sentence"),
+            "reason": end.get("reason"),
+            "whose fault": end.get("fault"),
+            "SIP status": end.get("sip_status"),
+            "Q.850 cause": end.get("q850"),
+        }
+    )
+
+
+@app.command()
+def watch(room: InRoom = None, as_json: AsJson = False) -> None:
+    """A line whenever a call begins, changes or ends, until Ctrl-C."""
+    client = connect()
+    known = {call["id"]: call for call in _calls(client, room, ongoing=True)}
+    for call in known.values():
+        _say(call, as_json)
+    while True:
+        time.sleep(EVERY_S)
+        now = {call["id"]: call for call in _calls(client, room, ongoing=True)}
+        for call_id, call in now.items():
+            if known.get(call_id) != call:
+                _say(call, as_json)
+        for call_id in known.keys() - now.keys():
+            _say(client.get(f"/ringback/calls/{quoted(call_id)}"), as_json)
+        known = now
+
+
+def _calls(client: Client, room: str | None, ongoing: bool) -> Any:
+    return client.pages("/ringback/calls", room=room, ongoing="true" if ongoing else None)
+
+
+def _say(call: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(call, ensure_ascii=False))
+        return
+    row = _row(call)
+    words = [row["room"], row["direction"], row["remote"], row["state"], row["codec"], row["sentence"]]
+    line = "  ".join(str(word) for word in words if word)
+    typer.echo("".join(character if character.isprintable() else "?" for character in line))
+
+
+def _row(call: Mapping[str, Any]) -> dict[str, Any]:
+    end = call["end"] or {}
+    fault = f", fault: {end['fault']}" if end.get("fault") not in (None, "nobody") else ""
+    return {**call, "sentence": f"{end['sentence']}{fault}" if end else None}
