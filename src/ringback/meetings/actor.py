@@ -33,7 +33,7 @@ from ringback.model.errors import RingbackError, Unavailable
 from ringback.model.events import DURABLE
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import CallRecord, CallState, EventRecord, MeetingRecord, ParticipantRecord, Unit
 
 log = structlog.get_logger()
 
@@ -99,6 +99,7 @@ class Actor:
         self._timer_at: float | None = None
         self._timer: Any = None
         self._backlog: Batch | None = None
+        self._states: dict[CallId, CallState] = {}
         self._log = log.bind(room=meeting.settings.room.name, meeting=meeting.id)
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,6 +240,7 @@ class Actor:
                 stored = False
                 self._log.error("store.failed", error=str(error))
                 self._keep(batch)
+        self._log_steps(unit)
         world = self._office.world
         for effect in batch.outside:
             if not stored and (call := effect.needs_row) is not None:
@@ -250,6 +252,20 @@ class Actor:
                 _settle(future, Unavailable("the call could not be stored, so it was not made"))
             else:
                 _settle(future, None, answer)
+
+    def _log_steps(self, unit: Unit) -> None:
+        """One line per step of a life."""
+        for meeting in unit.meetings:
+            self._log.info("meeting.started" if meeting.ended_at is None else "meeting.ended")
+        for call in unit.calls:
+            if self._states.get(call.id) is call.state:
+                continue
+            self._states[call.id] = call.state
+            facts = {"call": call.id, "direction": call.direction.value, "sip_call_id": call.sip_call_id}
+            if call.end is not None:
+                del self._states[call.id]
+                facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
+            self._log.info(f"call.{call.state}", remote=call.remote, **facts)
 
     def _keep(self, batch: Batch) -> None:
         """The store failed: calls that stand go on, and their rows go with the next unit."""

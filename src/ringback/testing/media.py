@@ -1,5 +1,6 @@
 """The media side without sound: it notes who is connected to what, and lets a test report what real media would."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -73,6 +74,7 @@ class FakeMedia:
     async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
         if not sdp.startswith("v=0"):
             raise InvalidRequest("the offer is no session description")
+        await asyncio.sleep(0)  # as in the real one, others act before the answer is there
         return "v=0\r\ns=answer\r\n"
 
     def set_published(self, leg: ParticipantId, tracks: Mapping[str, str]) -> None:
