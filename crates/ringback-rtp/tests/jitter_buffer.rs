@@ -204,15 +204,15 @@ fn any_sequence_of_pushes_and_pulls_is_survived() {
         let mut buffer = JitterBuffer::new(JitterConfig::new(clock_rate));
         let mut now = Instant::now();
         for _ in 0..100_000 {
-            let wild = random.next() % 20 == 0;
+            let wild = random.next().is_multiple_of(20);
             let mask = if wild { u32::MAX } else { 0xffff };
             let ticks = (random.next() % 1000) as u32;
             let (sequence, timestamp) = (random.next() as u16, random.next() as u32 & mask);
             buffer.push(now, sequence, timestamp, ticks, 0, &[0; 3]);
-            if random.next() % 2 == 0 {
-                if let Pull::Lost { ticks } = buffer.pull(now, (random.next() % 2000) as u32) {
-                    assert!(ticks > 0 && ticks <= clock_rate / 50);
-                }
+            if random.next().is_multiple_of(2)
+                && let Pull::Lost { ticks } = buffer.pull(now, (random.next() % 2000) as u32)
+            {
+                assert!(ticks > 0 && ticks <= clock_rate / 50);
             }
             buffer.pace(now, 0);
             now += Duration::from_micros(random.next() % 40_000);
