@@ -58,7 +58,7 @@ class Engine(Protocol):
 
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
-        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``; a codec is a dict of ``name``,
+        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``; a codec is a dict of ``name``,
         ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...

@@ -1,15 +1,162 @@
-//! Sound.
+//! The worker's side of sound: packets into sources, ticks when they are due, and what comes of them.
+
 use std::sync::Arc;
+use std::time::Duration;
+
+use ringback_audio::Codec;
+use ringback_rtp::RtpPacket;
 use ringback_sfu::{Mid, Packet};
+
+use crate::counters::count;
 use crate::event::Event;
+use crate::leg::Kind;
+use crate::sound::{Outcome, TICK};
+use crate::source::{Source, as_datagram, codec_of, expected_of, expected_of_browsers};
+use crate::sys;
 use crate::tracks::TrackKey;
-use crate::worker::{LegKey, Worker};
+use crate::worker::{LegKey, Timer, Worker};
+
+/// Ticks made up for after the worker was held up; beyond them time is skipped.
+const CATCH_UP: u32 = 10;
+/// Marks streams that we encode ourselves among those that are forwarded.
+const MADE: u64 = 1 << 63;
 
 impl Worker {
-    pub fn drop_audio(&mut self, _track: TrackKey) {}
-    pub fn audio_packet(&mut self, _track: TrackKey, _packet: &Packet) {}
-    pub fn want_transcoding(&mut self, _track: TrackKey, _key: LegKey, _mid: Mid, _packet: &Packet) {}
-    pub fn tick(&mut self, _room: Arc<str>) {}
+    /// The leg's room needs ticks from now on, if it does.
+    pub fn need_tick(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        if room.sound.next_tick.is_none() && room.sound.is_needed(&self.legs, &room.legs) {
+            // Rooms tick at different moments of the 20 ms, so that their work is spread.
+            let at = self.now + Duration::from_micros(sys::random_u64() % 20_000);
+            room.sound.next_tick = Some(at);
+            self.timers.set(at, Timer::Tick(room.id.clone()));
+        }
+    }
+
+    /// A room's ticks are due.
+    pub fn tick(&mut self, id: Arc<str>) {
+        for made_up in 0.. {
+            let Some(room) = self.rooms.get_mut(&id) else { return };
+            let Some(at) = room.sound.next_tick else { return };
+            if at > self.now {
+                self.timers.set(at, Timer::Tick(id));
+                return;
+            }
+            if !room.sound.is_needed(&self.legs, &room.legs) {
+                room.sound.rest();
+                return;
+            }
+            if self.now >= at + TICK * 2 {
+                count(&self.counters.ticks_late);
+            }
+            room.sound.next_tick = Some(if made_up < CATCH_UP { at + TICK } else { self.now + TICK });
+            let mut sound = std::mem::take(&mut room.sound);
+            let outcome = sound.tick(at, &mut self.legs, &room.legs);
+            room.sound = sound;
+            self.tick_done(outcome);
+        }
+    }
+
+    fn tick_done(&mut self, outcome: Outcome) {
+        for (track, key, mid, packet) in outcome.packets {
+            let stream = MADE | track.0 << 8 | codec_of(packet.format.kind).map_or(0, |c| c as u64);
+            if let Err(broken) = self.send_to(key, mid, stream, &packet, true) {
+                self.broke(key, broken);
+            }
+        }
+        for (key, track, level) in outcome.levels {
+            self.heard_level(key, track, Some(level));
+        }
+        for (key, press) in outcome.presses {
+            let Some(leg) = self.legs.get(&key) else { continue };
+            self.mailbox.push(Event::Digit {
+                leg: leg.id.to_string(),
+                digit: press.digit,
+                duration_ms: press.duration_ms,
+                volume: press.volume,
+            });
+        }
+        for key in outcome.failed {
+            self.fail_leg(key, "its sound could not be handled");
+        }
+    }
+
+    /// A track is no longer sent.
+    pub fn drop_audio(&mut self, track: TrackKey) {
+        let Some(room) = self.tracks.get(track).map(|t| t.room().to_owned()) else { return };
+        if let Some(room) = self.rooms.get_mut(&*room) {
+            room.sound.remove(track);
+        }
+    }
+
+    /// A browser's sound, for the phones of its room if there are any.
+    pub fn audio_packet(&mut self, key: LegKey, track: TrackKey, packet: &Packet) {
+        let Some(codec) = codec_of(packet.format.kind) else { return };
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        if room.sound.next_tick.is_none() {
+            return;
+        }
+        let source = room
+            .sound
+            .sources
+            .entry(track)
+            .or_insert_with(|| Source::of_packets(key, leg.shared.clone(), expected_of_browsers()));
+        as_datagram(packet, codec, &mut self.scratch);
+        if let Ok(parsed) = RtpPacket::parse(&self.scratch) {
+            source.push_browser(self.now, &parsed, codec);
+        }
+    }
+
+    /// What a phone may send changed.
+    pub fn expect_phone(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Kind::Phone(phone) = &leg.kind else { return };
+        let (Some(track), Some(media)) = (phone.track, &phone.media) else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        let expected = expected_of(media);
+        match room.sound.sources.get_mut(&track) {
+            Some(source) => source.expect(expected),
+            None => {
+                let source = Source::of_packets(key, leg.shared.clone(), expected);
+                room.sound.sources.insert(track, source);
+            }
+        }
+    }
+
+    /// A phone's sound.
+    pub fn phone_packet(&mut self, room: &str, track: TrackKey, codec: Codec, fresh: bool, packet: &RtpPacket<'_>) {
+        let Some(room) = self.rooms.get_mut(room) else { return };
+        if let Some(source) = room.sound.sources.get_mut(&track) {
+            source.push(self.now, packet, codec, fresh);
+        }
+    }
+
+    /// How loud a source was in its last 20 ms.
+    pub fn level_of(&self, room: &str, track: TrackKey) -> Option<i8> {
+        self.rooms.get(room)?.sound.sources.get(&track).map(|source| source.level)
+    }
+
+    /// A browser cannot take this source as it is: it is encoded for it from the next tick on.
+    pub fn want_transcoding(&mut self, track: TrackKey, key: LegKey, mid: Mid) {
+        let Some((source_leg, _)) = self.tracks.get(track).filter(|t| t.is_audio()).and_then(|t| t.source) else {
+            return;
+        };
+        let Some(received) = self.webrtc_leg(key).and_then(|leg| leg.received.get_mut(&mid)) else { return };
+        received.made = true;
+        let Some(leg) = self.legs.get(&source_leg) else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        let source = room
+            .sound
+            .sources
+            .entry(track)
+            .or_insert_with(|| Source::of_packets(source_leg, leg.shared.clone(), expected_of_browsers()));
+        if !source.browsers.contains(&(key, mid)) {
+            source.browsers.push((key, mid));
+        }
+        self.need_tick(source_leg);
+    }
 
     /// A level of somebody's microphone: it may make them the speaker.
     pub fn heard_level(&mut self, key: LegKey, track: TrackKey, level: Option<i8>) {

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ringback_audio::Codec;
+
 /// Where an engine listens.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -20,64 +22,11 @@ pub struct Config {
     pub rtp_last: u16,
 }
 
-/// An audio codec that crosses the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AudioCodec {
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.711 A-law.
-    Pcma,
-    /// G.722 at 64 kbit/s.
-    G722,
-    /// Opus (RFC 6716, RFC 7587).
-    Opus,
-}
-
-impl AudioCodec {
-    /// From its SDP name, in any case.
-    pub fn from_name(name: &str) -> Option<AudioCodec> {
-        match name.to_ascii_uppercase().as_str() {
-            "PCMU" => Some(AudioCodec::Pcmu),
-            "PCMA" => Some(AudioCodec::Pcma),
-            "G722" => Some(AudioCodec::G722),
-            "OPUS" => Some(AudioCodec::Opus),
-            _ => None,
-        }
-    }
-
-    /// Its SDP name in capitals.
-    pub fn name(self) -> &'static str {
-        match self {
-            AudioCodec::Pcmu => "PCMU",
-            AudioCodec::Pcma => "PCMA",
-            AudioCodec::G722 => "G722",
-            AudioCodec::Opus => "OPUS",
-        }
-    }
-
-    /// RTP clock in Hz. G.722 says 8000 though it samples at 16000 (RFC 3551 §4.5.2).
-    pub fn clock_rate(self) -> u32 {
-        match self {
-            AudioCodec::Opus => 48_000,
-            _ => 8_000,
-        }
-    }
-
-    /// Samples per second worth decoding to: what the codec can carry.
-    pub fn sample_rate(self) -> u32 {
-        match self {
-            AudioCodec::Pcmu | AudioCodec::Pcma => 8_000,
-            AudioCodec::G722 => 16_000,
-            AudioCodec::Opus => 48_000,
-        }
-    }
-}
-
 /// A codec on a phone's wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhoneCodec {
     /// Which.
-    pub codec: AudioCodec,
+    pub codec: Codec,
     /// Payload type we send with.
     pub payload_type: u8,
     /// Payload type the far end sends with.
@@ -103,4 +52,6 @@ pub struct PhoneMedia {
     pub send: bool,
     /// Whether we take what comes.
     pub listen: bool,
+    /// Whether the far end is known, so that it is sent everything before it has sent anything.
+    pub trusted: bool,
 }

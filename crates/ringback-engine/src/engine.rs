@@ -12,9 +12,9 @@ use crossbeam_channel::Sender;
 
 use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
+use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
 use crate::shared::{LegShared, PcmQueues};
-use crate::counters::EngineCounters;
 use crate::worker::{self, Wake};
 
 /// A running engine. Dropping it stops it.

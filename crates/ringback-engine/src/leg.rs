@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
 use crate::shared::LegShared;
+use crate::tracks::TrackKey;
 use crate::webrtc::WebrtcLeg;
 
 /// One participant's connection.
@@ -26,6 +27,17 @@ pub enum Kind {
     Webrtc(Box<WebrtcLeg>),
     Phone(Box<PhoneLeg>),
     Pcm(Box<PcmLeg>),
+}
+
+impl Kind {
+    /// The microphone of a phone or an in-process participant.
+    pub fn own_track(&self) -> Option<TrackKey> {
+        match self {
+            Kind::Webrtc(_) => None,
+            Kind::Phone(phone) => phone.track,
+            Kind::Pcm(pcm) => pcm.track,
+        }
+    }
 }
 
 impl Leg {

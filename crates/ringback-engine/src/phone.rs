@@ -1,17 +1,346 @@
-//! Phone legs.
-use std::net::UdpSocket;
-use std::time::Instant;
-use crate::config::PhoneMedia;
-use crate::worker::{LegKey, Worker};
+//! Phone legs: their two sockets, whose packets count, key presses, reports, and the silence that ends a call.
 
-pub struct PhoneLeg { _rtp: UdpSocket, _rtcp: UdpSocket }
-impl PhoneLeg { pub fn new(rtp: UdpSocket, rtcp: UdpSocket, _now: Instant) -> PhoneLeg { PhoneLeg { _rtp: rtp, _rtcp: rtcp } } }
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ringback_audio::{Codec, Media};
+use ringback_rtp::{
+    DtmfReceiver, Extended16, Latch, LatchConfig, Reception, Reporter, Rtcp, RtpPacket, Verdict, is_rtcp,
+    parse_compound,
+};
+use ringback_sfu::{Extensions, Mid, Packet};
+
+use crate::config::{PhoneCodec, PhoneMedia};
+use crate::event::Event;
+use crate::shared::{LegCounters, Way};
+use crate::source::format_kind;
+use crate::sys;
+use crate::tracks::TrackKey;
+use crate::voice::{Line, Voice};
+use crate::worker::{LegKey, Timer, Token, Worker};
+
+/// Without RTP and RTCP for this long a call is dead.
+const SILENCE: Duration = Duration::from_secs(60);
+const AT_ONCE: usize = 32;
+const LONGEST: usize = 2048;
+/// Seconds from 1900, NTP's epoch, to 1970.
+const NTP_OFFSET: u64 = 2_208_988_800;
+
+/// A telephone.
+pub struct PhoneLeg {
+    pub rtp: UdpSocket,
+    rtcp: UdpSocket,
+    pub track: Option<TrackKey>,
+    pub media: Option<PhoneMedia>,
+    pub latch: Latch,
+    reception: Option<Reception>,
+    reporter: Reporter,
+    pub dtmf: DtmfReceiver,
+    /// The stream as browsers are sent it.
+    extended: Extended16,
+    stream: u64,
+    /// What it is sent.
+    pub voice: Voice,
+    rtcp_from: Option<SocketAddr>,
+    alive: Instant,
+    silence_told: bool,
+    started: bool,
+}
+
+impl PhoneLeg {
+    pub fn new(rtp: UdpSocket, rtcp: UdpSocket, now: Instant) -> PhoneLeg {
+        let cname = format!("{:016x}", sys::random_u64());
+        PhoneLeg {
+            rtp,
+            rtcp,
+            track: None,
+            media: None,
+            latch: Latch::new(now, LatchConfig::default()),
+            reception: None,
+            reporter: Reporter::new(now, &cname),
+            dtmf: DtmfReceiver::new(8000),
+            extended: Extended16::default(),
+            stream: 0,
+            voice: Voice::new(),
+            rtcp_from: None,
+            alive: now,
+            silence_told: false,
+            started: false,
+        }
+    }
+
+    /// The codec of a payload type the far end may send.
+    fn codec(&self, payload_type: u8) -> Option<Codec> {
+        let media = self.media.as_ref()?;
+        let all = std::iter::once(&media.codec).chain(&media.receive);
+        all.clone().find(|c| c.receive_payload_type == payload_type).map(|c| c.codec)
+    }
+
+    fn is_press(&self, payload_type: u8) -> bool {
+        self.media.as_ref().is_some_and(|m| m.dtmf_receive_payload_type == Some(payload_type))
+    }
+
+    /// 20 ms for the phone: `from` is the source whose payloads these are, if they are one's.
+    pub fn say(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, counters: &LegCounters, at: Instant) {
+        let open = self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some());
+        let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open };
+        self.voice.send(media, from, way, line, at);
+    }
+
+    fn rtcp_destination(&self) -> Option<SocketAddr> {
+        let rtp = self.latch.destination()?;
+        self.rtcp_from.filter(|from| from.ip() == rtp.ip()).or_else(|| {
+            let port = rtp.port().checked_add(1)?;
+            Some(SocketAddr::new(rtp.ip(), port))
+        })
+    }
+}
+
+/// The telephone-event clock that goes with a codec (RFC 4733 §2.1: that of the speech beside it).
+fn event_clock(codec: &PhoneCodec) -> u32 {
+    codec.codec.clock_rate()
+}
+
+fn ntp_now() -> u64 {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (wall.as_secs() + NTP_OFFSET) << 32 | u64::from(wall.subsec_nanos()) * (1 << 32) / 1_000_000_000
+}
+
 impl Worker {
-    pub fn phone_opened(&mut self, _key: LegKey) {}
-    pub fn set_phone(&mut self, _id: &str, _media: PhoneMedia) {}
-    pub fn send_digits(&mut self, _id: &str, _digits: &str, _d: u32, _g: u32) {}
-    pub fn read_rtp(&mut self, _key: LegKey) {}
-    pub fn read_rtcp(&mut self, _key: LegKey) {}
-    pub fn wake_phone(&mut self, _key: LegKey) {}
-    pub fn close_phone(&mut self, _phone: PhoneLeg) {}
+    pub fn phone_opened(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (id, room) = (leg.id.clone(), leg.room.clone());
+        let track = self.tracks.publish(&room, &id, "audio", key, None);
+        let Some(phone) = leg.phone() else { return };
+        phone.track = Some(track);
+        let sockets = (phone.rtp.try_clone(), phone.rtcp.try_clone());
+        if let (Ok(rtp), Ok(rtcp)) = sockets {
+            self.watch(&rtp, Token::Rtp(key));
+            self.watch(&rtcp, Token::Rtcp(key));
+        }
+    }
+
+    pub fn set_phone(&mut self, id: &str, media: PhoneMedia) {
+        let Some(key) = self.leg_key(id) else { return };
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let Some(phone) = leg.phone() else { return };
+        let config = LatchConfig {
+            signalled: media.remote,
+            payload_types: payload_types(&media).collect(),
+            networks: Vec::new(),
+            nat: true,
+            trusted: media.trusted,
+        };
+        let before = phone.media.replace(media);
+        let media = phone.media.as_ref().expect("it was just put there");
+        let listened = before.as_ref().is_some_and(|m| m.listen);
+        if before.is_none() {
+            phone.latch = Latch::new(now, config);
+        } else {
+            phone.latch.update(now, config);
+        }
+        phone.voice.set(media);
+        if before.as_ref().is_none_or(|m| event_clock(&m.codec) != event_clock(&media.codec)) {
+            phone.dtmf = DtmfReceiver::new(event_clock(&media.codec));
+        }
+        if media.listen && !listened {
+            phone.alive = now;
+            phone.silence_told = false;
+        }
+        if before.is_some() && media.listen != listened {
+            // What browsers get of it pauses or goes on: it joins on where it left.
+            phone.stream += 1;
+        }
+        if before.is_none() {
+            self.timers.set(now, Timer::Phone(key));
+        }
+        self.expect_phone(key);
+        self.need_tick(key);
+    }
+
+    pub fn send_digits(&mut self, id: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
+        let Some(key) = self.leg_key(id) else { return };
+        if let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) {
+            phone.voice.send_digits(digits, duration_ms, gap_ms);
+        }
+    }
+
+    pub fn read_rtp(&mut self, key: LegKey) {
+        let mut buffer = [0; LONGEST];
+        for _ in 0..AT_ONCE {
+            let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+            match phone.rtp.recv_from(&mut buffer) {
+                Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &buffer[..n]),
+                Ok((n, from)) => self.rtp_packet(key, from, &buffer[..n]),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
+                // An ICMP error of something we sent: the far end is not there yet, or no longer.
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub fn read_rtcp(&mut self, key: LegKey) {
+        let mut buffer = [0; LONGEST];
+        for _ in 0..AT_ONCE {
+            let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+            match phone.rtcp.recv_from(&mut buffer) {
+                Ok((n, from)) => {
+                    phone.rtcp_from =
+                        Some(from).filter(|from| phone.latch.destination().is_some_and(|d| d.ip() == from.ip()));
+                    self.rtcp_packet(key, from, &buffer[..n]);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &[u8]) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (shared, id, room) = (leg.shared.clone(), leg.id.clone(), leg.room.clone());
+        let (muted, spurt) = (leg.muted, leg.spurt);
+        let Some(phone) = leg.phone() else { return };
+        let counters = &shared.counters;
+        let verdict = match RtpPacket::parse(datagram) {
+            Ok(packet) => phone.latch.receive(now, from, &packet).into_ok(packet),
+            Err(_) => None,
+        };
+        let Some((packet, fresh)) = verdict else {
+            LegCounters::add(&counters.packets_rejected, 1);
+            return;
+        };
+        phone.alive = now;
+        phone.silence_told = false;
+        LegCounters::add(&counters.packets_received, 1);
+        LegCounters::add(&counters.bytes_received, packet.payload.len() as u64);
+        if fresh {
+            phone.stream += 1;
+            phone.extended = Extended16::default();
+        }
+        let clock = phone.media.as_ref().map_or(8000, |m| m.codec.codec.clock_rate());
+        if phone.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
+            phone.reception = Some(Reception::new(packet.ssrc, clock));
+        }
+        if let Some(reception) = &mut phone.reception {
+            reception.receive(now, packet.sequence, packet.timestamp);
+            counters.packets_lost.store(reception.lost().max(0) as u64, Relaxed);
+            counters.jitter_us.store(reception.jitter().as_micros() as u64, Relaxed);
+        }
+        let sequence = phone.extended.extend(packet.sequence);
+        let stream = u64::from(packet.ssrc) << 20 ^ phone.stream << 8 ^ u64::from(spurt);
+        let Some(track) = phone.track else { return };
+        if phone.is_press(packet.payload_type) {
+            phone.dtmf.push(now, packet.timestamp, packet.marker, packet.payload);
+            self.leave_out(track, stream);
+            return;
+        }
+        let listening = phone.media.as_ref().is_some_and(|m| m.listen);
+        let Some(codec) = phone.codec(packet.payload_type).filter(|_| listening) else { return };
+        if !std::mem::replace(&mut phone.started, true) {
+            self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
+        }
+        self.phone_packet(&room, track, codec, fresh, &packet);
+        if muted {
+            return;
+        }
+        let forwarded = Packet {
+            mid: Mid::from(""),
+            ssrc: packet.ssrc,
+            format: format_kind(codec).plain(),
+            sequence,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            payload: Arc::from(packet.payload),
+            extensions: Extensions { audio_level: self.level_of(&room, track), ..Extensions::default() },
+        };
+        self.forward(track, stream, &forwarded);
+    }
+
+    fn rtcp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &[u8]) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let shared = leg.shared.clone();
+        let Some(phone) = leg.phone() else { return };
+        let Ok(packets) = parse_compound(datagram) else {
+            LegCounters::add(&shared.counters.packets_rejected, 1);
+            return;
+        };
+        if !phone.latch.receive_rtcp(now, from) {
+            LegCounters::add(&shared.counters.packets_rejected, 1);
+            return;
+        }
+        // A BYE is not believed: the call ends by SIP, or by silence.
+        phone.alive = now;
+        phone.silence_told = false;
+        for packet in packets {
+            if let Rtcp::SenderReport { ssrc, info, .. } = packet
+                && let Some(reception) = phone.reception.as_mut().filter(|r| r.ssrc() == ssrc)
+            {
+                reception.sender_report(now, info.ntp);
+            }
+        }
+    }
+
+    /// A report is due, and with it a look whether the far end still lives.
+    pub fn wake_phone(&mut self, key: LegKey) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let id = leg.id.clone();
+        let Some(phone) = leg.phone() else { return };
+        let listening = phone.media.as_ref().is_some_and(|m| m.listen && m.remote.is_some());
+        if listening && !phone.silence_told && now >= phone.alive + SILENCE {
+            phone.silence_told = true;
+            self.mailbox.push(Event::LegSilent { leg: id.to_string() });
+        }
+        if now >= phone.reporter.due() {
+            let mut report = Vec::new();
+            let sent = phone.voice.sent();
+            phone.reporter.report(now, ntp_now(), &sent, phone.reception.as_mut(), &mut report);
+            if let Some(to) = phone.rtcp_destination() {
+                let _ = phone.rtcp.send_to(&report, to);
+            }
+        }
+        self.timers.set(phone.reporter.due(), Timer::Phone(key));
+    }
+
+    pub fn close_phone(&mut self, phone: PhoneLeg) {
+        let _ = rustix::event::epoll::delete(&self.epoll, &phone.rtp);
+        let _ = rustix::event::epoll::delete(&self.epoll, &phone.rtcp);
+        if let Some(track) = phone.track {
+            self.drop_audio(track);
+            self.tracks.unpublish(track);
+        }
+        let sent = phone.voice.sent();
+        if sent.packets > 0
+            && let Some(to) = phone.rtcp_destination()
+        {
+            let mut goodbye = Vec::new();
+            phone.reporter.goodbye(sent.ssrc, &mut goodbye);
+            let _ = phone.rtcp.send_to(&goodbye, to);
+        }
+    }
+}
+
+fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
+    let speech = std::iter::once(&media.codec).chain(&media.receive).map(|c| c.receive_payload_type);
+    speech.chain(media.dtmf_receive_payload_type)
+}
+
+/// What a verdict makes of a packet: itself and whether its stream is new, or nothing.
+trait Judged {
+    fn into_ok<'a>(self, packet: RtpPacket<'a>) -> Option<(RtpPacket<'a>, bool)>;
+}
+
+impl Judged for Verdict {
+    fn into_ok<'a>(self, packet: RtpPacket<'a>) -> Option<(RtpPacket<'a>, bool)> {
+        match self {
+            Verdict::Accept => Some((packet, false)),
+            Verdict::AcceptFresh => Some((packet, true)),
+            Verdict::Reject(_) => None,
+        }
+    }
 }

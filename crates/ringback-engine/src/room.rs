@@ -1,10 +1,10 @@
 //! A room as the worker holds it: its legs, and who speaks in it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ringback_sfu::Speaker;
 
+use crate::sound::Sound;
 use crate::worker::LegKey;
 
 pub struct Room {
@@ -13,12 +13,11 @@ pub struct Room {
     /// Opened by name: it stays when its last leg goes.
     pub kept: bool,
     pub speaker: Speaker,
-    /// When its next 20 ms of sound are due, while any leg needs that.
-    pub next_tick: Option<Instant>,
+    pub sound: Sound,
 }
 
 impl Room {
     pub fn new(id: Arc<str>) -> Room {
-        Room { id, legs: Vec::new(), kept: false, speaker: Speaker::default(), next_tick: None }
+        Room { id, legs: Vec::new(), kept: false, speaker: Speaker::default(), sound: Sound::default() }
     }
 }

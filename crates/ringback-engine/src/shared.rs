@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use crate::config::AudioCodec;
+use ringback_audio::Codec;
 
 /// How a leg is given its sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl LegCounters {
     }
 
     /// Note how the leg is given its sound, and in which codec.
-    pub fn set_way(&self, way: Way, codec: Option<AudioCodec>) {
+    pub fn set_way(&self, way: Way, codec: Option<Codec>) {
         self.way.store(way as u8, Relaxed);
         self.codec.store(codec.map_or(0, |c| c as u8 + 1), Relaxed);
     }
@@ -111,11 +111,16 @@ impl PcmQueues {
         dropped
     }
 
-    /// Take the next `n` samples to play, fewer when the queue runs out.
-    pub fn take(&self, n: usize) -> Vec<i16> {
+    /// Move the next `n` samples to `out`, fewer when the queue runs out.
+    pub fn take(&self, n: usize, out: &mut Vec<i16>) {
         let mut play = lock(&self.play);
         let n = n.min(play.len());
-        play.drain(..n).collect()
+        out.extend(play.drain(..n));
+    }
+
+    /// Whether nothing waits to be spoken.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.play).is_empty()
     }
 
     /// Keep what the participant hears; the oldest goes when nobody reads.
@@ -154,9 +159,12 @@ mod tests {
         let pcm = PcmQueues::new(8000);
 
         assert_eq!(pcm.push(0..500), 500);
-        assert_eq!(pcm.take(160), (0..160).collect::<Vec<i16>>());
+        let mut taken = Vec::new();
+        pcm.take(160, &mut taken);
+
+        assert_eq!(taken, (0..160).collect::<Vec<i16>>());
         assert_eq!(pcm.flush(), 340);
-        assert!(pcm.take(160).is_empty());
+        assert!(pcm.is_empty());
     }
 
     #[test]

@@ -28,6 +28,11 @@ impl Track {
         &self.name.2
     }
 
+    /// The room it is in.
+    pub fn room(&self) -> &str {
+        &self.name.0
+    }
+
     /// Whether it is sound.
     pub fn is_audio(&self) -> bool {
         matches!(self.name(), "audio" | "screenAudio")
@@ -91,8 +96,7 @@ impl Tracks {
         self.last += 1;
         let key = TrackKey(self.last);
         self.by_name.insert(full.clone(), key);
-        let track =
-            Track { name: full, source: None, subscribers: Vec::new(), keyframes: KeyframeThrottle::default() };
+        let track = Track { name: full, source: None, subscribers: Vec::new(), keyframes: KeyframeThrottle::default() };
         self.tracks.insert(key, track);
         key
     }

@@ -11,6 +11,7 @@ use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, Pee
 use crate::counters::count;
 use crate::demux::Source;
 use crate::event::Event;
+use crate::leg::Kind;
 use crate::shared::LegCounters;
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -45,6 +46,8 @@ pub struct Received {
     pub rewriter: Option<Rewriter>,
     /// Sound keeps its payload type for the life of the m-line's SSRC (RFC 7160): what was sent first.
     pub format: Option<Format>,
+    /// It is encoded for this listener; what the source itself sends does not suit it.
+    pub made: bool,
 }
 
 /// Why a peer is done for.
@@ -79,7 +82,9 @@ impl WebrtcLeg {
     }
 
     /// Send a packet of `source` on `mid`; `false` when the far end cannot take it there as it is.
-    pub fn send(&mut self, mid: Mid, source: u64, packet: &Packet, now: Instant) -> Result<bool, Broken> {
+    ///
+    /// `made`: it was encoded for those who cannot take what `source` sends.
+    pub fn send(&mut self, mid: Mid, source: u64, packet: &Packet, made: bool, now: Instant) -> Result<bool, Broken> {
         let Some(received) = self.received.get_mut(&mid) else { return Ok(false) };
         if packet.format.kind.is_audio() && received.format.is_some_and(|f| f != packet.format) {
             return Ok(false);
@@ -89,6 +94,7 @@ impl WebrtcLeg {
             return Ok(false);
         }
         received.format = Some(packet.format);
+        received.made = made;
         let clock = packet.format.kind.clock_rate();
         let rewriter = received.rewriter.get_or_insert_with(|| {
             let random = sys::random_u64();
@@ -194,20 +200,31 @@ impl Worker {
             }
             stays
         });
-        let mut wanted = Vec::new();
+        let mut new = Vec::new();
         for (mid, source) in tracks {
             let mid = Mid::from(mid.as_str());
             if received.contains_key(&mid) {
                 continue;
             }
             let track = self.tracks.subscribe(&room, &source.0, &source.1, key, mid);
-            wanted.push(track);
-            received.insert(mid, Received { track, source, rewriter: None, format: None });
+            received.insert(mid, Received { track, source, rewriter: None, format: None, made: false });
+            new.push((track, mid));
         }
         if let Some(webrtc) = self.webrtc_leg(key) {
             webrtc.received = received;
         }
-        wanted.into_iter().for_each(|track| self.want_keyframe(track));
+        for (track, mid) in new {
+            self.want_keyframe(track);
+            if self.is_pcm(track) {
+                self.want_transcoding(track, key, mid);
+            }
+        }
+    }
+
+    /// Whether a track is an in-process participant's voice, which exists in no codec yet.
+    fn is_pcm(&self, track: TrackKey) -> bool {
+        let source = self.tracks.get(track).and_then(|track| track.source);
+        source.and_then(|(leg, _)| self.legs.get(&leg)).is_some_and(|leg| matches!(leg.kind, Kind::Pcm(_)))
     }
 
     /// A packet on the WebRTC port.
@@ -341,7 +358,7 @@ impl Worker {
         }
         if is_audio {
             self.heard_level(key, track, packet.extensions.audio_level);
-            self.audio_packet(track, packet);
+            self.audio_packet(key, track, packet);
         }
         let stream = u64::from(packet.ssrc) << 16 | u64::from(spurt & 0xffff);
         self.forward(track, stream ^ track.0.rotate_right(16), packet);
@@ -352,9 +369,9 @@ impl Worker {
         let Some(subscribers) = self.tracks.get_mut(track).map(|t| std::mem::take(&mut t.subscribers)) else { return };
         let mut broken = Vec::new();
         for &(key, mid) in &subscribers {
-            match self.send_to(key, mid, source, packet) {
+            match self.send_to(key, mid, source, packet, false) {
                 Ok(true) => {}
-                Ok(false) => self.want_transcoding(track, key, mid, packet),
+                Ok(false) => self.want_transcoding(track, key, mid),
                 Err(what) => broken.push((key, what)),
             }
         }
@@ -365,20 +382,29 @@ impl Worker {
     }
 
     /// Send one packet to one WebRTC leg.
-    pub fn send_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet) -> Result<bool, Broken> {
+    pub fn send_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet, made: bool) -> Result<bool, Broken> {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return Ok(true) };
         let Some(webrtc) = leg.webrtc() else { return Ok(true) };
         if !webrtc.connected {
             return Ok(true);
         }
-        let sent = webrtc.send(mid, source, packet, now)?;
+        let sent = webrtc.send(mid, source, packet, made, now)?;
         if sent {
             LegCounters::add(&leg.shared.counters.packets_sent, 1);
             LegCounters::add(&leg.shared.counters.bytes_sent, packet.payload.len() as u64);
             self.touch(key);
         }
         Ok(sent)
+    }
+
+    /// A packet of the stream goes to nobody: those after it move up.
+    pub fn leave_out(&mut self, track: TrackKey, source: u64) {
+        let Some(subscribers) = self.tracks.get(track).map(|t| t.subscribers.clone()) else { return };
+        for (key, mid) in subscribers {
+            let received = self.webrtc_leg(key).and_then(|leg| leg.received.get_mut(&mid));
+            received.and_then(|r| r.rewriter.as_mut()).into_iter().for_each(|rewriter| rewriter.leave_out(source));
+        }
     }
 
     fn want_all_keyframes(&mut self, key: LegKey) {
@@ -427,7 +453,7 @@ impl Worker {
     }
 
     /// A peer cannot go on.
-    fn broke(&mut self, key: LegKey, broken: Broken) {
+    pub fn broke(&mut self, key: LegKey, broken: Broken) {
         let Some(leg) = self.legs.get(&key) else { return };
         let id = leg.id.to_string();
         match broken {

@@ -84,6 +84,8 @@ pub struct Worker {
     pub legs: HashMap<LegKey, Leg>,
     pub tracks: Tracks,
     pub dirty: Vec<LegKey>,
+    /// Bytes of one packet being made.
+    pub scratch: Vec<u8>,
     pub mailbox: Arc<Mailbox>,
     pub counters: Arc<EngineCounters>,
     pub epoll: OwnedFd,
@@ -162,6 +164,7 @@ impl Worker {
             legs: HashMap::new(),
             tracks: Tracks::default(),
             dirty: Vec::new(),
+            scratch: Vec::new(),
             mailbox: parts.mailbox,
             counters: parts.counters,
             epoll,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use ringback_engine::{AudioCodec, Event, PhoneCodec, PhoneMedia};
+use ringback_engine::{Codec, Event, PhoneCodec, PhoneMedia};
 
 use crate::error;
 
@@ -26,6 +26,7 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         dtmf_receive_payload_type: optional(media, "dtmf_receive_payload_type")?,
         send: optional(media, "send")?.unwrap_or(true),
         listen: optional(media, "listen")?.unwrap_or(true),
+        trusted: optional(media, "trusted")?.unwrap_or(false),
     })
 }
 
@@ -34,7 +35,7 @@ fn phone_codec(codec: &Bound<'_, PyDict>) -> PyResult<PhoneCodec> {
     let payload_type: u8 = required(codec, "payload_type")?;
     let ptime_ms: u64 = optional(codec, "ptime_ms")?.unwrap_or(20);
     Ok(PhoneCodec {
-        codec: AudioCodec::from_name(&name).ok_or_else(|| error::argument(format!("unknown codec {name:?}")))?,
+        codec: Codec::from_name(&name).ok_or_else(|| error::argument(format!("unknown codec {name:?}")))?,
         payload_type,
         receive_payload_type: optional(codec, "receive_payload_type")?.unwrap_or(payload_type),
         ptime: Duration::from_millis(ptime_ms.clamp(10, 120)),

@@ -211,6 +211,8 @@ class PhoneMedia:
         dtmf_payload_type: telephone-event payload type towards the far end, if negotiated (RFC 4733).
         dtmf_receive_payload_type: telephone-event payload type the far end sends with.
         send, listen: Direction as seen from us, for hold.
+        trusted: The far end is known, or we called it: it is sent everything before it has sent anything itself
+            (others at most 50 packets in 2 s, so that nobody can be flooded through us).
     """
 
     remote: tuple[str, int] | None
@@ -220,6 +222,7 @@ class PhoneMedia:
     dtmf_receive_payload_type: int | None = None
     send: bool = True
     listen: bool = True
+    trusted: bool = False
 
 
 class MediaLegs(Protocol):

@@ -173,6 +173,7 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "dtmf_receive_payload_type": media.dtmf_receive_payload_type,
         "send": media.send,
         "listen": media.listen,
+        "trusted": media.trusted,
     }
 
 

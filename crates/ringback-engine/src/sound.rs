@@ -1,0 +1,273 @@
+//! Twenty milliseconds of a room's sound: what every source has, and what every phone is given of it.
+//!
+//! Three ways, the cheapest that will do. *Forward*: one source in the phone's own codec, its payload untouched.
+//! *Transcode*: one source in another. *Mix*: two or more. The last two are the same path: sources are decoded once,
+//! summed once per rate, and encoded for each phone without its own voice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use ringback_audio::{Codec, Hears, Media, MixBus};
+use ringback_rtp::KeyPress;
+use ringback_sfu::{Mid, Packet};
+
+use crate::leg::{Kind, Leg};
+use crate::phone::PhoneLeg;
+use crate::shared::{LegCounters, Way};
+use crate::source::{Feed, Source, codec_of};
+use crate::tracks::TrackKey;
+use crate::webrtc::guarded;
+use crate::worker::LegKey;
+
+pub const TICK: Duration = Duration::from_millis(20);
+
+pub type Legs = HashMap<LegKey, Leg>;
+
+/// The sound of one room.
+#[derive(Default)]
+pub struct Sound {
+    pub sources: BTreeMap<TrackKey, Source>,
+    buses: Vec<MixBus>,
+    /// When its next 20 ms are due, while anybody needs them.
+    pub next_tick: Option<Instant>,
+}
+
+/// What a tick brought, beyond the packets phones were sent.
+#[derive(Default)]
+pub struct Outcome {
+    /// For browsers: source, leg, m-line, packet.
+    pub packets: Vec<(TrackKey, LegKey, Mid, Packet)>,
+    /// Microphones whose level was measured.
+    pub levels: Vec<(LegKey, TrackKey, i8)>,
+    /// Keys pressed.
+    pub presses: Vec<(LegKey, KeyPress)>,
+    /// Legs in which something panicked.
+    pub failed: Vec<LegKey>,
+}
+
+/// How a listener is served in this tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Plan {
+    Silence,
+    /// The payloads of this source. With a rate: a bus fills at it meanwhile, so that the next tick hears it ungapped.
+    Forward(TrackKey, Option<u32>),
+    /// What is on the bus of this rate, of so many sources.
+    Bus(u32, Hears, usize),
+}
+
+impl Plan {
+    fn rate(&self) -> Option<u32> {
+        match self {
+            Plan::Silence => None,
+            Plan::Forward(_, rate) => *rate,
+            Plan::Bus(rate, ..) => Some(*rate),
+        }
+    }
+}
+
+impl Sound {
+    /// Whether anybody needs ticks.
+    pub fn is_needed(&self, legs: &Legs, members: &[LegKey]) -> bool {
+        let listens = members.iter().filter_map(|key| legs.get(key)).any(|leg| match &leg.kind {
+            Kind::Phone(phone) => phone.media.is_some(),
+            Kind::Pcm(_) => true,
+            Kind::Webrtc(_) => false,
+        });
+        listens || self.sources.values().any(|source| !source.browsers.is_empty())
+    }
+
+    /// A source is gone.
+    pub fn remove(&mut self, track: TrackKey) {
+        self.sources.remove(&track);
+        self.buses.iter_mut().for_each(|bus| bus.remove(track.0));
+    }
+
+    /// Nobody needs ticks for now.
+    pub fn rest(&mut self) {
+        self.next_tick = None;
+        self.buses.clear();
+        self.sources.retain(|_, source| matches!(source.feed, Feed::Pcm(_)));
+    }
+
+    /// One tick of 20 ms, nominally at `at`.
+    pub fn tick(&mut self, at: Instant, legs: &mut Legs, members: &[LegKey]) -> Outcome {
+        let mut outcome = Outcome::default();
+        let plans: Vec<(LegKey, Plan)> =
+            members.iter().filter_map(|key| Some((*key, self.plan(*key, legs, at)?))).collect();
+        let mut rates: Vec<u32> = plans.iter().filter_map(|(_, plan)| plan.rate()).collect();
+        rates.sort_unstable();
+        rates.dedup();
+        self.pull(at, legs, !rates.is_empty(), &mut outcome);
+        self.fill_buses(&rates, at, legs);
+        for (key, plan) in plans {
+            let Some(leg) = legs.get_mut(&key) else { continue };
+            if guarded(|| self.serve(leg, plan, at)).is_err() {
+                outcome.failed.push(key);
+            }
+        }
+        self.serve_browsers(legs, &mut outcome);
+        outcome
+    }
+
+    fn plan(&self, key: LegKey, legs: &Legs, at: Instant) -> Option<Plan> {
+        let leg = legs.get(&key)?;
+        if matches!(leg.kind, Kind::Webrtc(_)) {
+            return None;
+        }
+        let wanted = |id: &str| leg.sources.as_ref().is_none_or(|sources| sources.contains(id));
+        let heard: Vec<(TrackKey, &Source)> = self
+            .sources
+            .iter()
+            .filter(|(_, source)| source.leg != key && source.is_present(at))
+            .filter(|(_, source)| legs.get(&source.leg).is_some_and(|from| !from.muted && wanted(&from.id)))
+            .map(|(track, source)| (*track, source))
+            .collect();
+        let hears = || match &leg.sources {
+            None => Hears::AllBut(leg.kind.own_track().map(|track| track.0)),
+            Some(_) => Hears::Only(heard.iter().map(|(track, _)| track.0).collect()),
+        };
+        match &leg.kind {
+            _ if heard.is_empty() => Some(Plan::Silence),
+            Kind::Phone(phone) => Some(self.phone_plan(phone, &heard, hears)?),
+            _ => Some(Plan::Bus(leg.shared.pcm.as_ref()?.rate, hears(), heard.len())),
+        }
+    }
+
+    fn phone_plan(&self, phone: &PhoneLeg, heard: &[(TrackKey, &Source)], hears: impl Fn() -> Hears) -> Option<Plan> {
+        let codec = phone.voice.sender.as_ref()?.codec();
+        if let [(track, source)] = heard
+            && source.codec == Some(codec)
+        {
+            return Some(Plan::Forward(*track, None));
+        }
+        let rate = bus_rate(codec);
+        let filled = self.buses.iter().any(|bus| bus.sample_rate() == rate);
+        let before = phone
+            .voice
+            .forwarded
+            .filter(|track| heard.iter().any(|(other, source)| other == track && source.codec == Some(codec)));
+        Some(match before {
+            Some(track) if !filled => Plan::Forward(track, Some(rate)),
+            _ => Plan::Bus(rate, hears(), heard.len()),
+        })
+    }
+
+    fn pull(&mut self, at: Instant, legs: &mut Legs, mixing: bool, outcome: &mut Outcome) {
+        for (track, source) in &mut self.sources {
+            let Some(leg) = legs.get_mut(&source.leg) else { continue };
+            let is_phone = matches!(leg.kind, Kind::Phone(_));
+            // A phone is always decoded: its level is known in no other way.
+            let decode = mixing || is_phone || !source.browsers.is_empty();
+            if guarded(|| source.pull(at, decode)).is_err() {
+                outcome.failed.push(source.leg);
+                continue;
+            }
+            if !leg.muted && (is_phone || matches!(source.feed, Feed::Pcm(_))) {
+                outcome.levels.push((source.leg, *track, source.level));
+            }
+            if let Some(phone) = leg.phone() {
+                outcome.presses.extend(std::iter::from_fn(|| phone.dtmf.poll(at)).map(|press| (source.leg, press)));
+            }
+        }
+    }
+
+    fn fill_buses(&mut self, rates: &[u32], at: Instant, legs: &Legs) {
+        self.buses.retain(|bus| rates.contains(&bus.sample_rate()));
+        for &rate in rates {
+            if !self.buses.iter().any(|bus| bus.sample_rate() == rate) {
+                self.buses.push(MixBus::new(rate));
+            }
+        }
+        for bus in &mut self.buses {
+            bus.begin();
+            for (track, source) in &mut self.sources {
+                let audible = legs.get(&source.leg).is_some_and(|leg| !leg.muted) && source.is_present(at);
+                let pcm = if audible { source.pcm_at(bus.sample_rate()) } else { &[] };
+                if !pcm.is_empty() {
+                    bus.add(track.0, pcm);
+                }
+            }
+            bus.finish();
+        }
+    }
+
+    /// Give a phone or an in-process participant its 20 ms.
+    fn serve(&self, leg: &mut Leg, plan: Plan, at: Instant) {
+        let bus = plan.rate().and_then(|rate| self.buses.iter().find(|bus| bus.sample_rate() == rate));
+        match &mut leg.kind {
+            Kind::Webrtc(_) => {}
+            Kind::Phone(phone) => self.serve_phone(phone, &leg.shared.counters, plan, bus, at),
+            Kind::Pcm(pcm) => {
+                let Some(queues) = &leg.shared.pcm else { return };
+                if let (Plan::Bus(_, hears, heard), Some(bus)) = (plan, bus) {
+                    queues.hear(pcm.ears.hear(hears, bus));
+                    leg.shared.counters.set_way(way(heard), None);
+                } else {
+                    pcm.ears.rest();
+                    queues.hear(&vec![0; (queues.rate / 50) as usize]);
+                    leg.shared.counters.set_way(Way::None, None);
+                }
+            }
+        }
+    }
+
+    fn serve_phone(&self, phone: &mut PhoneLeg, counters: &LegCounters, plan: Plan, bus: Option<&MixBus>, at: Instant) {
+        let Some(codec) = phone.voice.sender.as_ref().map(|sender| sender.codec()) else { return };
+        match (plan, bus) {
+            (Plan::Forward(track, _), _) => {
+                phone.voice.ears.rest();
+                let media = self.sources.get(&track).map_or(Media::Silence, |source| source.media(codec));
+                phone.say(media, Some(track), Way::Forward, counters, at);
+            }
+            (Plan::Bus(rate, hears, heard), Some(bus)) => {
+                let pcm = phone.voice.ears.hear(hears, bus).to_vec();
+                phone.say(Media::Pcm { pcm: &pcm, sample_rate: rate }, None, way(heard), counters, at);
+            }
+            _ => {
+                phone.voice.ears.rest();
+                phone.say(Media::Silence, None, Way::None, counters, at);
+            }
+        }
+    }
+
+    /// Packets for browsers that cannot take a source as it is, encoded once per codec.
+    fn serve_browsers(&mut self, legs: &mut Legs, outcome: &mut Outcome) {
+        for (track, source) in &mut self.sources {
+            if source.browsers.is_empty() {
+                continue;
+            }
+            let muted = legs.get(&source.leg).is_none_or(|leg| leg.muted);
+            let mut wanted: Vec<(Codec, LegKey, Mid)> = Vec::new();
+            source.browsers.retain(|&(key, mid)| {
+                let Some(webrtc) = legs.get_mut(&key).and_then(|leg| leg.webrtc()) else { return false };
+                if webrtc.received.get(&mid).is_none_or(|r| r.track != *track || !r.made) {
+                    return false;
+                }
+                let codec = webrtc.format_for(mid).and_then(|format| codec_of(format.kind));
+                wanted.extend(codec.map(|codec| (codec, key, mid)));
+                true
+            });
+            wanted.sort_unstable_by_key(|(codec, ..)| *codec as u8);
+            for listeners in wanted.chunk_by(|a, b| a.0 == b.0) {
+                let Some(packet) = source.encoded(listeners[0].0).filter(|_| !muted) else { continue };
+                outcome.packets.extend(listeners.iter().map(|(_, key, mid)| (*track, *key, *mid, packet.clone())));
+            }
+        }
+    }
+}
+
+fn way(heard: usize) -> Way {
+    match heard {
+        0 => Way::None,
+        1 => Way::Transcode,
+        _ => Way::Mix,
+    }
+}
+
+/// The rate that loses nothing a phone could hear.
+fn bus_rate(codec: Codec) -> u32 {
+    match codec {
+        Codec::Pcmu | Codec::Pcma => 8_000,
+        Codec::G722 | Codec::Opus => 16_000,
+    }
+}

@@ -1,0 +1,111 @@
+//! What a phone is sent: one unbroken stream, whether it is forwarded, transcoded, mixed or silent.
+
+use std::net::UdpSocket;
+use std::time::Instant;
+
+use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, SenderConfig};
+use ringback_rtp::{Latch, SentTotals};
+
+use crate::config::PhoneMedia;
+use crate::shared::{LegCounters, Way};
+use crate::sys;
+use crate::tracks::TrackKey;
+
+/// A listener that begins to listen with what it is to hear first.
+#[derive(Default)]
+pub struct Ears(Option<Listener>);
+
+impl Ears {
+    /// This tick's 20 ms of the bus.
+    pub fn hear(&mut self, hears: Hears, bus: &MixBus) -> &[i16] {
+        let listener = self.0.get_or_insert_with(|| Listener::new(hears.clone()));
+        listener.set(hears);
+        listener.mix(bus)
+    }
+
+    /// Nothing of a bus is heard for now; what is heard next is not blended with what was heard last.
+    pub fn rest(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The sending half of a phone leg.
+pub struct Voice {
+    pub sender: Option<Sender>,
+    pub ears: Ears,
+    /// The source whose payloads it was given last.
+    pub forwarded: Option<TrackKey>,
+    packet: Vec<u8>,
+}
+
+impl Voice {
+    pub fn new() -> Voice {
+        Voice { sender: None, ears: Ears::default(), forwarded: None, packet: Vec::new() }
+    }
+
+    /// Apply an offer/answer.
+    pub fn set(&mut self, media: &PhoneMedia) {
+        let config = SenderConfig {
+            codec: media.codec.codec,
+            payload_type: media.codec.payload_type,
+            ptime_ms: media.codec.ptime.as_millis() as u32,
+            dtmf: media.dtmf_payload_type.map(|pt| (pt, media.codec.codec.clock_rate())),
+            opus: OpusSettings::default(),
+        };
+        match &mut self.sender {
+            Some(sender) => sender.configure(config),
+            None => {
+                let random = sys::random_u64();
+                let (ssrc, sequence) = (random as u32, (random >> 32) as u16);
+                self.sender = Some(Sender::new(config, ssrc, sequence, sys::random_u64() as u32));
+            }
+        }
+    }
+
+    pub fn send_digits(&mut self, digits: &str, duration_ms: u32, gap_ms: u32) {
+        if let Some(sender) = &mut self.sender {
+            sender.queue_digits(digits, duration_ms, gap_ms);
+        }
+    }
+
+    pub fn sent(&self) -> SentTotals {
+        self.sender.as_ref().map(Sender::totals).unwrap_or_default()
+    }
+}
+
+/// Where a phone's packets go.
+pub struct Line<'a> {
+    pub socket: &'a UdpSocket,
+    pub latch: &'a mut Latch,
+    pub counters: &'a LegCounters,
+    /// Whether anything is sent at all (it is not while on hold).
+    pub open: bool,
+}
+
+impl Voice {
+    /// 20 ms for the phone.
+    pub fn send(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, line: Line<'_>, now: Instant) {
+        let Some(sender) = &mut self.sender else { return };
+        line.counters.set_way(if line.open { way } else { Way::None }, Some(sender.codec()));
+        if std::mem::replace(&mut self.forwarded, from) != from {
+            sender.source_changed();
+        }
+        let Some(to) = line.latch.destination().filter(|_| line.open) else {
+            sender.pass();
+            return;
+        };
+        let packet = &mut self.packet;
+        sender.tick(media, &mut |header, payload| {
+            if !line.latch.may_send(now) {
+                return;
+            }
+            packet.clear();
+            header.write(payload, packet);
+            // What the kernel does not take is lost, as the network might lose it.
+            if line.socket.send_to(packet, to).is_ok() {
+                LegCounters::add(&line.counters.packets_sent, 1);
+                LegCounters::add(&line.counters.bytes_sent, payload.len() as u64);
+            }
+        });
+    }
+}

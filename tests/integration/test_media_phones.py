@@ -1,0 +1,222 @@
+"""Telephones in one room of the real engine, over real sockets: who hears whom, found by Fourier transform."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+
+from integration.media_events import Seen
+from integration.media_phone import CODECS, TELEPHONE_EVENT, FarPhone, RtpPhone
+from interop.peers.tones import level_db
+from interop.peers.waiting import until
+from ringback.calls.ports import PhoneMedia
+from ringback.core import new_engine
+from ringback.media.service import Media
+from ringback.model.ids import MeetingId, ParticipantId
+
+ROOM = MeetingId("room")
+ALL = tuple(CODECS.values())
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+async def media(seen: Seen) -> AsyncIterator[Media]:
+    engine = new_engine("127.0.0.1", 0, ["127.0.0.1"], "127.0.0.1", 23000, 23999)
+    media = Media(engine, asyncio.get_running_loop(), seen, phone_host="127.0.0.1")
+    media.open_meeting(ROOM)
+    yield media
+    assert not seen.failed
+    media.close()
+
+
+def call(media: Media, name: str, codec: str) -> FarPhone:
+    """A phone of the engine's own kind calls the room."""
+    far = FarPhone(media, name, codec)
+    here = media.open_phone(ROOM, ParticipantId(name))
+    far.connect(here)
+    media.set_phone(ParticipantId(name), PhoneMedia(far.address, CODECS[codec], ALL))
+    return far
+
+
+async def rtp_call(media: Media, name: str, hz: float) -> RtpPhone:
+    """A phone of the test's own kind calls the room in PCMU."""
+    phone = RtpPhone(hz=hz)
+    address = await phone.open()
+    here = media.open_phone(ROOM, ParticipantId(name))
+    media.set_phone(
+        ParticipantId(name),
+        PhoneMedia(address, CODECS["PCMU"], ALL, TELEPHONE_EVENT, TELEPHONE_EVENT),
+    )
+    phone.talk(here)
+    return phone
+
+
+def last(sound: np.ndarray, rate: int, seconds: float = 0.5) -> np.ndarray:
+    return sound[-int(rate * seconds) :]
+
+
+async def test_two_phones_in_one_codec_hear_each_other_untouched(media: Media, seen: Seen) -> None:
+    ann, bob = await rtp_call(media, "ann", 440), await rtp_call(media, "bob", 880)
+
+    await until(lambda: len(bob.sound()) > 8000, "bob heard a second")
+
+    assert level_db(last(bob.sound(), 8000), 8000, 440) > 30
+    assert level_db(last(ann.sound(), 8000), 8000, 880) > 30
+    assert level_db(last(ann.sound(), 8000), 8000, 440) < 20, "ann hears herself"
+    assert media.stats(ParticipantId("bob"))["way"] == "forward"
+    assert {("ann", "audio"), ("bob", "audio")} == set(seen.started)
+    ann.close()
+    bob.close()
+
+
+async def test_what_a_phone_is_sent_is_one_unbroken_stream(media: Media) -> None:
+    """Silence, then one source, then two, then none: numbers and time run on by one packet each."""
+    ann = await rtp_call(media, "ann", 440)
+    await until(lambda: len(ann.received) > 20, "ann is sent silence")
+    bob = await rtp_call(media, "bob", 880)
+    await until(lambda: media.stats(ParticipantId("ann"))["way"] == "forward", "forwarded")
+    eve = await rtp_call(media, "eve", 1200)
+    await until(lambda: media.stats(ParticipantId("ann"))["way"] == "mix", "mixed")
+    await until(lambda: level_db(last(ann.sound(), 8000), 8000, 1200) > 30, "ann hears eve")
+    assert level_db(last(ann.sound(), 8000), 8000, 880) > 30
+    bob.close()
+    eve.close()
+    await until(lambda: media.stats(ParticipantId("ann"))["way"] == "none", "silent again")
+
+    steps = [
+        ((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF, len(b.payload))
+        for a, b in itertools.pairwise(ann.received)
+    ]
+
+    assert set(steps) == {(1, 160, 160)}
+    assert len({packet.ssrc for packet in ann.received}) == 1
+    ann.close()
+
+
+@pytest.mark.parametrize("theirs", list(CODECS))
+@pytest.mark.parametrize("ours", list(CODECS))
+async def test_every_codec_is_heard_in_every_other(media: Media, ours: str, theirs: str) -> None:
+    ann, bob = call(media, "ann", ours), call(media, "bob", theirs)
+    ann.speak(500, 4)
+
+    await until(
+        lambda: len(bob.heard()) > 8000 and level_db(last(bob.heard(), 16000), 16000, 500) > 30, "bob hears ann"
+    )
+
+    expected = "forward" if ours == theirs else "transcode"
+    assert media.stats(ParticipantId("bob"))["way"] == expected
+    assert media.stats(ParticipantId("bob"))["codec"] == theirs
+    assert level_db(last(ann.heard(), 16000), 16000, 500) < 20, "ann hears herself"
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+async def test_of_three_phones_each_hears_the_two_others_and_not_itself(media: Media, codec: str) -> None:
+    phones = {"ann": (call(media, "ann", codec), 500), "bob": (call(media, "bob", "PCMU"), 800)}
+    phones["eve"] = (call(media, "eve", "G722"), 1300)
+    for phone, hz in phones.values():
+        phone.speak(hz, 6, amplitude=0.2)
+
+    for name, (phone, own) in phones.items():
+        others = [hz for _, hz in phones.values() if hz != own]
+
+        def hears(phone: FarPhone = phone, others: list[int] = others) -> bool:
+            sound = last(phone.heard(), 16000)
+            return all(level_db(sound, 16000, hz) > 30 for hz in others)
+
+        await until(hears, f"{name} hears {others}")
+        assert level_db(last(phone.heard(), 16000), 16000, own) < 25, f"{name} hears itself"
+        assert media.stats(ParticipantId(name))["way"] == "mix"
+
+
+async def test_a_key_press_is_reported_once_and_not_heard(media: Media, seen: Seen) -> None:
+    ann, bob = await rtp_call(media, "ann", 440), await rtp_call(media, "bob", 880)
+    await until(lambda: media.stats(ParticipantId("bob"))["way"] == "forward", "forwarded")
+    ann.hush()
+    begun = ann.timestamp
+    for n in range(1, 6):
+        ann.send(TELEPHONE_EVENT, bytes([5, 10, *(n * 160).to_bytes(2)]), marker=n == 1, advance=0)
+    for _ in range(3):
+        ann.send(TELEPHONE_EVENT, bytes([5, 0x80 | 10, *(960).to_bytes(2)]), advance=0)
+
+    await until(lambda: seen.digits, "the press is reported")
+
+    assert ann.timestamp == begun
+    assert seen.digits == [("ann", "5", 120)]
+    assert all(packet.payload_type == 0 for packet in bob.received)
+    ann.close()
+    bob.close()
+
+
+async def test_digits_are_sent_as_events_within_the_stream(media: Media) -> None:
+    ann = await rtp_call(media, "ann", 440)
+    await until(lambda: len(ann.received) > 5, "ann is sent silence")
+
+    media.send_digits(ParticipantId("ann"), "1#", 100, 60)
+
+    def ended() -> set[tuple[int, int]]:
+        events = [p for p in ann.received if p.payload_type == TELEPHONE_EVENT]
+        return {(p.payload[0], p.timestamp) for p in events if p.payload[1] & 0x80}
+
+    await until(lambda: len(ended()) == 2, "two events have ended")
+    assert sorted(event for event, _ in ended()) == [1, 11]
+    numbers = [packet.sequence for packet in ann.received]
+    assert numbers == [(numbers[0] + n) & 0xFFFF for n in range(len(numbers))]
+    ann.close()
+
+
+async def test_a_strangers_packets_are_not_heard_and_get_no_answer(media: Media) -> None:
+    """RTP bleed: nothing is taken from, or sent to, an address that was not signalled."""
+    ann, bob = await rtp_call(media, "ann", 440), await rtp_call(media, "bob", 880)
+    await until(lambda: media.stats(ParticipantId("bob"))["way"] == "forward", "forwarded")
+    stranger = RtpPhone(hz=2000, ssrc=0x6666)
+    await stranger.open()
+
+    stranger.talk(ann._to)
+
+    await until(lambda: media.stats(ParticipantId("ann"))["packets_rejected"] > 20, "the stranger is refused")
+    assert level_db(last(bob.sound(), 8000), 8000, 2000) < 20
+    assert level_db(last(bob.sound(), 8000), 8000, 440) > 30
+    assert not stranger.received
+    for phone in (ann, bob, stranger):
+        phone.close()
+
+
+async def test_on_hold_a_phone_is_sent_nothing_and_nothing_of_it_is_heard(media: Media) -> None:
+    ann, bob = await rtp_call(media, "ann", 440), await rtp_call(media, "bob", 880)
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 440) > 30, "bob hears ann")
+    address = ann.transport.get_extra_info("sockname") if ann.transport else None
+
+    media.set_phone(ParticipantId("ann"), PhoneMedia(address, CODECS["PCMU"], ALL, send=False, listen=False))
+
+    await until(lambda: media.stats(ParticipantId("bob"))["way"] == "none", "bob hears nothing")
+    held = len(ann.received)
+    await until(lambda: media.stats(ParticipantId("bob"))["packets_sent"] > 100, "time passes")
+    assert len(ann.received) <= held + 1
+    media.set_phone(ParticipantId("ann"), PhoneMedia(address, CODECS["PCMU"], ALL))
+    await until(lambda: len(ann.received) > held + 10, "ann is sent sound again")
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 440) > 30, "bob hears ann again")
+    ann.close()
+    bob.close()
+
+
+async def test_a_muted_leg_and_one_not_listened_to_are_not_heard(media: Media) -> None:
+    ann, bob, eve = [await rtp_call(media, name, hz) for name, hz in (("ann", 440), ("bob", 880), ("eve", 1300))]
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 440) > 30, "eve hears ann")
+    assert media.stats(ParticipantId("eve"))["way"] == "mix"
+
+    media.set_muted(ParticipantId("ann"), True)
+
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 440) < 20, "eve no longer hears ann")
+    assert level_db(last(eve.sound(), 8000), 8000, 880) > 30
+    media.set_muted(ParticipantId("ann"), False)
+    media.set_sources(ParticipantId("eve"), frozenset({ParticipantId("ann")}))
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 440) > 30, "eve hears ann again")
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 880) < 20, "eve does not hear bob")
+    for phone in (ann, bob, eve):
+        phone.close()
