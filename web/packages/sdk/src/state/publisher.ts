@@ -16,6 +16,9 @@ export interface PublisherDeps {
   show: (name: TrackName, media: LocalMedia, off?: DailyOff) => void;
 }
 
+/** What the others believe of a track nobody has spoken of. */
+const NOTHING = JSON.stringify({ state: "off" });
+
 interface Outgoing {
   media: LocalMedia;
   told: string;
@@ -44,14 +47,14 @@ export class Publisher {
   /** The server lost track of us (a resync): say everything again. */
   repeat(): void {
     for (const [name, outgoing] of this.outgoing) {
-      outgoing.told = "off";
+      outgoing.told = "";
       this.update(name, outgoing.media);
     }
   }
 
   /** @param off why it is off, when it was not the user. */
   update(name: TrackName, media: LocalMedia, off?: DailyOff): void {
-    const outgoing = this.outgoing.get(name) ?? { media, told: "off", work: Promise.resolve() };
+    const outgoing = this.outgoing.get(name) ?? { media, told: NOTHING, work: Promise.resolve() };
     outgoing.media = media;
     this.outgoing.set(name, outgoing);
     if (this.allowed(name)) this.deps.show(name, media, off);
@@ -74,9 +77,10 @@ export class Publisher {
     const state: Pick<WireTrack, "state" | "blocked"> =
       media.state === "blocked" ? { state: "blocked", blocked: media.blocked ?? {} } : { state: on ? "playable" : "off" };
     const news = JSON.stringify(state);
-    if (!this.isOpen() || news === outgoing.told) return;
+    if (!this.isOpen() || outgoing.media !== media || news === outgoing.told) return;
     outgoing.told = news;
-    await this.deps.tell(name, state);
+    // Not waited for: a slow reply must not hold up a mute. Requests keep their order by themselves.
+    this.deps.tell(name, state).catch(() => undefined);
   }
 
   /** Asked again after every wait: the meeting may have ended meanwhile. */
