@@ -353,13 +353,12 @@ impl Receiver {
     /// Stage the samples of an Opus packet; what does not decode is concealed, so that samples and time stay together.
     fn decode_opus(&mut self, payload: &[u8], ticks: u32) {
         let start = self.staged.pcm.len();
-        let expected = start + self.samples(ticks);
         if !self.decode(Codec::Opus, payload) {
             self.staged.pcm.truncate(start);
             self.staged.concealed = true;
             self.conceal_opus(ticks, false);
         }
-        self.staged.pcm.resize(expected, 0);
+        self.staged.pcm.resize(start + self.samples(ticks), 0);
     }
 
     fn samples(&self, ticks: u32) -> usize {
