@@ -254,6 +254,20 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         raise ConfigError(f"{file or CONFIG_FILE}: {error.strerror or error}") from None
 
 
+IDLE = (("nats_url",), ("files_url",), ("webhooks", "allow_private"), ("sip", "tls_port"), ("sip", "certificate"))
+"""Settings that nothing acts on yet."""
+
+
+def idle_settings(settings: Settings) -> list[str]:
+    """Environment names of the settings that were given and that nothing acts on yet."""
+    given = []
+    for path in IDLE:
+        holder: Any = settings if len(path) == 1 else getattr(settings, path[0])
+        if path[-1] in holder.model_fields_set:
+            given.append(env_name(*path))
+    return given
+
+
 def env_name(*path: str) -> str:
     """``env_name("sip", "port")`` → ``RINGBACK_SIP__PORT``."""
     return PREFIX + "__".join(part.upper() for part in path)

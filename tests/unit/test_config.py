@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.config import ConfigError, Settings, load_settings, sample_file, setting_names
+from ringback.config import ConfigError, Settings, idle_settings, load_settings, sample_file, setting_names
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +117,13 @@ def test_what_an_orchestrator_injects_for_a_service_of_our_name_is_not_ours(monk
 def test_listening_for_others_is_noticed(host: str) -> None:
     assert load_settings({"http": {"host": host}}).listens_beyond_loopback
     assert load_settings({"sip": {"host": host}}).listens_beyond_loopback
+
+
+def test_settings_that_nothing_acts_on_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert idle_settings(load_settings()) == []
+
+    monkeypatch.setenv("RINGBACK_NATS_URL", "nats://127.0.0.1")
+    assert idle_settings(load_settings({"sip": {"tls_port": 5071}})) == ["RINGBACK_NATS_URL", "RINGBACK_SIP__TLS_PORT"]
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
