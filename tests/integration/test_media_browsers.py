@@ -1,16 +1,22 @@
 """Headless Chromium against the real engine: sound by its frequency, pictures by their colour."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
 from integration.media_browser import BrowserPeer, Chromium
 from integration.media_events import Seen
+from integration.media_phone import CODECS, FarPhone
+from interop.peers.tones import level_db
 from interop.peers.waiting import until
+from ringback.calls.ports import PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
+from ringback.model.errors import InvalidRequest
 from ringback.model.ids import MeetingId, ParticipantId
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="module")]
@@ -79,3 +85,194 @@ async def test_two_browsers_hear_and_see_each_other(join: Join, seen: Seen) -> N
     assert {("ann", "connected"), ("bob", "connected")} <= set(seen.states)
     assert {("ann", "audio"), ("ann", "video"), ("bob", "audio"), ("bob", "video")} <= set(seen.started)
     assert seen.speakers and seen.speakers[0][0] == ROOM
+
+
+async def test_over_tcp_alone_sound_and_pictures_come_through(join: Join, media: Media) -> None:
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    await ann.send_colour("#c00000")
+    from_ann, anns_face = await bob.receive("ann", "audio"), await bob.receive("ann", "video")
+
+    await ann.negotiate(only="tcp")
+    await bob.negotiate(only="tcp")
+
+    async def comes_through() -> bool:
+        colour = await bob.colour(anns_face)
+        return (await bob.heard(from_ann, 440))[0] > 30 and colour is not None and colour[0] > 120 and colour[1] < 60
+
+    await until(comes_through, "bob hears ann and sees red")
+    chosen = [c for c in await bob.report("local-candidate") if c.get("protocol") == "tcp"]
+    assert chosen and not [c for c in await bob.report("remote-candidate") if c["protocol"] == "udp"]
+    assert media.engine_stats()["tcp_refused"] == 0
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+async def test_a_phone_and_a_browser_hear_each_other(join: Join, media: Media, codec: str) -> None:
+    """The browser is given the phone's own codec, the phone what the browser's Opus is turned into."""
+    phone = FarPhone(media, "phone", codec)
+    here = media.open_phone(ROOM, ParticipantId("phone"))
+    phone.connect(here)
+    media.set_phone(ParticipantId("phone"), PhoneMedia(phone.address, CODECS[codec], tuple(CODECS.values())))
+    ann = await join("ann")
+    await ann.send_tone(440)
+    from_phone = await ann.receive("phone", "audio")
+
+    await ann.negotiate()
+    phone.speak(900, 15)
+
+    async def hears_phone() -> bool:
+        return (await ann.heard(from_phone, 900))[0] > 30
+
+    await until(hears_phone, "ann hears the phone")
+    await until(lambda: level_db(phone.heard()[-8000:], 16000, 440) > 30, "the phone hears ann")
+    inbound = [s for s in await ann.report("inbound-rtp") if s["kind"] == "audio"]
+    codecs = {c["id"]: c["mimeType"] for c in await ann.report("codec")}
+    assert codecs[inbound[0]["codecId"]].upper() == f"AUDIO/{codec}"
+    assert (await ann.heard(from_phone, 440))[0] < 20, "ann hears herself"
+
+
+async def test_a_browser_without_the_phones_codec_hears_it_transcoded(join: Join, media: Media) -> None:
+    phone = FarPhone(media, "phone", "PCMU")
+    here = media.open_phone(ROOM, ParticipantId("phone"))
+    phone.connect(here)
+    media.set_phone(ParticipantId("phone"), PhoneMedia(phone.address, CODECS["PCMU"], tuple(CODECS.values())))
+    ann = await join("ann")
+    from_phone = await ann.receive("phone", "audio", ["OPUS"])
+
+    await ann.negotiate()
+    phone.speak(900, 15)
+
+    async def hears_phone() -> bool:
+        return (await ann.heard(from_phone, 900))[0] > 30
+
+    await until(hears_phone, "ann hears the phone")
+
+
+async def test_an_in_process_voice_is_heard_by_browsers_and_hears_them(join: Join, media: Media) -> None:
+    greeter = ParticipantId("greeter")
+    media.open_pcm(ROOM, greeter, 16000)
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    await bob.send_tone(1300)
+    to_ann, to_bob = await ann.receive("greeter", "audio"), await bob.receive("greeter", "audio")
+    await ann.negotiate()
+    await bob.negotiate()
+    at = np.arange(16000 * 15) / 16000
+    media.push_pcm(greeter, (8000 * np.sin(2 * np.pi * 700 * at)).astype("<i2").tobytes())
+    heard = bytearray()
+
+    async def all_hear() -> bool:
+        heard.extend(media.read_pcm(greeter))
+        sound = np.frombuffer(bytes(heard[-16000:]), "<i2").astype(np.float64) / 32768
+        both = level_db(sound, 16000, 440) > 30 and level_db(sound, 16000, 1300) > 30
+        return both and (await ann.heard(to_ann, 700))[0] > 30 and (await bob.heard(to_bob, 700))[0] > 30
+
+    await until(all_hear, "everybody hears everybody")
+    assert media.stats(greeter)["way"] == "mix"
+    dropped = media.flush_pcm(greeter)
+    assert 0 < dropped < 16000 * 15
+    assert media.flush_pcm(greeter) == 0
+
+
+async def test_a_browser_that_reads_only_g711_hears_an_opus_speaker(join: Join) -> None:
+    """A bot may negotiate nothing but the phone's codec; another browser's Opus is transcoded for it."""
+    ann, bot = await join("ann"), await join("bot")
+    await ann.send_tone(440)
+    await bot.send_tone(900, ["PCMU"])
+    from_ann = await bot.receive("ann", "audio", ["PCMU"])
+    from_bot = await ann.receive("bot", "audio")
+
+    await ann.negotiate()
+    await bot.negotiate()
+
+    async def hear_each_other() -> bool:
+        return (await bot.heard(from_ann, 440))[0] > 30 and (await ann.heard(from_bot, 900))[0] > 30
+
+    await until(hear_each_other, "they hear each other")
+
+
+async def test_a_latecomer_sees_at_once_and_garbage_disturbs_nobody(join: Join, media: Media, seen: Seen) -> None:
+    ann = await join("ann")
+    await ann.send_colour("#00c000")
+    await ann.send_tone(440)
+    await ann.negotiate()
+    await until(lambda: ("ann", "video") in seen.started, "ann's picture arrives")
+    loop = asyncio.get_running_loop()
+    port = media.webrtc_port
+    stranger, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("127.0.0.1", port))
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    for n in range(500):
+        stranger.sendto(random.Random(n).randbytes(n % 300 + 1))
+    writer.write(random.Random(1).randbytes(5000))
+    bob = await join("bob")
+    anns_face, from_ann = await bob.receive("ann", "video"), await bob.receive("ann", "audio")
+    await bob.negotiate()
+
+    async def sees_and_hears() -> bool:
+        colour = await bob.colour(anns_face)
+        return colour is not None and colour[1] > 120 and (await bob.heard(from_ann, 440))[0] > 30
+
+    await until(sees_and_hears, "bob sees and hears ann")
+    assert media.engine_stats()["garbage"] >= 450
+    assert media.engine_stats()["leg_failures"] == 0
+    stranger.close()
+    writer.close()
+
+
+async def test_who_speaks_becomes_the_active_speaker(join: Join, media: Media, seen: Seen) -> None:
+    phone = FarPhone(media, "phone", "PCMU")
+    here = media.open_phone(ROOM, ParticipantId("phone"))
+    phone.connect(here)
+    media.set_phone(ParticipantId("phone"), PhoneMedia(phone.address, CODECS["PCMU"], tuple(CODECS.values())))
+    ann = await join("ann")
+    await ann.send_tone(440)
+    await ann.negotiate()
+    await until(lambda: seen.speakers == [(ROOM, "ann")], "ann is the speaker")
+
+    await ann.page.evaluate("loudness(0)")
+    phone.speak(900, 5)
+
+    def room_speakers() -> list[str]:
+        return [leg for room, leg in seen.speakers if room == ROOM]
+
+    await until(lambda: room_speakers() == ["ann", "phone"], "the phone is the speaker")
+
+
+async def test_a_leg_that_is_closed_is_gone_for_the_others_and_its_name_free(join: Join, media: Media) -> None:
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    from_ann = await bob.receive("ann", "audio")
+    await ann.negotiate()
+    await bob.negotiate()
+
+    async def hears(hz: float) -> bool:
+        return (await bob.heard(from_ann, hz))[0] > 30
+
+    await until(lambda: hears(440), "bob hears ann")
+
+    media.close_leg(ParticipantId("ann"))
+    again = await join("ann")
+    await again.send_tone(1000)
+    await again.negotiate()
+
+    await until(lambda: hears(1000), "bob hears the new ann on the same line")
+    assert media.stats(ParticipantId("nobody")) == {}
+
+
+async def test_an_offer_that_cannot_be_read_is_refused_in_a_sentence(join: Join, media: Media) -> None:
+    ann = await join("ann")
+    await ann.send_tone(440)
+
+    for bad in ("", "v=0", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", "\x00" * 500):
+        with pytest.raises(InvalidRequest, match="offer"):
+            await media.webrtc_offer(ann.leg, bad)
+    with pytest.raises(InvalidRequest, match="no connection"):
+        await media.webrtc_offer(ParticipantId("nobody"), "v=0")
+
+    await ann.negotiate()
+
+    async def connected() -> bool:
+        return await ann.state() == "connected"
+
+    await until(connected, "ann connects after all")

@@ -44,6 +44,11 @@ class Media:
         for request in list(self._offers):
             self._replied({"request": request, "sdp": None, "error": "the media engine is closing"})
 
+    @property
+    def webrtc_port(self) -> int:
+        """The UDP and TCP port of all WebRTC peers."""
+        return self._engine.webrtc_port()
+
     def open_meeting(self, meeting: MeetingId) -> None:
         self._engine.open_room(meeting)
 
