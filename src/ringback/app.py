@@ -16,7 +16,7 @@ from ringback.calls.ports import CarrierEvents
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
-from ringback.config import Settings
+from ringback.config import Settings, idle_settings
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.service import Media
 from ringback.meetings.ports import Message, Office, World
@@ -116,7 +116,10 @@ class Application:
             database.domains,
             clock,
             chance,
-            shown_limits={"max_sip_pstn_sessions_per_room": limits.max_sip_pstn_sessions_per_room},
+            shown_limits={
+                "max_sip_pstn_sessions_per_room": limits.max_sip_pstn_sessions_per_room,
+                "max_api_keys": limits.max_api_keys,
+            },
         )
         self.access = Access(database.keys, domains, clock, chance, limits.max_api_keys)
         self.domain = await self.access.start(self.api_key, settings.domain_name)
@@ -160,6 +163,7 @@ class Application:
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
+                idle_settings=idle_settings(settings),
             )
         )
         api.router.routes += Signalling(desk).routes()
