@@ -62,7 +62,7 @@ class AgentSettings:
     transactions: int = 20_000
     unconfirmed_per_source: int | None = 10
     credentials: Sequence[Credential] = ()
-    slot: float = 0.05
+    slot: float = 1 / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,17 @@ class Agent:
     @property
     def idle(self) -> bool:
         """No call, no dialog, no transaction, nothing on the wheel."""
-        return not (self.calls or self._dialogs or self._invited or len(self.transactions) or len(self.wheel))
+        return not any(self.leftovers().values())
+
+    def leftovers(self) -> dict[str, int]:
+        """How many of each thing there are."""
+        return {
+            "calls": len(self.calls),
+            "dialogs": len(self._dialogs),
+            "invites": len(self._invited),
+            "transactions": len(self.transactions),
+            "timers": len(self.wheel),
+        }
 
     def speaks_with(self, host: str) -> bool:
         """Whether a call is up or being set up with that address."""

@@ -124,7 +124,7 @@ class Message:
         Raises ``ValueError`` if any value holds CR or LF: the last of several checks against header injection.
         """
         lines = [self.start_line()]
-        lines += [f"{name}: {value}" for name, value in self.headers.rows]
+        lines += [f"{name}: {value}" for name, value in self.headers.rows if header_key(name) != "content-length"]
         lines.append(f"Content-Length: {len(self.body)}")
         head = "\r\n".join(lines)
         if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:

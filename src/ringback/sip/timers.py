@@ -34,10 +34,10 @@ class Wheel(Generic[Item]):
     """When to wake each of many items, rounded up to a slot; setting, moving and dropping cost the same for any number.
 
     Args:
-        slot: Length of a slot in seconds: how late a wake-up may be.
+        slot: Length of a slot in seconds: how late a wake-up may be. A power of two keeps slots exact.
     """
 
-    def __init__(self, slot: float = 0.05) -> None:
+    def __init__(self, slot: float = 1 / 32) -> None:
         self._slot = slot
         self._slots: dict[int, dict[Item, None]] = {}
         self._where: dict[Item, int] = {}
@@ -49,7 +49,7 @@ class Wheel(Generic[Item]):
     def set(self, item: Item, when: float | None) -> None:
         """Wake ``item`` at ``when``; ``None`` forgets it. Replaces what was set before."""
         before = self._where.get(item)
-        index = None if when is None else math.ceil(round(when / self._slot, 6))
+        index = None if when is None else self._index(when)
         if before == index:
             return
         if before is not None:
@@ -62,10 +62,15 @@ class Wheel(Generic[Item]):
             self._slots[index][item] = None
             self._where[item] = index
 
+    def _index(self, when: float) -> int:
+        """The first slot that ends no earlier than ``when``: woken too early, an item would be set again for ever."""
+        index = math.ceil(when / self._slot)
+        return index if index * self._slot >= when else index + 1
+
     def due(self, now: float) -> list[Item]:
         """Take out every item whose slot has come, earliest first."""
         items: list[Item] = []
-        while self._order and self._order[0] * self._slot <= now + 1e-9:
+        while self._order and self._order[0] * self._slot <= now:
             for item in self._slots.pop(heapq.heappop(self._order)):
                 del self._where[item]
                 items.append(item)

@@ -182,6 +182,10 @@ class Telephony:
         """Nothing is left of any call."""
         return self._agent.idle and not self._resolving and not self._queue
 
+    def leftovers(self) -> dict[str, int]:
+        """What is left, for a test that expects nothing."""
+        return {**self._agent.leftovers(), "resolving": len(self._resolving), "events": len(self._queue)}
+
     @property
     def calls(self) -> int:
         """Calls that exist."""
