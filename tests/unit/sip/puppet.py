@@ -19,11 +19,13 @@ class Puppet:
 
     Attributes:
         heard: Every message it got, in order.
+        claims: The address it writes into its messages, its own unless it is changed.
     """
 
     def __init__(self, network: Network, host: str = "10.0.0.9", port: int = 5060) -> None:
         self.network = network
         self.host = host
+        self.claims = host
         self.port = port
         self.heard: list[Message] = []
         self.unreachable: list[Flow] = []
@@ -69,15 +71,15 @@ class Puppet:
     ) -> Request:
         """Make and send a request to the stack at ``to``."""
         self._branches += 1
-        via = f"SIP/2.0/UDP {self.host}:{self.port};branch={branch or f'z9hG4bKp{self._branches}'};rport"
+        via = f"SIP/2.0/UDP {self.claims}:{self.port};branch={branch or f'z9hG4bKp{self._branches}'};rport"
         head: list[Row] = [
             ("Via", via),
             ("Max-Forwards", "70"),
-            ("From", f"<sip:puppet@{self.host}>;tag={from_tag}"),
+            ("From", f"<sip:puppet@{self.claims}>;tag={from_tag}"),
             ("To", f"<sip:123@{to}>" + (f";tag={to_tag}" if to_tag else "")),
             ("Call-ID", call_id),
             ("CSeq", f"{cseq} {method}"),
-            ("Contact", f"<sip:puppet@{self.host}:{self.port}>"),
+            ("Contact", f"<sip:puppet@{self.claims}:{self.port}>"),
         ]
         if body and not any(name == "Content-Type" for name, _ in rows):
             head.append(("Content-Type", "application/sdp"))
@@ -96,7 +98,7 @@ class Puppet:
         body: bytes = b"",
     ) -> Response:
         """Answer a request of the stack at ``to``."""
-        extra: list[Row] = [("Contact", f"<sip:puppet@{self.host}:{self.port}>"), *rows]
+        extra: list[Row] = [("Contact", f"<sip:puppet@{self.claims}:{self.port}>"), *rows]
         if body:
             extra.append(("Content-Type", "application/sdp"))
         made = reply(request, status, to_tag=tag, rows=extra, body=body)
