@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::delay::DelayEstimate;
-use crate::sequence::{Extended16, Extended32};
+use crate::sequence::{Extended16, Extended32, Seen};
 
 /// Share of packets that should be there in time.
 const SHARE: f64 = 0.97;
@@ -149,6 +149,7 @@ pub struct JitterBuffer {
     packets: VecDeque<Buffered>,
     sequences: Extended16,
     timestamps: Extended32,
+    seen: Seen,
     estimate: DelayEstimate,
     phase: Phase,
     cursor: u64,
@@ -166,6 +167,7 @@ impl JitterBuffer {
             packets: VecDeque::new(),
             sequences: Extended16::default(),
             timestamps: Extended32::default(),
+            seen: Seen::default(),
             estimate: DelayEstimate::default(),
             phase: Phase::Waiting { fresh: true },
             cursor: 0,
@@ -244,11 +246,16 @@ impl JitterBuffer {
     fn insert(&mut self, at: i64, sequence: u16, stamp: u32, ticks: u32, payload_type: u8, payload: &[u8]) -> Pushed {
         let timestamp = self.timestamps.extend(stamp);
         let sequence = self.sequences.extend(sequence);
+        if !self.seen.note(sequence) {
+            self.stats.duplicates += 1;
+            return Pushed::Duplicate;
+        }
         self.estimate.record(at, at - self.media_us(timestamp));
         // A sender whose timestamps do not quite fit its payloads is still in time while half of a packet is.
         let playing = !self.fresh();
         if playing && timestamp + u64::from(ticks / 2) < self.cursor {
-            return self.count_late(sequence);
+            self.stats.late += 1;
+            return Pushed::Late;
         }
         let place = self.packets.iter().rposition(|held| held.timestamp <= timestamp).map_or(0, |at| at + 1);
         if place > 0 && self.packets[place - 1].timestamp == timestamp {
@@ -261,15 +268,6 @@ impl JitterBuffer {
             self.stats.discarded += 1;
         }
         Pushed::Queued
-    }
-
-    fn count_late(&mut self, sequence: u64) -> Pushed {
-        if self.last_played == Some(sequence) {
-            self.stats.duplicates += 1;
-            return Pushed::Duplicate;
-        }
-        self.stats.late += 1;
-        Pushed::Late
     }
 
     fn fresh(&self) -> bool {
@@ -362,8 +360,12 @@ impl JitterBuffer {
         }
     }
 
-    /// How long the next media will have been held behind the fastest way through the network, if played at `now`.
+    /// How long the next media will have been held behind the fastest way through the network, if played at `now`;
+    /// zero while nothing plays.
     pub fn delay(&self, now: Instant) -> Duration {
+        if matches!(self.phase, Phase::Waiting { .. }) {
+            return Duration::ZERO;
+        }
         let held = self.delay_us(self.peek_micros(now), self.cursor);
         Duration::from_micros(u64::try_from(held).unwrap_or(0))
     }

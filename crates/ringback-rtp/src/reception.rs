@@ -18,6 +18,7 @@ pub struct Reception {
     reported_expected: u64,
     reported_received: u64,
     transit: Option<i64>,
+    last_timestamp: Option<u32>,
     /// §A.8: sixteen times the jitter, in ticks.
     jitter: u64,
     sender_report: Option<(Instant, u32)>,
@@ -37,6 +38,7 @@ impl Reception {
             reported_expected: 0,
             reported_received: 0,
             transit: None,
+            last_timestamp: None,
             jitter: 0,
             sender_report: None,
         }
@@ -61,6 +63,9 @@ impl Reception {
 
     /// §A.8. Packets of one timestamp (a telephone-event) say nothing about the network's jitter beyond the first.
     fn take_jitter(&mut self, now: Instant, timestamp: u32) {
+        if self.last_timestamp.replace(timestamp) == Some(timestamp) {
+            return;
+        }
         let epoch = *self.epoch.get_or_insert(now);
         let elapsed = now.saturating_duration_since(epoch).as_micros();
         let arrival = (elapsed * u128::from(self.clock_rate) / 1_000_000) as u32;
@@ -172,6 +177,19 @@ mod tests {
         // The mean difference of two even draws from 0..30 ms is 10 ms.
         let jitter = uneven.jitter().as_millis();
         assert!((6..=14).contains(&jitter), "{jitter}");
+    }
+
+    #[test]
+    fn a_long_digit_is_no_jitter() {
+        let start = Instant::now();
+        let mut reception = Reception::new(1, 8000);
+        for packet in 0..100u32 {
+            // Packets 40 to 59 are a telephone-event: one timestamp, for 400 ms.
+            let timestamp = if (40..60).contains(&packet) { 40 * 160 } else { packet * 160 };
+            reception.receive(start + TICK * packet, packet as u16, timestamp);
+        }
+
+        assert_eq!(reception.jitter(), Duration::ZERO);
     }
 
     #[test]

@@ -42,6 +42,31 @@ impl Extended32 {
     }
 }
 
+/// Which of the last 64 extended sequence numbers have been seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    highest: u64,
+    bits: u64,
+}
+
+impl Seen {
+    /// Note a number; answers whether it is new. Numbers too old to know about count as new.
+    pub(crate) fn note(&mut self, sequence: u64) -> bool {
+        if sequence > self.highest {
+            self.bits = self.bits.checked_shl((sequence - self.highest).min(64) as u32).unwrap_or(0) | 1;
+            self.highest = sequence;
+            return true;
+        }
+        let age = self.highest - sequence;
+        if age >= 64 {
+            return true;
+        }
+        let new = self.bits >> age & 1 == 0;
+        self.bits |= 1 << age;
+        new
+    }
+}
+
 /// What a sequence number says about the packet that carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceCheck {
@@ -126,6 +151,15 @@ mod tests {
         assert_eq!(extended.extend(80), first + 160);
         assert_eq!(extended.extend(u32::MAX - 79), first);
         assert_eq!(extended.peek(240), first + 320);
+    }
+
+    #[test]
+    fn a_number_is_new_once_whatever_the_order() {
+        let mut seen = Seen::default();
+
+        let new = [100, 101, 101, 99, 100, 99, 300, 101, 250, 250].map(|sequence| seen.note(sequence));
+
+        assert_eq!(new, [true, true, false, true, false, false, true, true, true, false]);
     }
 
     #[test]
