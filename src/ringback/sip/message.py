@@ -127,7 +127,7 @@ class Message:
         lines += [f"{name}: {value}" for name, value in self.headers.rows if header_key(name) != "content-length"]
         lines.append(f"Content-Length: {len(self.body)}")
         head = "\r\n".join(lines)
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
             raise ValueError("a line end inside a SIP header")
         return head.encode("utf-8", "surrogateescape") + b"\r\n\r\n" + self.body
 

@@ -11,7 +11,7 @@ from ringback.sip.message import Headers, Message, Request, Response, Row, heade
 
 _REQUEST_LINE = re.compile(r"([^ ]+) ([^ ]+) ([A-Za-z]+/[0-9]+\.[0-9]+)")
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([0-9]{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _QUOTED_PART = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 

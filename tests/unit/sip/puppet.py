@@ -20,12 +20,14 @@ class Puppet:
     Attributes:
         heard: Every message it got, in order.
         claims: The address it writes into its messages, its own unless it is changed.
+        forgiving: Whether what it cannot read is no failure (refusals copy what they refuse).
     """
 
     def __init__(self, network: Network, host: str = "10.0.0.9", port: int = 5060) -> None:
         self.network = network
         self.host = host
         self.claims = host
+        self.forgiving = False
         self.port = port
         self.heard: list[Message] = []
         self.unreachable: list[Flow] = []
@@ -35,7 +37,11 @@ class Puppet:
     # ── Receiver ──
 
     def on_datagram(self, data: bytes, flow: Flow) -> None:
-        self.heard.append(parse(data))
+        try:
+            self.heard.append(parse(data))
+        except SipParseError:
+            if not self.forgiving:
+                raise
 
     def on_message(self, message: Message, flow: Flow) -> None:
         self.heard.append(message)
