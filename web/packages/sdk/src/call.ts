@@ -16,6 +16,7 @@ import { type JoinReply, SignallingError, type WireParticipant } from "./signall
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
 import { checkUpdates, wireUpdate } from "./state/updates";
+import { uuid } from "./uuid";
 import type {
   DailyCallOptions,
   DailyDeviceInfos,
@@ -87,7 +88,7 @@ export class Call {
     private readonly engine: Engine = browserEngine(),
     private readonly onDestroyed: (call: Call) => void = () => undefined,
   ) {
-    this.callClientId = crypto.randomUUID();
+    this.callClientId = uuid();
     this.options = checkOptions(options);
     this.devices = new DeviceManager(engine);
     this.screen = new ScreenShare(engine);
@@ -445,7 +446,7 @@ export class Call {
   async startDialOut(options: DailyStartDialoutOptions): Promise<DailyStartDialoutResult> {
     this.joined("startDialOut");
     const checked = checkDialOut(options);
-    const reply = await this.request("dialout-start", { options: checked, idempotencyKey: crypto.randomUUID() });
+    const reply = await this.request("dialout-start", { options: checked, idempotencyKey: uuid() });
     return { session: reply.session as { sessionId: string }, sessionId: reply.sessionId as string };
   }
 

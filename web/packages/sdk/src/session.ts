@@ -11,7 +11,6 @@ import {
   type JoinReply,
   type JoinRequest,
   type OfferReply,
-  SignallingError,
   signallingUrl,
   type WireParticipant,
 } from "./signalling/wire";
@@ -165,9 +164,7 @@ export class Session extends Emitter<SessionEvents> {
     }
   }
 
-  /** A lost connection is already being mended; a refusal of our offer cannot be. */
   private handlePeerFailed(error: Error): void {
-    if (error instanceof SignallingError && error.type === "connection-error") return;
     this.end({ type: "connection-error", msg: `Sound and picture failed: ${error.message}`, details: { on: "rtc-connection" } });
   }
 

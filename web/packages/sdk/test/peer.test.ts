@@ -152,14 +152,30 @@ describe("the peer connection", () => {
     expect(newest().receive.map(({ session_id }) => session_id)).toEqual(["cleo"]);
   });
 
-  test("a refused offer is rolled back and told", async () => {
-    const { manager, peer, newest, heard } = start();
+  test("a refused offer is rolled back and made again", async () => {
+    const { manager, peer, offers, newest, heard } = start();
     manager.setReceive([audioOf("bob")]);
     await settle();
-    await newest().refuse(new SignallingError("invalid-request-error", "no"));
+    await newest().refuse(new SignallingError("server-error", "no"));
+    expect(peer().signalingState).toBe("stable");
+    await vi.advanceTimersByTimeAsync(500);
+    await newest().answer();
+
+    expect(offers).toHaveLength(2);
+    expect(heard).toEqual(["received bob/audio/1"]);
+  });
+
+  test("an offer that is refused three times is given up", async () => {
+    const { manager, offers, newest, heard } = start();
+    manager.setReceive([audioOf("bob")]);
+    for (const pause of [0, 500, 2_000]) {
+      await vi.advanceTimersByTimeAsync(pause);
+      await newest().refuse(new SignallingError("server-error", "no"));
+    }
+    await vi.runAllTimersAsync();
 
     expect(heard).toEqual(["failed: no"]);
-    expect(peer().signalingState).toBe("stable");
+    expect(offers).toHaveLength(3);
   });
 
   test("an offer that got no answer is made again when the signalling is back", async () => {

@@ -42,6 +42,11 @@ function install(): void {
           wanted.set(transceiver.sender, `${back.session_id}/${back.track}`);
         }
       }
+      for (const one of peers.values()) {
+        for (const { sender, currentDirection } of one.getTransceivers()) {
+          if (currentDirection === "stopped") wanted.delete(sender);
+        }
+      }
       for (const [sender, key] of wanted) await sender.replaceTrack(sources.get(key) ?? null);
       await peer.setLocalDescription();
       if (peer.iceGatheringState !== "complete") {
@@ -54,6 +59,7 @@ function install(): void {
       return peer.localDescription?.sdp ?? "";
     },
     close(client: string): void {
+      for (const { sender } of peers.get(client)?.getTransceivers() ?? []) wanted.delete(sender);
       peers.get(client)?.close();
       peers.delete(client);
     },

@@ -175,7 +175,7 @@ export class RoomModel {
     call.on("participant-joined", ({ participant }) => {
       refresh();
       this.forget(participant.session_id);
-      if (!isPhone(participant)) this.notice("info", `${nameOf(participant)} joined.`);
+      if (!isPhone(participant) && !this.wasHereBefore(participant)) this.notice("info", `${nameOf(participant)} joined.`);
     });
     call.on("participant-left", ({ participant }) => {
       refresh();
@@ -252,6 +252,12 @@ export class RoomModel {
       this.over.add(sessionId);
     }
     this.outgoing.value = this.outgoing.value.filter((one) => one.sessionId !== sessionId);
+  }
+
+  /** Those who were here when we came are told as joining, too. */
+  private wasHereBefore({ joined_at }: DailyParticipant): boolean {
+    const ours = this.me.value?.joined_at;
+    return joined_at !== undefined && ours !== undefined && joined_at <= ours;
   }
 
   private isJoining(): boolean {

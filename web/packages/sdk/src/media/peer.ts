@@ -5,11 +5,13 @@
  */
 
 import { Emitter } from "../emitter";
-import type { OfferReply, OfferRequest } from "../signalling/wire";
+import { type OfferReply, type OfferRequest, SignallingError } from "../signalling/wire";
 import type { TrackName } from "../types";
 
 const DISCONNECTED_PATIENCE_MS = 3_000;
 const LONGEST_RESTART_PAUSE_MS = 15_000;
+/** Pauses before a refused offer is made again; after the last refusal the meeting is given up. */
+const OFFER_RETRY_PAUSES_MS = [500, 2_000];
 const VIDEO_MAX_BITRATE_BPS = 1_500_000;
 const SCREEN_MAX_BITRATE_BPS = 2_500_000;
 
@@ -27,7 +29,7 @@ export interface PeerEvents {
   gone: { subscription: Subscription; refused?: string };
   /** Whether packets can flow. */
   path: "connected" | "interrupted";
-  /** The server refused an offer: nothing more can be sent or received. */
+  /** The server refused an offer again and again: nothing more can be sent or received. */
   failed: Error;
 }
 
@@ -52,6 +54,8 @@ export class PeerManager extends Emitter<PeerEvents> {
   private negotiating = false;
   private stale = false;
   private unanswered = false;
+  private refusals = 0;
+  private offerTimer: ReturnType<typeof setTimeout> | undefined;
   private restarts = 0;
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -105,6 +109,7 @@ export class PeerManager extends Emitter<PeerEvents> {
 
   close(): void {
     clearTimeout(this.restartTimer);
+    clearTimeout(this.offerTimer);
     const peer = this.peer;
     this.peer = null;
     for (const { resolve } of this.unpublished) resolve();
@@ -151,14 +156,24 @@ export class PeerManager extends Emitter<PeerEvents> {
       const reply = await this.deps.offer({ sdp: peer.localDescription?.sdp ?? "", ...this.tables() });
       if (!this.isCurrent(peer)) return;
       this.unanswered = false;
+      this.refusals = 0;
       await peer.setRemoteDescription({ type: "answer", sdp: reply.sdp });
       if (this.isCurrent(peer)) this.announce(reply.refused ?? []);
     } catch (error) {
       if (!this.isCurrent(peer)) return;
       this.unanswered = true;
       if (peer.signalingState === "have-local-offer") await peer.setLocalDescription({ type: "rollback" });
-      this.emit("failed", error instanceof Error ? error : new Error(String(error)));
+      this.handleRefusal(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  /** A lost connection is mended elsewhere, and the offer is made again then. */
+  private handleRefusal(error: Error): void {
+    if (error instanceof SignallingError && error.type === "connection-error") return;
+    const pause = OFFER_RETRY_PAUSES_MS[this.refusals];
+    this.refusals += 1;
+    if (pause === undefined) this.emit("failed", error);
+    else this.offerTimer = setTimeout(() => this.renegotiate(), pause);
   }
 
   private tables(): Pick<OfferRequest, "send" | "receive"> {
