@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback.model.ids import CallId, MeetingId, ParticipantId
-from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, Unit
+from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -310,5 +310,8 @@ class Records(Protocol):
     async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None: ...
     async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]: ...
     async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]: ...
+    async def unfinished_participants(self, node: str, before_epoch: int) -> Sequence[ParticipantRecord]:
+        """Stays without an end in those meetings, in order of joining."""
+
     async def next_epoch(self, node: str) -> int:
         """The node's boot number, one higher at each call, never reused."""

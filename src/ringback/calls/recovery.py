@@ -3,15 +3,16 @@
 A call whose row says ``queued`` may or may not have left; it is never dialled again, only given up.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
 
 from ringback.calls.ports import Carrier, Clock, Records
+from ringback.meetings.ports import Spell
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.events import CallEvent, CallFacts, CallStep, Event
-from ringback.model.records import CallRecord, CallState, Direction, EventRecord, Unit
+from ringback.model.events import CallEvent, CallFacts, CallStep, Event, ParticipantLeft
+from ringback.model.participant import Participant, ParticipantType
+from ringback.model.records import CallRecord, CallState, Direction, EventRecord, ParticipantRecord, Unit
 
 log = structlog.get_logger()
 
@@ -22,11 +23,11 @@ async def finish_earlier_life(
     records: Records,
     carrier: Carrier,
     clock: Clock,
-    spell: Callable[[Event], tuple[str, Mapping[str, object]]],
+    spell: Spell,
     node: str,
     epoch: int,
 ) -> int:
-    """End every call and meeting of earlier epochs, in one unit of work.
+    """End every call, stay and meeting of earlier epochs, in one unit of work.
 
     BYE and CANCEL go out first: a kill in between repeats them, which does no harm, where the other order could leave
     a far end talking to nobody.
@@ -36,6 +37,7 @@ async def finish_earlier_life(
     """
     calls = await records.unfinished_calls(node, epoch)
     meetings = await records.unfinished_meetings(node, epoch)
+    stays = await records.unfinished_participants(node, epoch)
     now = clock.wall()
     for call in calls:
         carrier.finish(call)
@@ -43,7 +45,14 @@ async def finish_earlier_life(
     unit = Unit(
         calls=ended,
         meetings=tuple(replace(meeting, ended_at=now) for meeting in meetings),
-        events=tuple(_stopped(call, number, epoch, now, spell) for number, call in enumerate(ended, 1)),
+        participants=tuple(replace(stay, left_at=now) for stay in stays),
+        events=(
+            *(_event(stay, _left(stay), number, epoch, now, spell) for number, stay in enumerate(stays, 1)),
+            *(
+                _event(call, _stopped(call), number, epoch, now, spell)
+                for number, call in enumerate(ended, len(stays) + 1)
+            ),
+        ),
     )
     if unit:
         await records.commit(unit)
@@ -51,13 +60,20 @@ async def finish_earlier_life(
     return len(calls)
 
 
-def _stopped(
-    call: CallRecord,
-    number: int,
-    epoch: int,
-    now: float,
-    spell: Callable[[Event], tuple[str, Mapping[str, object]]],
-) -> EventRecord:
+def _left(stay: ParticipantRecord) -> ParticipantLeft:
+    kind = stay.participant_type
+    return ParticipantLeft(
+        Participant(
+            stay.id,
+            stay.joined_at,
+            stay.user_name or "",
+            stay.user_id,
+            type=ParticipantType(kind) if kind else None,
+        )
+    )
+
+
+def _stopped(call: CallRecord) -> CallEvent:
     dial_in = call.direction is Direction.DIAL_IN
     provider = call.request.get("provider")
     facts = CallFacts(
@@ -70,5 +86,11 @@ def _stopped(
         user_id=call.user_id,
         sip_headers={name: str(value) for name, value in call.request.items()} if dial_in else {},
     )
-    name, payload = spell(CallEvent(facts, CallStep.STOPPED, end=ENDED))
-    return EventRecord(call.domain, call.room, call.meeting, epoch, number, now, name, payload)
+    return CallEvent(facts, CallStep.STOPPED, end=ENDED)
+
+
+def _event(
+    about: CallRecord | ParticipantRecord, event: Event, number: int, epoch: int, now: float, spell: Spell
+) -> EventRecord:
+    name, payload = spell(event)
+    return EventRecord(about.domain, about.room, about.meeting, epoch, number, now, name, payload)

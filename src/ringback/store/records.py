@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Dialect, Insert, Row, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.ids import DomainId, MeetingId, RoomName
+from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.records import (
     CallRecord,
     CallState,
@@ -99,6 +99,21 @@ class StoredRecords:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [meeting_record(row) for row in rows]
 
+    async def unfinished_participants(self, node: str, before_epoch: int) -> Sequence[ParticipantRecord]:
+        query = (
+            select(participants)
+            .join(meetings, meetings.c.id == participants.c.meeting)
+            .where(
+                participants.c.left_at.is_(None),
+                meetings.c.ended_at.is_(None),
+                meetings.c.node == node,
+                meetings.c.epoch < before_epoch,
+            )
+            .order_by(participants.c.joined_at)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [participant_record(row) for row in rows]
+
     async def next_epoch(self, node: str) -> int:
         return await self._database.write(
             lambda connection: int(connection.execute(self._boot, {"node": node}).scalar_one())
@@ -141,6 +156,21 @@ def call_record(row: Row[Any]) -> CallRecord:
         end=_end_reason(row.end),
         dialog=_dialog(row.dialog),
         request=json.loads(row.request),
+    )
+
+
+def participant_record(row: Row[Any]) -> ParticipantRecord:
+    """A row of ``participants`` as the value it was written from."""
+    return ParticipantRecord(
+        id=ParticipantId(row.id),
+        domain=DomainId(row.domain),
+        room=RoomName(row.room),
+        meeting=MeetingId(row.meeting),
+        user_id=row.user_id,
+        user_name=row.user_name,
+        participant_type=row.participant_type,
+        joined_at=row.joined_at,
+        left_at=row.left_at,
     )
 
 

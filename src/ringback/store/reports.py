@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, func, select
 
-from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.ids import DomainId, MeetingId
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
-from ringback.store.records import call_record, meeting_record
+from ringback.store.records import call_record, meeting_record, participant_record
 from ringback.store.schema import calls, events, idempotency_keys, meetings, participants
 from ringback.store.transactions import Transactions
 
@@ -146,17 +146,5 @@ def _participants(connection: Connection, ids: Sequence[MeetingId]) -> dict[Meet
     stays: dict[MeetingId, list[ParticipantRecord]] = {meeting: [] for meeting in ids}
     query = select(participants).where(participants.c.meeting.in_(ids)).order_by(participants.c.joined_at)
     for row in connection.execute(query):
-        stays[MeetingId(row.meeting)].append(
-            ParticipantRecord(
-                id=ParticipantId(row.id),
-                domain=DomainId(row.domain),
-                room=RoomName(row.room),
-                meeting=MeetingId(row.meeting),
-                user_id=row.user_id,
-                user_name=row.user_name,
-                participant_type=row.participant_type,
-                joined_at=row.joined_at,
-                left_at=row.left_at,
-            )
-        )
+        stays[MeetingId(row.meeting)].append(participant_record(row))
     return stays

@@ -63,8 +63,36 @@ class VirtualClock:
         while (at := self.next_timer()) is not None and at <= until:
             self._mono = max(self._mono, at)
             timer = heapq.heappop(self._timers)[2]
-            if timer.callback is not None:
-                timer.callback()
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                callback()
             await settle()
         self._mono = until
         await settle()
+
+
+class MortalClock:
+    """One process's view of a shared clock: when the process dies, what it waited for never comes."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self._timers: list[VirtualTimer] = []
+        self._dead = False
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def wall(self) -> float:
+        return self._clock.wall()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> VirtualTimer:
+        if self._dead:
+            return VirtualTimer(when, callback)
+        timer = self._clock.call_at(when, callback)
+        self._timers = [*(old for old in self._timers if old.callback is not None), timer]
+        return timer
+
+    def die(self) -> None:
+        self._dead = True
+        for timer in self._timers:
+            timer.cancel()

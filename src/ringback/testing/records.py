@@ -53,9 +53,21 @@ class MemoryRecords:
         rows = self.meetings.values()
         return [row for row in rows if row.ended_at is None and row.node == node and row.epoch < before_epoch]
 
+    async def unfinished_participants(self, node: str, before_epoch: int) -> Sequence[ParticipantRecord]:
+        meetings = {meeting.id for meeting in await self.unfinished_meetings(node, before_epoch)}
+        return [row for row in self.participants.values() if row.left_at is None and row.meeting in meetings]
+
     async def next_epoch(self, node: str) -> int:
         self._epochs[node] = self._epochs.get(node, 0) + 1
         return self._epochs[node]
+
+    def snapshot(self) -> "MemoryRecords":
+        """What a disk has at this moment: nothing that is written here later shows there."""
+        copy = MemoryRecords()
+        copy.calls, copy.meetings, copy.participants = dict(self.calls), dict(self.meetings), dict(self.participants)
+        copy.events = list(self.events)
+        copy._keys, copy._epochs = dict(self._keys), dict(self._epochs)
+        return copy
 
     def event_names(self) -> list[str]:
         """Names of the stored events, in order."""

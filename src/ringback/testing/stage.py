@@ -20,6 +20,8 @@ from typing import Any, Self
 
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
+from ringback.calls.ports import Carrier, Clock
+from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.meetings.admission import Joiner
 from ringback.meetings.ports import Message, Office, Seated, Spell, Told, Unseated, World
@@ -89,16 +91,17 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         epoch = await self.records.next_epoch("node-1")
-        world = World(self.carrier, self.media, self.bus)
-        office = Office(world, self.records, self.clock, self._spell, "node-1", epoch)
+        world = World(await self._open_carrier(epoch), self.media, self.bus)
+        clock = self._server_clock()
+        office = Office(world, self.records, clock, self._spell, "node-1", epoch)
         self.meetings = await self._stack.enter_async_context(
             Meetings(office, self.rooms, lambda user: f"sip:{user}@ringback.example", self._new_id)
         )
         self.calls = await self._stack.enter_async_context(Calls(self.meetings))
-        self.carrier.events = self.calls
-        self.carrier.press_by_rtp = lambda call, digit: self.calls.digit(ParticipantId(call), digit, 10)
+        self._connect_carrier(self.calls)
         self.media.events = MediaReports(self.meetings, self.calls)
         self.bus.subscribe(self._deliver)
+        await finish_earlier_life(self.records, world.carrier, self.clock, spell, office.node, epoch)
         return self
 
     async def __aexit__(
@@ -107,6 +110,16 @@ class Stage:
         await self._stack.aclose()
         if kind is None and self._check:
             self.assert_idle()
+
+    def _server_clock(self) -> Clock:
+        return self.clock
+
+    async def _open_carrier(self, epoch: int) -> Carrier:
+        return self.carrier
+
+    def _connect_carrier(self, calls: Calls) -> None:
+        self.carrier.events = calls
+        self.carrier.press_by_rtp = lambda call, digit: calls.digit(ParticipantId(call), digit, 10)
 
     _spell: Spell = staticmethod(spell)
 
