@@ -16,6 +16,7 @@ mod opus_packet;
 mod receiver;
 mod resample;
 mod sender;
+mod staged;
 mod sys;
 
 pub use codec::{Codec, Decoder, Encoder};

@@ -54,7 +54,7 @@ impl MixBus {
 
     /// A new tick.
     pub fn begin(&mut self) {
-        self.sources.retain(|source| !source.leaving);
+        self.sources.retain(|source| source.heard || !source.leaving);
         self.sources.iter_mut().for_each(|source| source.heard = false);
     }
 
@@ -73,6 +73,7 @@ impl MixBus {
         }
         source.gain = target;
         source.heard = true;
+        source.leaving = false;
         source.last = source.frame.last().copied().unwrap_or(0);
     }
 
@@ -90,7 +91,7 @@ impl MixBus {
         self.source(key).muted = muted;
     }
 
-    /// A source has left: it fades out in the present tick.
+    /// A source has left: it fades out in the first tick in which it adds nothing, and is forgotten.
     pub fn remove(&mut self, key: SourceKey) {
         if let Some(source) = self.sources.iter_mut().find(|source| source.key == key) {
             source.leaving = true;

@@ -4,7 +4,6 @@
 //! costs nothing, and lost frames can then be concealed in the forwarded stream); G.722 and Opus only when somebody
 //! asks ([`Receiver::set_decoding`]) or when Opus comes in frames that cannot be cut to 20 ms.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use ringback_rtp::{Buffered, DtmfReceiver, JitterBuffer, JitterConfig, JitterStats, KeyPress, Pace, Pull, RtpPacket};
@@ -14,7 +13,7 @@ use crate::conceal::Concealer;
 use crate::frame::{Frame, Origin, TICK_MS};
 use crate::g711;
 use crate::level::level_dbov;
-use crate::opus_packet::OpusFrames;
+use crate::staged::{Staged, can_be_cut};
 
 /// Sound below this is quiet: time may be left out or inserted there.
 const QUIET_DBOV: f32 = -45.0;
@@ -65,26 +64,6 @@ pub struct ReceiverStats {
     pub frames_shrunk: u64,
     /// See `frames_shrunk`.
     pub frames_stretched: u64,
-}
-
-/// Media between the jitter buffer and the next frame.
-#[derive(Debug, Default)]
-struct Staged {
-    ticks: u32,
-    pcm: Vec<i16>,
-    bytes: Vec<u8>,
-    packets: VecDeque<(u32, Option<Vec<u8>>)>,
-    concealed: bool,
-}
-
-impl Staged {
-    fn clear(&mut self) {
-        self.ticks = 0;
-        self.pcm.clear();
-        self.bytes.clear();
-        self.packets.clear();
-        self.concealed = false;
-    }
 }
 
 /// Receives one stream. See the module's documentation.
@@ -328,26 +307,13 @@ impl Receiver {
     }
 
     fn stage_opus(&mut self, packet: Buffered) {
-        let tick = self.tick();
-        let ticks = packet.ticks;
-        let mut parts = VecDeque::new();
-        if ticks == tick || ticks == tick / 2 {
-            parts.push_back((ticks, Some(packet.payload.clone())));
-        } else {
-            match OpusFrames::parse(&packet.payload).and_then(|frames| frames.repacketise(tick)) {
-                Some(packets) => parts.extend(packets.into_iter().map(|part| (tick, Some(part)))),
-                None => {
-                    // Frames of 40 or 60 ms: the payload is of no use here.
-                    self.forced = true;
-                    parts.push_back((ticks, None));
-                }
-            }
-        }
+        let (tick, ticks) = (self.tick(), packet.ticks);
+        // Frames of 40 or 60 ms: the payload is of no use here.
+        self.forced |= !can_be_cut(&packet.payload, ticks, tick);
         if self.is_decoding(Codec::Opus) {
             self.decode_opus(&packet.payload, ticks);
         }
-        self.staged.packets.append(&mut parts);
-        self.staged.ticks += ticks;
+        self.staged.push_opus(packet.payload, ticks, tick);
     }
 
     /// Stage the samples of an Opus packet; what does not decode is concealed, so that samples and time stay together.
@@ -419,7 +385,7 @@ impl Receiver {
             self.staged.pcm.clear();
         }
         if codec == Codec::Opus {
-            self.cut_opus(tick);
+            self.staged.cut_opus(tick, &mut self.frame.payload);
         } else {
             let bytes = self.staged.bytes.len().min(tick as usize);
             self.frame.payload.extend(self.staged.bytes.drain(..bytes));
@@ -430,41 +396,6 @@ impl Receiver {
         self.staged.ticks -= tick;
         self.staged.concealed &= self.staged.ticks > 0;
         self.quiet = self.is_quiet(codec);
-    }
-
-    /// The payload of the next 20 ms, if whole packets make it up.
-    fn cut_opus(&mut self, tick: u32) {
-        let mut need = tick;
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        let mut whole = true;
-        while need > 0 {
-            let Some((ticks, payload)) = self.staged.packets.front_mut() else {
-                whole = false;
-                break;
-            };
-            if *ticks > need {
-                *ticks -= need;
-                *payload = None;
-                whole = false;
-                break;
-            }
-            need -= *ticks;
-            match self.staged.packets.pop_front() {
-                Some((_, Some(payload))) => parts.push(payload),
-                _ => whole = false,
-            }
-        }
-        if !whole {
-            return;
-        }
-        match parts.as_slice() {
-            [only] => self.frame.payload.extend_from_slice(only),
-            [first, second] => {
-                let joined = OpusFrames::parse(first).zip(OpusFrames::parse(second)).and_then(|(a, b)| a.join(&b));
-                self.frame.payload.extend(joined.into_iter().flatten());
-            }
-            _ => {}
-        }
     }
 
     fn is_quiet(&self, codec: Codec) -> bool {

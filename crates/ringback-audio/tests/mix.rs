@@ -139,6 +139,22 @@ fn joining_and_leaving_do_not_click() {
 }
 
 #[test]
+fn leaving_after_the_last_sound_of_a_tick_does_not_click_and_coming_back_is_a_join() {
+    let heard = during(|at, bus, _, pcm| {
+        if at != 20 && at < 40 {
+            bus.add(1, pcm);
+        }
+        if at == 19 || at == 39 {
+            bus.remove(1);
+        }
+    });
+
+    assert!(largest_step(&heard) < 2500, "{}", largest_step(&heard));
+    assert!(heard[FRAME * 25..FRAME * 39].iter().any(|sample| *sample > 7900));
+    assert!(heard[FRAME * 42..].iter().all(|sample| *sample == 0));
+}
+
+#[test]
 fn muting_does_not_click_and_is_complete() {
     let heard = during(|at, bus, _, pcm| {
         match at {
