@@ -68,6 +68,10 @@ impl Worker {
         for (key, track, level) in outcome.levels {
             self.heard_level(key, track, Some(level));
         }
+        for key in outcome.started {
+            let Some(leg) = self.legs.get(&key) else { continue };
+            self.mailbox.push(Event::MediaStarted { leg: leg.id.to_string(), track: "audio".into() });
+        }
         for (key, press) in outcome.presses {
             let Some(leg) = self.legs.get(&key) else { continue };
             self.mailbox.push(Event::Digit {

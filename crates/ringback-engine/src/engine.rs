@@ -15,6 +15,7 @@ use crate::config::{Config, PhoneMedia};
 use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
 use crate::shared::{LegShared, PcmQueues};
+use crate::sys;
 use crate::worker::{self, Wake};
 
 /// A running engine. Dropping it stops it.
@@ -38,8 +39,13 @@ struct Entry {
 impl Engine {
     /// Bind the WebRTC ports and start the worker. The error of a port in use names the address.
     pub fn start(mut config: Config) -> io::Result<Engine> {
+        sys::raise_file_limit();
         if config.webrtc_advertised.is_empty() {
             config.webrtc_advertised.push(config.webrtc_host);
+        }
+        if let Some(address) = config.webrtc_advertised.iter().find(|a| a.is_unspecified() || a.is_multicast()) {
+            let text = format!("{address} cannot be advertised to browsers: name an address that they can reach");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let (udp, tcp) = bind_webrtc(config.webrtc_host, config.webrtc_port)?;
         let port = udp.local_addr()?.port();

@@ -22,6 +22,8 @@ mod sound;
 mod source;
 mod sys;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod tracks;
 mod voice;

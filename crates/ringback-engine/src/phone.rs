@@ -105,7 +105,8 @@ fn event_clock(codec: &PhoneCodec) -> u32 {
 
 fn ntp_now() -> u64 {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (wall.as_secs() + NTP_OFFSET) << 32 | u64::from(wall.subsec_nanos()) * (1 << 32) / 1_000_000_000
+    let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
+    ((wall.as_secs() + NTP_OFFSET) << 32) | fraction
 }
 
 impl Worker {
@@ -304,7 +305,8 @@ impl Worker {
                 let _ = phone.rtcp.send_to(&report, to);
             }
         }
-        self.timers.set(phone.reporter.due(), Timer::Phone(key));
+        let due = phone.reporter.due();
+        self.timers.set(due, Timer::Phone(key));
     }
 
     pub fn close_phone(&mut self, phone: PhoneLeg) {
@@ -342,5 +344,145 @@ impl Judged for Verdict {
             Verdict::AcceptFresh => Some((packet, true)),
             Verdict::Reject(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Command;
+    use crate::ports;
+    use crate::shared::LegShared;
+    use crate::testing;
+    use ringback_rtp::{RtpHeader, write_compound};
+
+    const FAR: ([u8; 4], u16) = ([127, 0, 0, 1], 40_000);
+
+    fn far() -> SocketAddr {
+        FAR.into()
+    }
+
+    fn media() -> PhoneMedia {
+        let codec = PhoneCodec {
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            receive_payload_type: 0,
+            ptime: Duration::from_millis(20),
+        };
+        PhoneMedia {
+            remote: Some(far()),
+            codec,
+            receive: vec![],
+            dtmf_payload_type: Some(101),
+            dtmf_receive_payload_type: Some(101),
+            send: true,
+            listen: true,
+            trusted: false,
+        }
+    }
+
+    /// A worker with one phone that has been answered, at the moment of the answer.
+    fn answered() -> (Worker, LegKey) {
+        let mut worker = testing::worker();
+        let (rtp, rtcp) = ports::bind_pair(&testing::config()).unwrap();
+        let (room, leg) = ("room".to_owned(), "ann".to_owned());
+        worker.command(Command::OpenPhone { room, leg, rtp, rtcp, shared: Arc::new(LegShared::default()) });
+        worker.set_phone("ann", media());
+        let key = worker.leg_key("ann").unwrap();
+        (worker, key)
+    }
+
+    fn rtp(sequence: u16) -> Vec<u8> {
+        let timestamp = u32::from(sequence) * 160;
+        let mut out = Vec::new();
+        RtpHeader { payload_type: 0, marker: false, sequence, timestamp, ssrc: 7 }.write(&[0xff; 160], &mut out);
+        out
+    }
+
+    fn report() -> Vec<u8> {
+        let mut out = Vec::new();
+        write_compound(&[Rtcp::ReceiverReport { ssrc: 7, blocks: vec![] }], &mut out);
+        out
+    }
+
+    fn silent_for(worker: &mut Worker, seconds: u64) -> usize {
+        for _ in 0..seconds {
+            testing::pass(worker, Duration::from_secs(1));
+        }
+        worker.mailbox.drain().iter().filter(|e| matches!(e, Event::LegSilent { .. })).count()
+    }
+
+    #[test]
+    fn a_phone_that_is_silent_for_a_minute_is_told_of_once() {
+        let (mut worker, key) = answered();
+        worker.rtp_packet(key, far(), &rtp(1));
+
+        assert_eq!(silent_for(&mut worker, 59), 0);
+        assert_eq!(silent_for(&mut worker, 10), 1);
+        assert_eq!(silent_for(&mut worker, 120), 0);
+    }
+
+    #[test]
+    fn reports_alone_keep_a_call_alive() {
+        let (mut worker, key) = answered();
+
+        for _ in 0..20 {
+            assert_eq!(silent_for(&mut worker, 10), 0);
+            worker.rtcp_packet(key, far(), &report());
+        }
+    }
+
+    #[test]
+    fn on_hold_silence_means_nothing() {
+        let (mut worker, _) = answered();
+        worker.set_phone("ann", PhoneMedia { listen: false, ..media() });
+
+        assert_eq!(silent_for(&mut worker, 300), 0);
+        worker.set_phone("ann", media());
+        assert_eq!(silent_for(&mut worker, 59), 0);
+        assert_eq!(silent_for(&mut worker, 10), 1);
+    }
+
+    #[test]
+    fn a_goodbye_by_rtcp_is_not_believed() {
+        let (mut worker, key) = answered();
+        let mut bye = report();
+        write_compound(&[Rtcp::Goodbye { sources: vec![7], reason: None }], &mut bye);
+
+        worker.rtcp_packet(key, far(), &bye);
+        worker.rtp_packet(key, far(), &rtp(1));
+
+        assert_eq!(worker.legs[&key].shared.counters.packets_received.load(Relaxed), 1);
+        assert!(worker.mailbox.drain().iter().all(|e| matches!(e, Event::MediaStarted { .. })));
+    }
+
+    #[test]
+    fn garbage_and_strangers_are_counted_and_change_nothing() {
+        let (mut worker, key) = answered();
+        let stranger: SocketAddr = ([10, 0, 0, 9], 5004).into();
+
+        // 128 bytes of 128 happen to be an RTP packet.
+        for n in (0..=200u8).filter(|n| *n != 128) {
+            worker.rtp_packet(key, far(), &vec![n; usize::from(n)]);
+            worker.rtcp_packet(key, stranger, &report());
+        }
+
+        let counters = worker.legs[&key].shared.counters.packets_rejected.load(Relaxed);
+        assert_eq!(counters, 400);
+        assert!(worker.mailbox.drain().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_phone_that_hung_up() {
+        let (mut worker, key) = answered();
+        worker.rtp_packet(key, far(), &rtp(1));
+
+        worker.command(Command::CloseLeg("ann".into()));
+
+        assert!(worker.legs.is_empty() && worker.rooms.is_empty());
+        assert!(worker.tracks.is_empty());
+        assert_eq!(worker.leg_key("ann"), None);
+        silent_for(&mut worker, 120);
+        assert_eq!(worker.timers.next(), None, "no timer stays behind");
     }
 }

@@ -39,6 +39,8 @@ pub struct Outcome {
     pub packets: Vec<(TrackKey, LegKey, Mid, Packet)>,
     /// Microphones whose level was measured.
     pub levels: Vec<(LegKey, TrackKey, i8)>,
+    /// In-process participants that spoke for the first time.
+    pub started: Vec<LegKey>,
     /// Keys pressed.
     pub presses: Vec<(LegKey, KeyPress)>,
     /// Legs in which something panicked.
@@ -161,6 +163,9 @@ impl Sound {
             if guarded(|| source.pull(at, decode)).is_err() {
                 outcome.failed.push(source.leg);
                 continue;
+            }
+            if source.begins() {
+                outcome.started.push(source.leg);
             }
             if !leg.muted && (is_phone || matches!(source.feed, Feed::Pcm(_))) {
                 outcome.levels.push((source.leg, *track, source.level));

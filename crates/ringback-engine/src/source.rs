@@ -30,6 +30,7 @@ pub struct Source {
     pub codec: Option<Codec>,
     ssrc: Option<u32>,
     last_sound: Option<Instant>,
+    begun: bool,
     /// How loud its last 20 ms were, in dBov.
     pub level: i8,
     /// Its 20 ms at other rates than its own.
@@ -86,6 +87,7 @@ impl Source {
             codec: None,
             ssrc: None,
             last_sound: None,
+            begun: false,
             level: -127,
             resampled: Vec::new(),
             browsers: Vec::new(),
@@ -153,6 +155,11 @@ impl Source {
                 self.level = level_dbov(frame).round() as i8;
             }
         }
+    }
+
+    /// Whether an in-process participant has just spoken for the first time.
+    pub fn begins(&mut self) -> bool {
+        matches!(&self.feed, Feed::Pcm(pcm) if !pcm.is_empty()) && !std::mem::replace(&mut self.begun, true)
     }
 
     /// Its 20 ms, for a listener of `codec`: as they came if that fits.

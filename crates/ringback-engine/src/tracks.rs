@@ -50,6 +50,11 @@ pub struct Tracks {
 }
 
 impl Tracks {
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.tracks.is_empty() && self.by_name.is_empty()
+    }
+
     pub fn get(&self, key: TrackKey) -> Option<&Track> {
         self.tracks.get(&key)
     }

@@ -4,8 +4,10 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
+use ringback_rtp::Reception;
 use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, PeerState, Rewriter, Transmit, ufrag};
 
 use crate::counters::count;
@@ -16,6 +18,9 @@ use crate::shared::LegCounters;
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
+
+/// After this long without a packet a stream has stopped, and another on its m-line may follow.
+const STOPPED: Duration = Duration::from_millis(500);
 
 /// A browser or bot.
 pub struct WebrtcLeg {
@@ -36,7 +41,48 @@ pub struct Published {
     pub track: TrackKey,
     pub name: String,
     pub is_audio: bool,
-    pub started: bool,
+    /// The stream that counts, and when it was last heard.
+    stream: Option<(u32, Instant)>,
+    reception: Option<Reception>,
+    lost: u64,
+}
+
+impl Published {
+    fn new(track: TrackKey, name: String, is_audio: bool) -> Published {
+        Published { track, name, is_audio, stream: None, reception: None, lost: 0 }
+    }
+
+    /// Whether a packet belongs to the stream that counts, and whether that one is new. Of several encodings of one
+    /// picture the first that came is taken; another one follows only when it has stopped.
+    fn accept(&mut self, ssrc: u32, now: Instant) -> Option<bool> {
+        match self.stream {
+            Some((known, last)) if known != ssrc && now < last + STOPPED => None,
+            Some((known, _)) if known == ssrc => {
+                self.stream = Some((ssrc, now));
+                Some(false)
+            }
+            _ => {
+                self.stream = Some((ssrc, now));
+                Some(true)
+            }
+        }
+    }
+
+    /// Loss and jitter of its stream, into the leg's counters.
+    fn count(&mut self, packet: &Packet, counters: &LegCounters, now: Instant) {
+        let clock = packet.format.kind.clock_rate();
+        if self.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
+            self.reception = Some(Reception::new(packet.ssrc, clock));
+            self.lost = 0;
+        }
+        let Some(reception) = &mut self.reception else { return };
+        reception.receive(now, packet.sequence as u16, packet.timestamp);
+        let lost = reception.lost().max(0) as u64;
+        counters.packets_lost.fetch_add(lost.wrapping_sub(std::mem::replace(&mut self.lost, lost)), Relaxed);
+        if self.is_audio {
+            counters.jitter_us.store(reception.jitter().as_micros() as u64, Relaxed);
+        }
+    }
 }
 
 /// One receiving m-line.
@@ -180,7 +226,7 @@ impl Worker {
             }
             let track = self.tracks.publish(&room, &id, name, key, Some(mid));
             let is_audio = self.tracks.get(track).is_some_and(|t| t.is_audio());
-            kept.insert(mid, Published { track, name: name.clone(), is_audio, started: false });
+            kept.insert(mid, Published::new(track, name.clone(), is_audio));
         }
         if let Some(webrtc) = self.webrtc_leg(key) {
             webrtc.published = kept;
@@ -342,16 +388,22 @@ impl Worker {
     }
 
     fn published_packet(&mut self, key: LegKey, packet: &Packet) {
+        let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         LegCounters::add(&leg.shared.counters.packets_received, 1);
         LegCounters::add(&leg.shared.counters.bytes_received, packet.payload.len() as u64);
-        let (muted, spurt, id) = (leg.muted, leg.spurt, leg.id.clone());
+        let (muted, spurt, shared) = (leg.muted, leg.spurt, leg.shared.clone());
+        let id = leg.id.clone();
         let Some(published) = leg.webrtc().and_then(|w| w.published.get_mut(&packet.mid)) else { return };
-        let (track, is_audio, first) = (published.track, published.is_audio, !published.started);
-        published.started = true;
-        if first {
+        let (track, is_audio, started) = (published.track, published.is_audio, published.stream.is_some());
+        let Some(new) = published.accept(packet.ssrc, now) else { return };
+        published.count(packet, &shared.counters, now);
+        if !started {
             let name = published.name.clone();
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: name });
+        }
+        if new {
+            self.want_keyframe(track);
         }
         if is_audio != packet.format.kind.is_audio() || (muted && is_audio) {
             return;
@@ -441,7 +493,9 @@ impl Worker {
 
     fn ask_keyframe(&mut self, key: LegKey, mid: Mid) {
         let Some(leg) = self.webrtc_leg(key) else { return };
-        match guarded(|| leg.peer.request_keyframe(mid)) {
+        // Before its first packet there is nothing to ask for: that one begins a key frame.
+        let Some((ssrc, _)) = leg.published.get(&mid).and_then(|published| published.stream) else { return };
+        match guarded(|| leg.peer.request_keyframe(ssrc)) {
             Ok(()) => self.touch(key),
             Err(broken) => self.broke(key, broken),
         }

@@ -144,7 +144,7 @@ pub fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
 }
 
 impl Worker {
-    fn new(parts: Parts) -> io::Result<Worker> {
+    pub fn new(parts: Parts) -> io::Result<Worker> {
         parts.udp.set_nonblocking(true)?;
         let port = parts.udp.local_addr()?.port();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -316,7 +316,7 @@ impl Worker {
         true
     }
 
-    fn fire_timers(&mut self) {
+    pub fn fire_timers(&mut self) {
         for _ in 0..AT_ONCE * 16 {
             match self.timers.pop_due(self.now) {
                 Some(Timer::Peer(key)) => self.wake_peer(key),
@@ -329,7 +329,7 @@ impl Worker {
         }
     }
 
-    fn flush(&mut self) {
+    pub fn flush(&mut self) {
         while let Some(key) = self.dirty.pop() {
             self.pass_time(key);
         }
@@ -345,7 +345,7 @@ impl Worker {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    pub fn command(&mut self, command: Command) {
         match command {
             Command::OpenRoom(room) => {
                 self.room(&room).kept = true;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use str0m::change::SdpOffer;
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
-use str0m::media::{KeyframeRequestKind, MediaKind, Pt};
+use str0m::media::{KeyframeRequestKind, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
@@ -366,13 +366,9 @@ impl Peer {
         true
     }
 
-    /// Ask the far end for a key frame of what it sends on `mid`. Drain afterwards.
-    pub fn request_keyframe(&mut self, mid: Mid) {
-        let video = self.rtc.media(mid).is_some_and(|m| m.kind() == MediaKind::Video);
-        if !video {
-            return;
-        }
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
+    /// Ask the far end for a key frame of a stream it sends. Drain afterwards.
+    pub fn request_keyframe(&mut self, ssrc: u32) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
     }

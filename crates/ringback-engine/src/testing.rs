@@ -1,0 +1,50 @@
+//! A worker without its thread, whose clock a test turns.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::counters::EngineCounters;
+use crate::event::Mailbox;
+use crate::worker::{Parts, Wake, Worker};
+
+/// Ports of their own.
+pub fn config() -> Config {
+    let local = [127, 0, 0, 1].into();
+    Config {
+        webrtc_host: local,
+        webrtc_port: 0,
+        webrtc_advertised: vec![local],
+        rtp_host: local,
+        rtp_first: 32_000,
+        rtp_last: 32_999,
+    }
+}
+
+pub fn worker() -> Worker {
+    let (_, commands) = crossbeam_channel::unbounded();
+    Worker::new(Parts {
+        udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
+        tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
+        advertised: config().webrtc_advertised,
+        commands,
+        wake: Arc::new(Wake::new().unwrap()),
+        mailbox: Arc::new(Mailbox::new().unwrap()),
+        counters: Arc::new(EngineCounters::default()),
+    })
+    .unwrap()
+}
+
+/// Time passes, in ticks as they would be due.
+pub fn pass(worker: &mut Worker, time: Duration) {
+    let end = worker.now + time;
+    while worker.now < end {
+        worker.now = worker.timers.next().unwrap_or(end).clamp(worker.now, end);
+        worker.fire_timers();
+        worker.flush();
+        if worker.timers.next().is_none_or(|at| at > end) {
+            worker.now = end;
+        }
+    }
+}
