@@ -7,7 +7,9 @@ from collections.abc import Sequence
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NUMERIC = re.compile(r"(?:0[xX][0-9A-Fa-f]*|[0-9]+)(?:\.(?:0[xX][0-9A-Fa-f]*|[0-9]+))*\.?")
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
+_SPECIAL = [ipaddress.ip_network(text) for text in ("100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24")]
+"""Networks that some versions of ``ipaddress`` still call global."""
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -58,4 +60,4 @@ class NetworkPolicy:
 
 
 def _is_public(address: IpAddress) -> bool:
-    return address.is_global and not address.is_reserved and address not in _SHARED
+    return address.is_global and not address.is_reserved and not any(address in network for network in _SPECIAL)

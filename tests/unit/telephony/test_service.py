@@ -1,0 +1,324 @@
+"""The SIP side as calls see it: what may be dialled, restarts, floods, names."""
+
+from dataclasses import replace
+
+import pytest
+
+from ringback.calls.ports import Failure
+from ringback.model.errors import Forbidden, InvalidRequest
+from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
+from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.telephony.admission import RateLimits
+from ringback.telephony.service import TelephonySettings
+from ringback.testing.clock import VirtualClock, settle
+from ringback.testing.link import Network, Station
+from unit.sip.puppet import OFFER, Puppet
+from unit.telephony.test_resolve import Book
+
+ANN = "10.0.0.1"
+OPEN = TelephonySettings(rate_limits=None, allow_private=True, lag_limit=None)
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def network(clock: VirtualClock) -> Network:
+    return Network(clock)
+
+
+def record(dialog: DialogRecord, state: CallState, direction: Direction = Direction.DIAL_OUT) -> CallRecord:
+    """A call's row as an earlier process left it."""
+    return CallRecord(
+        id=CallId("old"),
+        domain=DomainId("d"),
+        room=RoomName("r"),
+        meeting=MeetingId("m"),
+        direction=direction,
+        state=state,
+        node="n",
+        epoch=1,
+        created_at=0.0,
+        dialog=dialog,
+    )
+
+
+# ── what may be dialled ──
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "",
+        "bob",
+        "tel:+15551234567",
+        "sips:bob@example.com",
+        "sip:bob@example.com;transport=tls",
+        "sip:bob@example.com;transport=sctp",
+        "sip:bob@example.com;maddr=127.0.0.1",
+        "sip:bob@example.com;method=BYE",
+        "sip:bob@exa mple.com",
+        "sip:bob@example.com\r\nX: 1",
+        "sip:" + "b" * 3000 + "@example.com",
+    ],
+)
+async def test_addresses_that_cannot_be_dialled_are_refused_at_once(network: Network, target: str):
+    """D7."""
+    station = Station(network, ANN, OPEN)
+
+    with pytest.raises(InvalidRequest):
+        station.telephony.prepare(target, CallId("c"), "room")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.1.2.3", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"]
+)
+async def test_private_addresses_are_forbidden_unless_allowed(network: Network, host: str):
+    """D5."""
+    station = Station(network, ANN, replace(OPEN, allow_private=False))
+
+    with pytest.raises(Forbidden, match=r"^destination-not-allowed:"):
+        station.telephony.prepare(f"sip:bob@{host}", CallId("c"), "room")
+
+
+async def test_a_prepared_dialog_has_unguessable_names_and_no_headers(network: Network):
+    """B7."""
+    station = Station(network, ANN, OPEN)
+
+    dialog = station.telephony.prepare("sip:sip:bob@10.0.0.9:5080;transport=TCP?X-A=1", CallId("c"), "12 3")
+    other = station.telephony.prepare("sip:bob@10.0.0.9", CallId("d"), "")
+
+    assert dialog.invite_uri == "sip:bob@10.0.0.9:5080;transport=TCP"
+    assert (dialog.transport, dialog.local_cseq) == ("tcp", 1)
+    assert dialog.local_uri == "sip:12%203@10.0.0.1:5060"
+    assert other.local_uri == "sip:10.0.0.1:5060"
+    names = [dialog.call_id, dialog.local_tag, dialog.branch, other.call_id, other.local_tag, other.branch]
+    assert len(set(names)) == 6
+    assert min(map(len, names)) >= 24
+
+
+# ── names ──
+
+
+async def test_a_name_that_leads_nowhere_or_inside_is_told_as_that(network: Network, clock: VirtualClock):
+    book = Book({"inside.example": ["10.0.0.9"]})
+    station = await Station(network, ANN, replace(OPEN, allow_private=False), names=book).start()
+    for target in ("sip:bob@nowhere.example", "sip:bob@inside.example"):
+        station.dial(target, OFFER)
+        await settle()
+        await clock.run_for(0.1)
+
+    nowhere, inside = (failure for _, failure in station.all("failed"))
+    assert (nowhere.status, nowhere.cause) == (0, "resolve")
+    assert (inside.status, inside.cause) == (0, "policy")
+    assert network.packets == []
+
+
+async def test_a_call_given_up_while_its_name_is_looked_up_is_never_made(network: Network, clock: VirtualClock):
+    station = await Station(network, ANN, OPEN, names=Book({"h.example": ["10.0.0.9"]})).start()
+    call = station.dial("sip:bob@h.example", OFFER)
+    station.telephony.cancel(call)
+    await clock.run_for(1.0)
+
+    assert station.last("failed") == (call, Failure(487, "Request Terminated", "answer"))
+    assert network.packets == []
+    assert station.telephony.idle
+
+
+async def test_the_next_address_of_a_name_is_tried_when_the_first_is_dead(network: Network, clock: VirtualClock):
+    """RFC 3263 §4.3."""
+    puppet = Puppet(network)
+    book = Book({"h.example": ["10.0.0.77", "10.0.0.9"]})
+    station = await Station(network, ANN, OPEN, names=book).start()
+    station.dial("sip:bob@h.example", OFFER)
+    await clock.run_for(0.5)
+
+    invite = puppet.last_request("INVITE")
+    assert station.names() == []
+    assert station.last("dialog_changed")[1].branch == invite.top_via.branch
+    puppet.answer(invite, 503, ANN)
+    await clock.run_for(0.1)
+    assert station.last("failed")[1].status == 503
+
+
+# ── restarts ──
+
+
+async def answered_call(network: Network, clock: VirtualClock, puppet: Puppet) -> DialogRecord:
+    """The dialog of a call that an earlier process made and the puppet answered; that process is gone."""
+    before = await Station(network, ANN, OPEN).start()
+    before.dial("sip:123@10.0.0.9", OFFER)
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("INVITE"), 200, ANN, body=OFFER)
+    await clock.run_for(0.1)
+    await before.telephony.stop()
+    dialog = before.last("dialog_changed")[1]
+    assert isinstance(dialog, DialogRecord)
+    return dialog
+
+
+async def test_a_call_that_was_up_before_a_restart_gets_its_bye(network: Network, clock: VirtualClock):
+    puppet = Puppet(network)
+    dialog = await answered_call(network, clock, puppet)
+    after = await Station(network, ANN, OPEN).start()
+
+    after.telephony.finish(record(dialog, CallState.ANSWERED))
+    await clock.run_for(0.1)
+
+    bye, invite = puppet.last_request("BYE"), puppet.last_request("INVITE")
+    assert (bye.call_id, bye.from_.tag, bye.to.tag) == (invite.call_id, invite.from_.tag, "puppet")
+    assert bye.cseq.number > invite.cseq.number
+    assert bye.target == "sip:puppet@10.0.0.9:5060"
+    puppet.answer(bye, 200, ANN)
+    await clock.run_for(60.0)
+    assert after.telephony.idle
+    assert after.names() == []
+
+
+@pytest.mark.parametrize("crossing", [487, 200])
+async def test_a_call_that_was_ringing_before_a_restart_gets_its_cancel(
+    network: Network, clock: VirtualClock, crossing: int
+):
+    """The INVITE is not sent again; its answer is acknowledged, and hung up on if it was a yes."""
+    puppet = Puppet(network)
+    before = await Station(network, ANN, OPEN).start()
+    before.dial("sip:123@10.0.0.9", OFFER)
+    await clock.run_for(0.1)
+    await before.telephony.stop()
+    invite = puppet.last_request("INVITE")
+    after = await Station(network, ANN, OPEN).start()
+
+    after.telephony.finish(record(before.last("dialog_changed")[1], CallState.RINGING))
+    await clock.run_for(0.1)
+
+    cancel = puppet.last_request("CANCEL")
+    assert cancel.top_via.branch == invite.top_via.branch
+    assert (cancel.call_id, cancel.cseq.number, cancel.target) == (invite.call_id, 1, invite.target)
+    puppet.answer(cancel, 200, ANN)
+    puppet.answer(invite, crossing, ANN)
+    await clock.run_for(0.1)
+    assert len(puppet.got("ACK")) == 1
+    assert len(puppet.got("BYE")) == (1 if crossing == 200 else 0)
+    assert len(puppet.got("INVITE")) == 1
+    await clock.run_for(80.0)
+    assert after.telephony.idle
+    assert after.names() == []
+
+
+async def test_a_call_in_that_nobody_had_answered_before_a_restart_needs_nothing(network: Network, clock: VirtualClock):
+    puppet = Puppet(network)
+    dialog = await answered_call(network, clock, puppet)
+    after = await Station(network, ANN, OPEN).start()
+    puppet.heard.clear()
+
+    after.telephony.finish(record(dialog, CallState.RINGING, Direction.DIAL_IN))
+    after.telephony.finish(record(dialog, CallState.ENDED))
+    after.telephony.finish(replace(record(dialog, CallState.ANSWERED), dialog=None))
+    await clock.run_for(1.0)
+
+    assert puppet.heard == []
+    assert after.telephony.idle
+
+
+async def test_a_call_whose_invite_never_left_before_a_restart_is_looked_up_again(
+    network: Network, clock: VirtualClock
+):
+    puppet = Puppet(network)
+    after = await Station(network, ANN, OPEN, names=Book({"h.example": ["10.0.0.9"]})).start()
+    dialog = after.telephony.prepare("sip:bob@h.example", CallId("old"), "room")
+    after.telephony.finish(record(dialog, CallState.QUEUED))
+    await settle()
+    await clock.run_for(0.1)
+
+    cancel = puppet.last_request("CANCEL")
+    puppet.answer(cancel, 481, ANN)
+    await clock.run_for(80.0)
+    assert after.telephony.idle
+
+
+# ── floods ──
+
+
+async def test_a_flood_from_one_source_leaves_the_others_served(network: Network, clock: VirtualClock):
+    """C1."""
+    ann = await Station(network, ANN, TelephonySettings(lag_limit=None)).start()
+    flooder, puppet = Puppet(network, "10.0.0.66"), Puppet(network)
+    for number in range(500):
+        flooder.request("OPTIONS", ANN, call_id=str(number))
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.1)
+
+    assert len(flooder.heard) == 40
+    assert puppet.statuses() == [200]
+    await clock.run_for(60.0)
+    assert ann.telephony.idle
+
+
+async def test_those_on_the_list_are_known_and_never_limited(network: Network, clock: VirtualClock):
+    """C5."""
+    ann = await Station(network, ANN, TelephonySettings(known=["10.0.0.9/32"], lag_limit=None)).start()
+    trunk = Puppet(network)
+    for number in range(200):
+        trunk.request("OPTIONS", ANN, call_id=str(number))
+    trunk.request("INVITE", ANN, body=OFFER)
+    await clock.run_for(0.1)
+
+    assert len(trunk.heard) == 201
+    assert ann.last("incoming").known
+    ann.telephony.reject(ann.last("incoming").call, 404)
+
+
+async def test_a_late_loop_turns_new_calls_away_and_serves_those_that_are_up(network: Network, clock: VirtualClock):
+    """C2: 503 without Retry-After, which would keep clients away for its length."""
+    ann = await Station(network, ANN, replace(OPEN, lag_limit=0.2)).start()
+    puppet = Puppet(network)
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.05)
+    clock._mono += 1.0
+    await clock.run_for(0.1)
+    puppet.request("INVITE", ANN, body=OFFER, call_id="new")
+    puppet.request("BYE", ANN, to_tag="x", call_id="other")
+    await clock.run_for(0.05)
+
+    assert sorted(puppet.statuses()) == [200, 481, 503]
+    refused = puppet.got(503)[0]
+    assert "retry-after" not in refused.headers
+    assert ann.names() == []
+
+    await clock.run_for(1.0)
+    puppet.request("OPTIONS", ANN, call_id="later")
+    await clock.run_for(1.0)
+    puppet.request("INVITE", ANN, body=OFFER, call_id="later")
+    await clock.run_for(0.1)
+    assert ann.names() == ["incoming"]
+    ann.telephony.reject(ann.last("incoming").call, 480)
+
+
+async def test_keep_alives_and_scraps_are_swallowed(network: Network, clock: VirtualClock):
+    ann = await Station(network, ANN, replace(OPEN, rate_limits=RateLimits())).start()
+    puppet = Puppet(network)
+    for data in (b"\r\n\r\n", b"\0\0\0\0", b"", b"hello", b"\xff" * 1000):
+        puppet.send(data, ANN)
+    await clock.run_for(0.1)
+
+    assert puppet.heard == []
+    assert ann.telephony.idle
+
+
+async def test_events_wait_until_somebody_listens(network: Network, clock: VirtualClock):
+    ann = Station(network, ANN, OPEN)
+    listener = ann.telephony._events
+    ann.telephony._events = None
+    await ann.telephony.start()
+    Puppet(network).request("INVITE", ANN, body=OFFER)
+    await clock.run_for(0.1)
+    assert ann.names() == []
+
+    assert listener is not None
+    ann.telephony.report_to(listener)
+    await clock.run_for(0.1)
+
+    assert ann.names() == ["incoming"]
+    ann.telephony.reject(ann.last("incoming").call, 480)
