@@ -36,10 +36,19 @@ def room_name(value: object) -> RoomName:
 
 def new_room_name(chance: Chance) -> RoomName:
     """20 letters and digits."""
-    alphabet = string.ascii_letters + string.digits
-    return RoomName("".join(chance.choice(alphabet) for _ in range(GENERATED_NAME_LENGTH)))
+    return RoomName(_drawn(chance, string.ascii_letters + string.digits, GENERATED_NAME_LENGTH))
 
 
 def new_endpoint(chance: Chance) -> EndpointUser:
     """12 random digits: a keypad can dial them, and they are hard to guess."""
-    return EndpointUser("".join(chance.choice(string.digits) for _ in range(ENDPOINT_DIGITS)))
+    return EndpointUser(_drawn(chance, string.digits, ENDPOINT_DIGITS))
+
+
+def _drawn(chance: Chance, alphabet: str, length: int) -> str:
+    """Characters from one draw: a system's source of chance is asked once, not once per character."""
+    number = chance.getrandbits(8 * length + 64)  # far wider than needed, so that every character is as likely
+    characters = []
+    for _ in range(length):
+        number, index = divmod(number, len(alphabet))
+        characters.append(alphabet[index])
+    return "".join(characters)

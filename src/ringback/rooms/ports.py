@@ -23,7 +23,6 @@ class Chance(Protocol):
     """A source of randomness; ``secrets.SystemRandom`` is one."""
 
     def getrandbits(self, k: int, /) -> int: ...
-    def choice(self, seq: Sequence[str], /) -> str: ...
 
 
 class RoomStore(Protocol):

@@ -1,6 +1,7 @@
 """The database of one process: one writer, readers beside it, and the tables as the services see them."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -43,16 +44,17 @@ class Database:
         self._explain = explainer(url)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="ringback-store-reader")
         self._writer = Writer(self._engine, self._explain)
+        self._kept = threading.local()
         dialect = self._engine.dialect
-        self.rooms = RoomTable(self)
+        self.rooms = RoomTable(self, dialect)
         self.domains = DomainTable(self)
         self.keys = KeyTable(self, sealer)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, flush: bool = True) -> T:
         """Run ``work`` on the writer's thread; returns once committed. See ``Writer.write``."""
-        return await self._writer.write(work)
+        return await self._writer.write(work, flush)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a reader's thread. It sees every write that was acknowledged before.
@@ -66,8 +68,19 @@ class Database:
             raise self._explain(error) from error
 
     def _read(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
+        """On a reader's thread, which keeps its connection: opening one costs more than most reads."""
+        connection: Connection | None = getattr(self._kept, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", reads=True)
+            self._kept.connection = connection
+        try:
             return work(connection)
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        finally:
+            if not connection.closed:
+                connection.rollback()
 
     async def ready(self) -> None:
         """Raises ``StoreError`` when the database cannot be read."""

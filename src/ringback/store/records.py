@@ -5,10 +5,10 @@ Every call writes here several times, so the statements are compiled once and go
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Row, Table, select
+from sqlalchemy import Connection, Dialect, Insert, Row, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ringback.model.end_reason import Ending, EndReason, Fault
@@ -24,6 +24,7 @@ from ringback.model.records import (
     Unit,
 )
 from ringback.store.errors import DuplicateKey
+from ringback.store.prepared import Prepared
 from ringback.store.schema import calls, events, idempotency_keys, meetings, nodes, participants
 from ringback.store.transactions import Transactions
 
@@ -40,6 +41,12 @@ class StoredRecords:
         self._append = Prepared(insert(events).values({c.name: None for c in events.c if c.name != "number"}), dialect)
         self._claim = Prepared(
             insert(idempotency_keys).values({c.name: None for c in idempotency_keys.c}).on_conflict_do_nothing(),
+            dialect,
+        )
+        self._owner = Prepared(
+            select(idempotency_keys.c.call).where(
+                idempotency_keys.c.domain == bindparam("domain"), idempotency_keys.c.key == bindparam("key")
+            ),
             dialect,
         )
         counted = insert(nodes).values(node=None, epoch=1)
@@ -62,16 +69,16 @@ class StoredRecords:
             for call, row in values[0]:
                 if call.idempotency_key is not None:
                     self._claim_key(connection, call)
-                self._put_call(connection, row)
+                self._put_call.run(connection, row)
             for prepared, rows in (
                 (self._put_meeting, values[1]),
                 (self._put_participant, values[2]),
                 (self._append, values[3]),
             ):
                 for row in rows:
-                    prepared(connection, row)
+                    prepared.run(connection, row)
 
-        await self._database.write(work)
+        await self._database.write(work, flush=False)
 
     async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None:
         query = (
@@ -121,29 +128,10 @@ class StoredRecords:
 
     def _claim_key(self, connection: Connection, call: CallRecord) -> None:
         claim = {"domain": call.domain, "key": call.idempotency_key, "call": call.id, "created_at": call.created_at}
-        if self._claim(connection, claim) == 0:
-            owner = connection.execute(
-                select(idempotency_keys.c.call).where(
-                    idempotency_keys.c.domain == call.domain, idempotency_keys.c.key == call.idempotency_key
-                )
-            ).scalar()
-            if owner != call.id:
+        if self._claim.run(connection, claim) == 0:
+            owner = self._owner.first(connection, claim)
+            if owner is None or owner.call != call.id:
                 raise DuplicateKey(f"idempotency key {call.idempotency_key} belongs to another call")
-
-
-class Prepared:
-    """A statement compiled once for one driver: about a third of the cost of compiling it by its cache key."""
-
-    def __init__(self, statement: Insert, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self._text = str(compiled)
-        self._order = compiled.positiontup
-
-    def __call__(self, connection: Connection, row: Mapping[str, Any]) -> int:
-        """Execute with a row; returns how many rows it touched."""
-        if self._order is None:
-            return connection.exec_driver_sql(self._text, dict(row)).rowcount
-        return connection.exec_driver_sql(self._text, tuple(row[name] for name in self._order)).rowcount
 
 
 def call_record(row: Row[Any]) -> CallRecord:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Dialect, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import DomainId, EndpointUser, RoomId, RoomName
 from ringback.model.room import Privacy, Room
 from ringback.rooms.ports import EndpointTaken
+from ringback.store.prepared import Prepared
 from ringback.store.schema import endpoints, rooms
 from ringback.store.transactions import Transactions
 
@@ -18,16 +19,32 @@ from ringback.store.transactions import Transactions
 class RoomTable:
     """See ``rooms.ports.RoomStore``."""
 
-    def __init__(self, database: Transactions) -> None:
+    def __init__(self, database: Transactions, dialect: Dialect) -> None:
         self._database = database
+        self._select = Prepared(
+            select(rooms).where(rooms.c.domain == bindparam("domain"), rooms.c.name == bindparam("name")), dialect
+        )
+        self._select_by_endpoint = Prepared(
+            select(rooms, endpoints.c.position)
+            .join(endpoints, endpoints.c.room == rooms.c.id)
+            .where(endpoints.c.user == bindparam("user")),
+            dialect,
+        )
+        self._select_users = Prepared(
+            select(endpoints.c.user).where(endpoints.c.room == bindparam("room")).order_by(endpoints.c.position),
+            dialect,
+        )
+        written: dict[str, Any] = {column.name: bindparam(column.name) for column in rooms.c if column.name != "number"}
+        self._insert = Prepared(insert(rooms).values(written), dialect)
+        self._insert_user = Prepared(insert(endpoints), dialect)
 
     async def insert(self, added: Sequence[Room]) -> None:
         def work(connection: Connection) -> None:
             for room in added:
-                if _select_one(connection, room.domain, room.name) is not None:
+                if self._select.first(connection, {"domain": room.domain, "name": room.name}) is not None:
                     raise InvalidRequest(f"a room named {room.name} already exists")
-                connection.execute(insert(rooms).values(_values(room)))
-                _write_endpoints(connection, room)
+                self._insert.run(connection, _values(room))
+                self._write_users(connection, room)
 
         try:
             await self._database.write(work)
@@ -35,20 +52,20 @@ class RoomTable:
             raise EndpointTaken from error
 
     async def find(self, domain: DomainId, name: RoomName) -> Room | None:
-        return await self._database.read(lambda connection: _find(connection, domain, name))
+        return await self._database.read(lambda connection: self._find(connection, domain, name))
 
     async def update(
         self, domain: DomainId, name: RoomName, change: Callable[[Room], Room]
     ) -> tuple[Room, Room] | None:
         def work(connection: Connection) -> tuple[Room, Room] | None:
-            before = _find(connection, domain, name)
+            before = self._find(connection, domain, name)
             if before is None:
                 return None
             after = change(before)
             connection.execute(update(rooms).where(rooms.c.id == before.id).values(_values(after)))
             if after.endpoints != before.endpoints:
                 connection.execute(delete(endpoints).where(endpoints.c.room == before.id))
-                _write_endpoints(connection, after)
+                self._write_users(connection, after)
             return before, after
 
         try:
@@ -60,7 +77,7 @@ class RoomTable:
         def work(connection: Connection) -> list[Room]:
             gone = []
             for name in names:
-                room = _find(connection, domain, name)
+                room = self._find(connection, domain, name)
                 if room is None:
                     raise NotFound(f"room {name} not found")
                 connection.execute(delete(endpoints).where(endpoints.c.room == room.id))
@@ -99,12 +116,8 @@ class RoomTable:
 
     async def by_endpoint(self, user: str) -> tuple[Room, int] | None:
         def work(connection: Connection) -> tuple[Room, int] | None:
-            row = connection.execute(
-                select(rooms, endpoints.c.position)
-                .join(endpoints, endpoints.c.room == rooms.c.id)
-                .where(endpoints.c.user == user)
-            ).first()
-            return None if row is None else (_with_endpoints(connection, [row])[0], row.position)
+            row = self._select_by_endpoint.first(connection, {"user": user})
+            return None if row is None else (_room(row, self._users(connection, row.id)), row.position)
 
         return await self._database.read(work)
 
@@ -114,14 +127,16 @@ class RoomTable:
             lambda connection: _with_endpoints(connection, connection.execute(query).all())
         )
 
+    def _find(self, connection: Connection, domain: DomainId, name: RoomName) -> Room | None:
+        row = self._select.first(connection, {"domain": domain, "name": name})
+        return None if row is None else _room(row, self._users(connection, row.id))
 
-def _select_one(connection: Connection, domain: DomainId, name: RoomName) -> Row[Any] | None:
-    return connection.execute(select(rooms).where(rooms.c.domain == domain, rooms.c.name == name)).first()
+    def _users(self, connection: Connection, room: str) -> tuple[EndpointUser, ...]:
+        return tuple(EndpointUser(row.user) for row in self._select_users.all(connection, {"room": room}))
 
-
-def _find(connection: Connection, domain: DomainId, name: RoomName) -> Room | None:
-    row = _select_one(connection, domain, name)
-    return None if row is None else _with_endpoints(connection, [row])[0]
+    def _write_users(self, connection: Connection, room: Room) -> None:
+        for position, user in enumerate(room.endpoints):
+            self._insert_user.run(connection, {"user": user, "room": room.id, "position": position})
 
 
 def _with_endpoints(connection: Connection, found: Sequence[Row[Any]]) -> list[Room]:
@@ -132,7 +147,7 @@ def _with_endpoints(connection: Connection, found: Sequence[Row[Any]]) -> list[R
     return [_room(row, tuple(users[row.id])) for row in found]
 
 
-def _room(row: Row[Any], users: tuple[EndpointUser, ...]) -> Room:
+def _room(row: Any, users: tuple[EndpointUser, ...]) -> Room:
     return Room(
         id=RoomId(row.id),
         domain=DomainId(row.domain),
@@ -154,11 +169,3 @@ def _values(room: Room) -> dict[str, object]:
         "expires_at": room.properties.get("exp"),
         "properties": json.dumps(room.properties),
     }
-
-
-def _write_endpoints(connection: Connection, room: Room) -> None:
-    if room.endpoints:
-        connection.execute(
-            insert(endpoints),
-            [{"user": user, "room": room.id, "position": position} for position, user in enumerate(room.endpoints)],
-        )

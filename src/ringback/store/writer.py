@@ -1,7 +1,12 @@
 """The one thread that writes: units of work in call order, those that wait together committed together.
 
-A commit costs a disk flush. While one runs, units queue up, and the next commit takes them all, so a busy server
-flushes no more often than an idle one. Each unit has a savepoint: one that fails is undone alone.
+While one commit runs, units queue up, and the next commit takes them all. Each unit has a savepoint: one that fails is
+undone alone.
+
+Every commit outlives the death of this process. What a customer was told is theirs (rooms, keys) is flushed to the disk
+too, and outlives the machine's. Calls and events are not worth a flush each: if the machine loses power, the calls are
+gone anyway, and the flushes would cost more processor time than the rest of a call's records. They reach the disk
+with the next flush or checkpoint.
 """
 
 import asyncio
@@ -27,6 +32,7 @@ class _Job:
     work: Callable[[Connection], Any]
     future: "asyncio.Future[Any]"
     loop: asyncio.AbstractEventLoop
+    flush: bool
     result: Any = None
     error: BaseException | None = None
 
@@ -44,13 +50,16 @@ class Writer:
         self._explain = explain
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._sqlite = engine.dialect.name == "sqlite"
+        self._flushing: bool | None = None
         self._thread = threading.Thread(target=self._run, name="ringback-store-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], flush: bool = True) -> T:
         """Run ``work`` and commit. Returns its result once that is durable; what it raises undoes it, and is raised.
 
-        ``work`` runs on the writer's thread and must not keep the connection.
+        ``work`` runs on the writer's thread and must not keep the connection. Without ``flush`` it is safe from the
+        death of the process at once, and from a loss of power a little later.
 
         Raises:
             StoreError: The database could not write; nothing of the unit is there.
@@ -58,7 +67,7 @@ class Writer:
         if self._closed:
             raise StoreError("the store is closed: the server is stopping")
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop.create_future(), loop)
+        job = _Job(work, loop.create_future(), loop, flush)
         self._queue.put(job)
         result: T = await job.future
         return result
@@ -75,14 +84,14 @@ class Writer:
             try:
                 if connection is None or connection.invalidated:
                     connection = self._engine.connect().execution_options(writes=True)
+                    self._flushing = None
                 self._commit(connection, jobs)
             except Exception as error:
-                if connection is not None and not connection.in_transaction():
-                    connection.close()
+                if any(job.error is None for job in jobs):  # not a unit's own fault: begin afresh
+                    _close(connection)
                     connection = None
-                told = self._explain(error)
                 for job in jobs:
-                    job.error = told
+                    job.error = job.error or self._explain(error)
             for loop in {job.loop for job in jobs}:
                 with suppress(RuntimeError):  # the loop is gone, and with it whoever waited
                     loop.call_soon_threadsafe(_deliver, [job for job in jobs if job.loop is loop])
@@ -106,22 +115,44 @@ class Writer:
         return jobs
 
     def _commit(self, connection: Connection, jobs: list[_Job]) -> None:
+        flush = any(job.flush for job in jobs)
+        if self._sqlite and flush != self._flushing:
+            # Outside a transaction, as SQLite demands; the driver's cursor, as the engine would begin one.
+            connection.connection.cursor().execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+            self._flushing = flush
         with connection.begin():
+            if not self._sqlite and not flush:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+            if len(jobs) == 1:  # alone it needs no savepoint: what fails undoes the transaction
+                self._do(connection, jobs[0])
+                if jobs[0].error is not None:
+                    raise jobs[0].error
+                return
             for job in jobs:
                 connection.exec_driver_sql("SAVEPOINT unit")
-                try:
-                    job.result = job.work(connection)
-                except IntegrityError as error:
-                    job.error = error
-                except DataError as error:
-                    job.error = self._explain(error)
-                except DBAPIError:
-                    raise  # the disk, the file or the server failed: nothing of this commit can be trusted
-                except Exception as error:
-                    job.error = error
+                self._do(connection, job)
                 if job.error is not None:
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
                 connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+
+    def _do(self, connection: Connection, job: _Job) -> None:
+        """Run one unit. Its own failure is kept with it; what spoils the whole commit is raised."""
+        try:
+            job.result = job.work(connection)
+        except DataError as error:
+            job.error = self._explain(error)
+        except DBAPIError as error:
+            if not isinstance(error, IntegrityError):
+                raise  # the disk, the file or the server failed: nothing of this commit can be trusted
+            job.error = error
+        except Exception as error:
+            job.error = error
+
+
+def _close(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(Exception):
+            connection.close()
 
 
 def _deliver(jobs: list[_Job]) -> None:

@@ -12,6 +12,7 @@ from ringback.model.ids import DomainId, RoomId, RoomName
 from ringback.model.room import Room
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.domains import Domains
+from ringback.rooms.names import ENDPOINT_DIGITS
 from ringback.rooms.ports import EndpointTaken
 from ringback.rooms.service import Caps, Rooms
 from ringback.testing.clock import VirtualClock
@@ -117,13 +118,15 @@ async def test_addresses_survive_updates_grow_at_the_end_and_shrink_from_it() ->
 
 async def test_an_address_that_is_taken_is_chosen_again() -> None:
     class Stuck(random.Random):
-        """Draws the same 12 digits twice in a row."""
+        """Draws the same endpoint twice in a row."""
 
         draws = 0
 
-        def choice(self, seq: Sequence[str]) -> str:  # type: ignore[override]
-            self.draws += 1
-            return "1" if self.draws <= 24 else "2"
+        def getrandbits(self, k: int, /) -> int:
+            if k == 8 * ENDPOINT_DIGITS + 64:
+                self.draws += 1
+                return 111111111111 if self.draws <= 2 else 222222222222
+            return super().getrandbits(k)
 
     desk = Desk(chance=Stuck(1))
 
