@@ -3,12 +3,13 @@
 ``text`` is for people (colours on terminals only), ``json`` for programs: one object a line either way.
 """
 
+import contextlib
 import json
 import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -64,10 +65,25 @@ def configure(format: str = "text", level: str = "info", stream: TextIO | None =
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Sturdy(out))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+class _Sturdy:
+    """A stream whose reader may go away and whose disk may be full: what cannot be written is lost, nothing else."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._out.flush()
 
 
 class OncePerMinute:

@@ -84,3 +84,23 @@ def test_a_source_gets_a_line_a_minute_that_counts_what_was_kept_back() -> None:
 def test_sources_beyond_the_limit_share_one_line() -> None:
     allowed = OncePerMinute(lambda: 0.0, most=2)
     assert [allowed(source) for source in "abcde"] == [0, 0, 0, None, None]
+
+
+class Gone:
+    """A pipe whose reader has ended."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_a_log_that_nobody_reads_any_more_costs_the_line_and_nothing_else():
+    """`ringback dev | head` once left a server that could neither take calls nor end."""
+    logs.configure("text", stream=Gone())
+
+    structlog.get_logger().info("call.answered")
