@@ -6,7 +6,6 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -149,8 +148,18 @@ class Calls:
         sip = settings.sip
         name = display_name(invite.uri_headers, invite.headers, sip.display_name, _user_of(invite.from_uri))
         headers = {clean(key): clean(value) for key, value in invite.headers if key.lower() != PARAMETER}
-        record = self._record(actor, invite.call, Direction.DIAL_IN, invite.dialog, now, invite.sip_call_id)
-        record = _with(record, remote=invite.from_uri, endpoint=user, display_name=name, request=headers)
+        record = self._record(
+            actor,
+            invite.call,
+            Direction.DIAL_IN,
+            now,
+            dialog=invite.dialog,
+            sip_call_id=invite.sip_call_id,
+            remote=invite.from_uri,
+            endpoint=user,
+            display_name=name,
+            request=headers,
+        )
         facts = CallFacts(
             call=invite.call,
             direction=Direction.DIAL_IN,
@@ -269,9 +278,13 @@ class Calls:
         assert target is not None, "calls to numbers were refused before"
         dialog = self._office.world.carrier.prepare(target, call, settings.room.name)
         address = self._office.world.media.open_phone(meeting.id, ParticipantId(call))
-        record = self._record(actor, call, Direction.DIAL_OUT, dialog, now, dialog.call_id)
-        record = _with(
-            record,
+        record = self._record(
+            actor,
+            call,
+            Direction.DIAL_OUT,
+            now,
+            dialog=dialog,
+            sip_call_id=dialog.call_id,
             remote=target,
             display_name=request.display_name,
             user_id=request.user_id,
@@ -434,15 +447,7 @@ class Calls:
         actor.calls[call.id] = call
         self._meetings.by_call[call.id] = actor
 
-    def _record(
-        self,
-        actor: Actor,
-        call: CallId,
-        direction: Direction,
-        dialog: DialogRecord | None,
-        now: Instant,
-        sip_call_id: str,
-    ) -> CallRecord:
+    def _record(self, actor: Actor, call: CallId, direction: Direction, now: Instant, **columns: Any) -> CallRecord:
         room = actor.meeting.settings.room
         return CallRecord(
             id=call,
@@ -454,15 +459,8 @@ class Calls:
             node=self._office.node,
             epoch=self._office.epoch,
             created_at=now.wall,
-            sip_call_id=sip_call_id,
-            dialog=dialog,
+            **columns,
         )
-
-
-def _with(record: CallRecord, **values: Any) -> CallRecord:
-    """A row with more of its columns filled in."""
-
-    return replace(record, **values)
 
 
 def _not_hosting(name: RoomName) -> NotFound:

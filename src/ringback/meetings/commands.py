@@ -129,15 +129,12 @@ def update_permissions(meeting: Meeting, who: ParticipantId, change: Mapping[str
     }
     after = replace(after, tracks=tracks)
     effects: list[Effect] = []
+    told = meeting.update(target, after)
     if before.hidden and not after.hidden:
-        target.participant = after
-        effects.append(Tell(ParticipantJoined(after), but=who))
+        told = [Tell(ParticipantJoined(after), but=who)]
     elif after.hidden and not before.hidden:
-        target.participant = after
-        effects.append(Tell(ParticipantLeft(after, "hidden"), but=who))
-    else:
-        effects += meeting.update(target, after)
-    effects += meeting.recount()
+        told = [Tell(ParticipantLeft(after, "hidden"), but=who)]
+    effects += told + meeting.recount()
     if may_send(before.permissions, "audio") != may_send(after.permissions, "audio"):
         effects.append(SetMuted(who, target.muted or not may_send(after.permissions, "audio")))
     if before.permissions.can_receive != after.permissions.can_receive:

@@ -23,7 +23,7 @@ from ringback.meetings.effects import (
     Tell,
 )
 from ringback.meetings.hearing import Subscriptions, sources
-from ringback.meetings.permissions import initial
+from ringback.meetings.permissions import hears_everybody, initial
 from ringback.meetings.ports import Seated, Unseated
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CountsUpdated, ParticipantJoined, ParticipantLeft, ParticipantUpdated
@@ -108,6 +108,7 @@ class Meeting:
         self._had_client = False
         self._closing: EndReason | None = None
         self._counts = (0, 0)
+        self._restricted: set[ParticipantId] = set()
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,9 +250,8 @@ class Meeting:
         if limit:
             participant = replace(participant, will_eject_at=limit.at)
         effects = self._admit(Member(participant, eject_kind=limit.kind if limit else "ejected"), now)
-        heard = sources(participant, self.participants())
-        if heard is not None:
-            effects.append(SetSources(participant.id, heard))
+        if participant.id in self._restricted:
+            effects.append(SetSources(participant.id, sources(participant, self.participants())))
         return effects + self._answered(CallId(participant.id), participant.phone_state, now)
 
     def phone_changes(self, call: CallId, state: PhoneState | None, on_hold: bool | None, now: Instant) -> list[Effect]:
@@ -259,10 +259,13 @@ class Meeting:
         member = self.members.get(ParticipantId(call))
         if member is None:
             return []
-        changed = member.participant
-        changed = replace(changed, phone_state=state) if state is not None else changed
-        changed = replace(changed, on_hold=on_hold) if on_hold is not None else changed
-        return self.update(member, changed) + self._answered(call, state, now)
+        who = member.participant
+        state = who.phone_state if state is None else state
+        on_hold = who.on_hold if on_hold is None else on_hold
+        if (state, on_hold) == (who.phone_state, who.on_hold):
+            return []
+        effects = self.update(member, replace(who, phone_state=state, on_hold=on_hold))
+        return effects + self._answered(call, state, now)
 
     def call_ends(self, call: CallId, now: Instant) -> list[Effect]:
         """A call no longer exists; its participant, if it got that far, leaves."""
@@ -280,6 +283,7 @@ class Meeting:
         if changed == member.participant:
             return []
         member.participant = changed
+        self._note_hearing(changed)
         return [] if changed.hidden else [Tell(ParticipantUpdated(changed))]
 
     def recount(self) -> list[Effect]:
@@ -333,6 +337,7 @@ class Meeting:
     def _admit(self, member: Member, now: Instant) -> list[Effect]:
         who = member.participant
         self.members[who.id] = member
+        self._note_hearing(who)
         self._most = max(self._most, len(self.members))
         if who.will_eject_at is not None:
             self._deadlines.set(("eject", who.id), now.until(who.will_eject_at))
@@ -346,6 +351,7 @@ class Meeting:
     def _part(self, member: Member, now: Instant) -> list[Effect]:
         who = member.participant
         del self.members[who.id]
+        self._restricted.discard(who.id)
         self._deadlines.clear(("eject", who.id))
         self._deadlines.clear(("lost", who.id))
         effects: list[Effect] = [CloseLeg(who.id), Save(self._stay(who, now.wall))]
@@ -356,14 +362,17 @@ class Meeting:
     def _resource(self, but: ParticipantId) -> list[Effect]:
         """Telephones that may not hear everybody get their list of sources anew when somebody came or went."""
         effects: list[Effect] = []
-        for call in self.calls:
-            member = self.members.get(ParticipantId(call))
-            if member is None or member.participant.id == but:
-                continue
-            heard = sources(member.participant, self.participants())
-            if heard is not None:
-                effects.append(SetSources(member.participant.id, heard))
+        for leg in self._restricted:
+            if leg != but:
+                effects.append(SetSources(leg, sources(self.members[leg].participant, self.participants())))
         return effects
+
+    def _note_hearing(self, who: Participant) -> None:
+        """Remember which telephones may not hear everybody: only they cost something when somebody comes or goes."""
+        if who.type is not None and not hears_everybody(who.permissions):
+            self._restricted.add(who.id)
+        else:
+            self._restricted.discard(who.id)
 
     def _answered(self, call: CallId, state: PhoneState | None, now: Instant) -> list[Effect]:
         held = self.calls.get(call)
