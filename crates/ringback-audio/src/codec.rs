@@ -106,6 +106,13 @@ impl Encoder {
         Ok(())
     }
 
+    /// The far end was sent this payload, which another encoder of this codec made: join on to it.
+    pub fn follow(&mut self, payload: &[u8]) {
+        if self.codec == Codec::G722 {
+            self.g722.follow(payload);
+        }
+    }
+
     fn opus(&mut self, sample_rate: u32) -> Result<&mut OpusEncoder, OpusError> {
         if self.opus.as_ref().is_none_or(|opus| opus.sample_rate() != sample_rate) {
             self.opus = Some(OpusEncoder::new(sample_rate, self.settings)?);

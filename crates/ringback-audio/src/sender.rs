@@ -186,6 +186,7 @@ impl Sender {
         let mode = match media {
             Media::Encoded { codec, payload } if codec == self.config.codec => {
                 self.pending.extend_from_slice(payload);
+                self.encoder.follow(payload);
                 Mode::Encoded
             }
             Media::Pcm { pcm, sample_rate } => self.encode(pcm, sample_rate, start),

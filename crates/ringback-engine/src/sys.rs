@@ -31,3 +31,12 @@ pub fn raise_file_limit() {
         }
     }
 }
+
+/// Let the calling thread run before others, where we may (root, or a limit that allows it): sound cannot wait.
+pub fn run_first() {
+    const NICENESS: libc::c_int = -10;
+    // SAFETY: takes plain numbers; on Linux 0 means the calling thread.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS);
+    }
+}

@@ -180,6 +180,7 @@ impl Worker {
     }
 
     fn run(&mut self) {
+        sys::run_first();
         let mut ready = Vec::with_capacity(256);
         let mut more_commands = false;
         while !self.stopped {
