@@ -104,6 +104,10 @@ def test_a_path_through_a_file_is_refused(tmp_path: Path) -> None:
     assert refusal(f"sqlite:///{tmp_path}/file/ringback.db").startswith("RINGBACK_DATABASE_URL")
 
 
+def test_a_place_where_nothing_can_be_made_is_refused() -> None:
+    assert refusal("sqlite:////proc/ringback/ringback.db").startswith("RINGBACK_DATABASE_URL")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)

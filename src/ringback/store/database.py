@@ -16,7 +16,7 @@ from ringback.store.records import StoredRecords
 from ringback.store.reports import StoredReports
 from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
-from ringback.store.writer import Writer
+from ringback.store.writer import Writer, discard
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Database:
         try:
             return work(connection)
         except SQLAlchemyError:
-            connection.close()
+            discard(connection)
             raise
         finally:
             if not connection.closed:

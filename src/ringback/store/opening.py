@@ -180,7 +180,7 @@ def _engine(target: URL) -> Engine:
             return create_engine(target, pool_pre_ping=True, pool_size=4)
         except (ModuleNotFoundError, NoSuchModuleError):
             raise StoreError(
-                f"{SETTING}: the driver for {target.drivername} is missing; pip install 'ringback[postgres]'"
+                f"{SETTING}: the driver for {target.drivername} is missing; pip install 'psycopg[binary]'"
             ) from None
     engine = create_engine(target, connect_args={"check_same_thread": False, "timeout": 5.0})
 

@@ -88,7 +88,8 @@ class Writer:
                 self._commit(connection, jobs)
             except Exception as error:
                 if any(job.error is None for job in jobs):  # not a unit's own fault: begin afresh
-                    _close(connection)
+                    if connection is not None:
+                        discard(connection)
                     connection = None
                 for job in jobs:
                     job.error = job.error or self._explain(error)
@@ -149,10 +150,12 @@ class Writer:
             job.error = error
 
 
-def _close(connection: Connection | None) -> None:
-    if connection is not None:
-        with suppress(Exception):
-            connection.close()
+def discard(connection: Connection) -> None:
+    """Throw a connection away that something went wrong on; the next use opens another."""
+    with suppress(Exception):
+        connection.invalidate()
+    with suppress(Exception):
+        connection.close()
 
 
 def _deliver(jobs: list[_Job]) -> None:
