@@ -8,6 +8,7 @@ from ringback.sip.grammar import TOKEN, number
 from ringback.sip.headers import BRANCH_COOKIE, parse_vias
 from ringback.sip.limits import LIMITS, Limits
 from ringback.sip.message import Headers, Message, Request, Response, Row, header_key
+from ringback.sip.uri import SipUri
 
 _REQUEST_LINE = re.compile(r"([^ ]+) ([^ ]+) ([A-Za-z]+/[0-9]+\.[0-9]+)")
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([0-9]{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
@@ -123,7 +124,9 @@ def _start(line: str, rows: list[Row], limits: Limits) -> Message:
     if len(match[2]) > limits.uri:
         raise SipParseError("the Request-URI is too long", 414)
     request = Request(match[1], match[2], rows)
-    request.uri  # noqa: B018  (read now, so that a bad one is refused here)
+    if isinstance(request.uri, SipUri) and not all(name.lower().startswith("x-") for name, _ in request.uri.headers):
+        # §19.1.5: a Request-URI has no headers. We bear X- ones, which dialled addresses carry, and no others.
+        raise SipParseError("headers in the Request-URI")
     return request
 
 

@@ -1,0 +1,185 @@
+"""SIP over real sockets on loopback: calls by UDP and TCP, dead ports, garbage, slow and greedy connections."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from pathlib import Path
+
+import pytest
+
+from integration.sip_phone import OFFER, ask, running
+from ringback.sdp.negotiation import make_answer
+from ringback.telephony import wire
+from unit.sip.test_fuzz import CORPUS, mutate
+from unit.sip.test_parser import TORTURE, VECTORS, rows
+
+OPTIONS = (
+    b"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK%d;rport\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_call_is_made_answered_held_and_hung_up(transport: str):
+    async with running() as ann, running() as bob:
+        here = ann.dial(f"sip:123@{bob.address};transport={transport}")
+        invite = await bob.told("incoming")
+        bob.telephony.ring(invite.call)
+        assert (await ann.told("progress"))[1] == 180
+        answer, _ = make_answer(invite.offer, "127.0.0.1", 14002, ["PCMU"], session_id=1, version=1)
+        bob.telephony.answer(invite.call, answer)
+        assert await ann.told("answered") == (here, answer)
+        await bob.told("acknowledged")
+        bob.telephony.offer(invite.call, OFFER.replace(b"sendrecv", b"sendonly"))
+        assert b"sendonly" in (await ann.told("reoffered"))[1]
+        ann.telephony.answer_offer(here, answer)
+        assert await bob.told("reoffer_answered") == (invite.call, answer)
+        await ann.told("acknowledged")
+        bob.telephony.bye(invite.call)
+        assert (await ann.told("ended"))[:2] == (here, "bye")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_port_where_nobody_listens_is_told_at_once_each_time(transport: str, times: int):
+    """ICMP by UDP, a refused connection by TCP; and the listener hears others afterwards."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        dead = free.getsockname()[1]
+    async with running() as ann:
+        for _ in range(times):
+            started = asyncio.get_running_loop().time()
+            ann.dial(f"sip:123@127.0.0.1:{dead};transport={transport}")
+            _, failure = await ann.told("failed")
+            assert (failure.status, failure.cause) == (0, "transport")
+            assert asyncio.get_running_loop().time() - started < 2.0
+        assert await ask(ann.port, OPTIONS % (1, 1)) == [200]
+
+
+async def test_a_name_that_does_not_exist_is_told_within_5_seconds():
+    async with running() as ann:
+        started = asyncio.get_running_loop().time()
+        ann.dial("sip:123@no.such.host.invalid")
+        _, failure = await ann.told("failed")
+
+        assert (failure.status, failure.cause) == (0, "resolve")
+        assert asyncio.get_running_loop().time() - started < 5.0
+
+
+async def test_a_far_end_that_swallows_everything_is_told_within_5_seconds():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        async with running() as ann:
+            started = asyncio.get_running_loop().time()
+            ann.dial(f"sip:123@127.0.0.1:{deaf.getsockname()[1]}")
+            _, failure = await ann.told("failed")
+
+            assert (failure.status, failure.cause) == (0, "timeout")
+            assert asyncio.get_running_loop().time() - started < 5.0
+
+
+async def test_a_port_in_use_is_named():
+    async with running() as ann:
+        with pytest.raises(OSError, match=rf"cannot listen for SIP on 127\.0\.0\.1:{ann.port}"):
+            async with running(port=ann.port):
+                pass
+
+
+@pytest.mark.parametrize("row", [*rows(VECTORS), *rows(TORTURE)], ids=lambda row: row["file"])
+async def test_each_message_gets_an_answer_it_may_get(row: dict[str, str]):
+    """Our vectors and the RFCs' torture, by UDP, against the whole SIP side."""
+    allowed = [int(code) for code in (row.get("allowed_final_status") or row.get("status") or "").split()]
+    if row["parse"] == "either":
+        allowed.append(480)
+    data = Path(row["path"]).read_bytes()  # noqa: ASYNC240
+    async with running() as ann:
+        ann.incoming = lambda invite: ann.telephony.reject(invite.call, 480)  # type: ignore[attr-defined]
+        answers = await ask(ann.port, data, wait=1.0 if allowed else 0.2)
+
+        if allowed:
+            assert answers, "no answer"
+            assert answers[-1] in allowed, row["what"]
+        assert await ask(ann.port, OPTIONS % (7, 7)) == [200]
+
+
+async def test_garbage_disturbs_nobody():
+    chance = random.Random(5)
+    async with running() as ann:
+        ann.incoming = lambda invite: ann.telephony.reject(invite.call, 480)  # type: ignore[attr-defined]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(300):
+                sock.sendto(mutate(chance.choice(CORPUS), chance)[:60_000], ("127.0.0.1", ann.port))
+                sock.sendto(chance.randbytes(chance.randint(0, 1500)), ("127.0.0.1", ann.port))
+        for number in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+            writer.write(chance.randbytes(3000))
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            writer.close()
+            assert await ask(ann.port, OPTIONS % (number, number)) == [200]
+
+
+async def test_requests_in_one_stream_are_each_answered_and_pings_get_pongs():
+    async with running() as ann:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        first, second = (OPTIONS % (n, n) for n in (1, 2))
+        writer.write(b"\r\n\r\n" + first + second[:50])
+        assert await asyncio.wait_for(reader.readexactly(2), 2) == b"\r\n"
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)).startswith(b"SIP/2.0 200")
+        writer.write(second[50:])
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 2)).startswith(b"SIP/2.0 200")
+        writer.close()
+
+
+@pytest.mark.parametrize("name", ["no-content-length", "two-content-length", "content-length-plus"])
+async def test_a_stream_that_makes_no_sense_is_answered_400_and_closed(name: str):
+    """F7."""
+    async with running() as ann:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        writer.write((VECTORS / f"{name}.sip").read_bytes())
+
+        answer = await asyncio.wait_for(reader.read(), 2)
+
+        assert answer.startswith(b"SIP/2.0 400 ")
+        writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch):
+    """C9, with a patience a test can wait for."""
+    patient = wire.Framer
+    monkeypatch.setattr(wire, "Framer", lambda now: patient(now, patience=0.2))
+    async with running() as ann:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+
+        assert await asyncio.wait_for(reader.read(), 2) == b""
+        writer.close()
+
+
+async def test_one_source_may_hold_only_so_many_connections():
+    """C9."""
+    sockets = wire.Sockets("127.0.0.1", 0, connections_per_source=3)
+    async with running() as ann:
+        await sockets.start(ann.telephony)
+        streams = [await asyncio.open_connection("127.0.0.1", sockets.port) for _ in range(4)]
+
+        assert await asyncio.wait_for(streams[3][0].read(), 2) == b""
+        streams[0][1].write(OPTIONS % (1, 1))
+        for _, writer in streams:
+            writer.close()
+        await sockets.stop()
+
+
+async def test_answers_go_where_the_request_came_from_whatever_via_says():
+    """C15: Via and Contact may name a victim."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
+        victim.setblocking(False)
+        victim.bind(("127.0.0.1", 0))
+        named = (OPTIONS % (3, 3)).replace(b"127.0.0.1:9", b"127.0.0.1:%d" % victim.getsockname()[1])
+        named = named.replace(b";rport", b"")
+        async with running() as ann:
+            assert await ask(ann.port, named) == [200]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(loop.sock_recv(victim, 100), 0.2)
