@@ -13,6 +13,7 @@ export const GRIDS: readonly Grid[] = [
   { columns: 3, rows: 1 },
   { columns: 1, rows: 3 },
   { columns: 2, rows: 2 },
+  { columns: 4, rows: 1 },
   { columns: 3, rows: 2 },
   { columns: 2, rows: 3 },
   { columns: 4, rows: 2 },
@@ -28,21 +29,27 @@ export const GRIDS: readonly Grid[] = [
 const MIN_TILE = { width: 140, height: 96 };
 const GAP = 12;
 const WIDEST = 16 / 9;
-const NARROWEST = 4 / 3;
+/** Narrowest tile: where the area stands upright, tiles may, too. */
+const NARROWEST = { lying: 4 / 3, upright: 4 / 5 };
 
 export interface TileBox {
   width: number;
   height: number;
 }
 
-/** The size of one tile in a cell of the grid: as large as fits, never wider than 16:9 nor narrower than 4:3. */
+/** The size of one tile in a cell of the grid: as large as fits, never wider than 16:9 nor narrower than 4:3 (4:5 upright). */
 export function tileBox(grid: Grid, width: number, height: number): TileBox {
   const cellWidth = Math.max(0, (width - GAP * (grid.columns - 1)) / grid.columns);
   const cellHeight = Math.max(0, (height - GAP * (grid.rows - 1)) / grid.rows);
   return {
     width: Math.floor(Math.min(cellWidth, cellHeight * WIDEST)),
-    height: Math.floor(Math.min(cellHeight, cellWidth / NARROWEST)),
+    height: Math.floor(Math.min(cellHeight, cellWidth / (height > width ? NARROWEST.upright : NARROWEST.lying))),
   };
+}
+
+/** Pixels that one row of tiles takes with its gaps. */
+export function rowWidth(grid: Grid, box: TileBox): number {
+  return grid.columns * box.width + (grid.columns - 1) * GAP;
 }
 
 /**

@@ -174,6 +174,35 @@ describe.runIf(there)("the room's page", () => {
     await ann.page.getByTestId("person").filter({ hasText: "After" }).waitFor();
   });
 
+  test("who lost the place with the connection takes a new one", async () => {
+    const { page } = await visit(browser, `${server.url}/hello`);
+    await join(page, "Ann");
+    const before = await page.getByTestId("tile").getAttribute("data-session-id");
+    server.clients.clear();
+    server.cut();
+    await page.getByText("You have joined again.").waitFor();
+
+    expect(await page.getByTestId("tile").getAttribute("data-session-id")).not.toBe(before);
+    await expect.poll(() => framesOf(page, "Ann")).toBeGreaterThan(0);
+  });
+
+  test("a shared screen is a tile of its own, before the faces", async () => {
+    const ann = await visit(browser, `${server.url}/hello`);
+    await join(ann.page, "Ann");
+    const bob = await visit(browser, `${server.url}/hello`);
+    await join(bob.page, "Bob");
+    await ann.page.getByTestId("screen").click();
+    const shared = bob.page.getByTestId("screen-tile");
+    await shared.waitFor();
+    const frames = () =>
+      shared.locator("video").evaluate((video: HTMLVideoElement) => video.getVideoPlaybackQuality().totalVideoFrames);
+    await expect.poll(frames, { timeout: 20_000 }).toBeGreaterThan(1);
+    expect(await bob.page.locator("article").first().getAttribute("aria-label")).toBe("Ann's screen");
+    await ann.page.getByTestId("screen").click();
+
+    await expect.poll(() => shared.count()).toBe(0);
+  });
+
   test("while the server is away the page says so", async () => {
     const { page } = await visit(browser, `${server.url}/hello`);
     await join(page, "Ann");
@@ -252,6 +281,7 @@ describe.runIf(there)("on a page that is not secure", () => {
     const page = await (await browser.newContext()).newPage();
     // Joined by the page itself: whatever a test does to a page counts as the click.
     await page.addInitScript(() => {
+      // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its element below
       const { play } = HTMLMediaElement.prototype;
       HTMLMediaElement.prototype.play = function (this: HTMLMediaElement) {
         const played = play.call(this);

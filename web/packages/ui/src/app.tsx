@@ -1,7 +1,7 @@
 /** The page: before, during and after the meeting. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { RoomModel } from "./model";
 import { DialOut } from "./parts/dialout";
 import { CloseIcon, PeopleIcon, ScreenIcon, SoundIcon } from "./parts/icons";
@@ -24,11 +24,16 @@ export function App({ model }: { model: RoomModel }) {
 function InCall({ model }: { model: RoomModel }) {
   // Beside the stage where there is room; a sheet over it where there is not.
   const open = useSignal(window.matchMedia("(min-width: 60rem)").matches);
+  const heading = useRef<HTMLHeadingElement>(null);
+  // The button that was pressed is gone: whoever listens to the page is told where they are now.
+  useEffect(() => heading.current?.focus(), []);
   return (
     <div class={`call ${open.value ? "has-panel" : ""}`}>
       <header class="bar">
         <Mark />
-        <h1>{clean(model.place.room, 128)}</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          {clean(model.place.room, 128)}
+        </h1>
         <Connection model={model} />
       </header>
       <main class="middle">

@@ -80,6 +80,17 @@ export class RoomModel {
     }
   }
 
+  /** Our place was lost with the connection, as when the server was started again: take a new one, once. */
+  private comeBack(): void {
+    this.screen.value = "prejoin";
+    // After the call has told everybody that it is over.
+    setTimeout(() => {
+      void this.join().then(() => {
+        if (this.screen.value === "call") this.notice("info", "The connection was lost. You have joined again.");
+      });
+    });
+  }
+
   leave(): void {
     this.screen.value = "left";
     void this.call.leave();
@@ -141,7 +152,7 @@ export class RoomModel {
     try {
       const { sessionId } = await this.call.startDialOut({ ...target, ...(shown !== "" && { displayName: shown }) });
       if (sessionId !== undefined && !this.isHere(sessionId) && !this.over.has(sessionId)) {
-        const label = shown || clean("sipUri" in target ? target.sipUri : target.phoneNumber);
+        const label = shown || clean("sipUri" in target ? target.sipUri.slice("sip:".length) : target.phoneNumber);
         this.outgoing.value = [...this.outgoing.value, { sessionId, label }];
       }
       return true;
@@ -183,7 +194,11 @@ export class RoomModel {
     });
     call.on("joined-meeting", () => (this.screen.value = "call"));
     call.on("left-meeting", () => this.handleLeft());
-    call.on("error", ({ errorMsg }) => {
+    call.on("error", ({ errorMsg, error }) => {
+      if (error?.details?.on === "reconnect" && this.screen.value === "call") {
+        this.comeBack();
+        return;
+      }
       this.problem.value = clean(errorMsg, 300);
       this.screen.value = this.screen.value === "joining" ? "prejoin" : "left";
     });
@@ -207,12 +222,12 @@ export class RoomModel {
     call.on("dialin-error", ({ errorMsg }) => this.notice("problem", `A call could not come in: ${clean(errorMsg, 300)}`));
     call.on("dialout-answered", ({ sessionId }) => this.notice("info", `${this.label(sessionId)} answered.`));
     call.on("dialout-stopped", ({ sessionId }) => {
-      this.notice("info", `The call with ${this.label(sessionId)} ended.`);
+      this.notice("info", `The call with ${this.label(sessionId, "a phone")} ended.`);
       this.forget(sessionId);
     });
     call.on("dialout-warning", ({ errorMsg }) => this.notice("info", clean(errorMsg, 300)));
-    call.on("dialout-error", ({ errorMsg, sessionId }) => {
-      const words = `${this.label(sessionId)} could not be reached: ${clean(errorMsg, 300)}`;
+    call.on("dialout-error", ({ errorMsg, sessionId, details }) => {
+      const words = `The call to ${this.label(sessionId, clean(details?.destination ?? "") || "a phone")} failed: ${clean(errorMsg, 300)}`;
       if (this.admin.value) this.dialError.value = words;
       else this.notice("problem", words);
       this.forget(sessionId);
@@ -239,11 +254,11 @@ export class RoomModel {
   /** Calls that are no longer on their way, in case their end overtakes the reply that names them. */
   private readonly over = new Set<string>();
 
-  private label(sessionId: string | undefined): string {
-    if (sessionId === undefined) return "The phone";
+  private label(sessionId: string | undefined, fallback = "A phone"): string {
+    if (sessionId === undefined) return fallback;
     const here = this.people.value.find((one) => one.session_id === sessionId);
     if (here !== undefined) this.labels.set(sessionId, nameOf(here));
-    return this.labels.get(sessionId) ?? this.outgoing.value.find((one) => one.sessionId === sessionId)?.label ?? "The phone";
+    return this.labels.get(sessionId) ?? this.outgoing.value.find((one) => one.sessionId === sessionId)?.label ?? fallback;
   }
 
   private forget(sessionId: string | undefined): void {

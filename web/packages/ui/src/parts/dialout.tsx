@@ -1,6 +1,7 @@
 /** The box that rings a telephone: an address or a number, the name to show, and why it did not work. */
 
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import type { RoomModel } from "../model";
 import { PhoneIcon } from "./icons";
 
@@ -8,6 +9,8 @@ export function DialOut({ model }: { model: RoomModel }) {
   const target = useSignal("");
   const shown = useSignal("");
   const error = model.dialError.value;
+  const problem = useRef<HTMLParagraphElement>(null);
+  useEffect(() => problem.current?.scrollIntoView({ block: "nearest" }), [error]);
   const submit = async () => {
     if (!(await model.dial(target.value, shown.value))) return;
     target.value = "";
@@ -31,7 +34,7 @@ export function DialOut({ model }: { model: RoomModel }) {
           autocomplete="off"
           autocapitalize="none"
           spellcheck={false}
-          placeholder="+4930123 or bob@example.com"
+          placeholder="bob@example.com"
           value={target.value}
           aria-invalid={error !== null}
           aria-describedby={error === null ? undefined : "dialout-error"}
@@ -57,7 +60,7 @@ export function DialOut({ model }: { model: RoomModel }) {
           </button>
         </div>
         {error !== null && (
-          <p class="problem" id="dialout-error" data-testid="dialout-error" role="alert">
+          <p ref={problem} class="problem" id="dialout-error" data-testid="dialout-error" role="alert">
             {error}
           </p>
         )}

@@ -21,6 +21,9 @@ function Icon({ children }: { children: ComponentChildren }) {
   );
 }
 
+const HANDSET =
+  "M6.5 3.5h2.6l1.6 4-2 1.6a12 12 0 0 0 6.2 6.2l1.6-2 4 1.6v2.6a2 2 0 0 1-2.2 2A17 17 0 0 1 4.5 5.7a2 2 0 0 1 2-2.2z";
+
 const Slash = () => <path d="M4 4l16 16" />;
 
 export const MicIcon = ({ off = false }: { off?: boolean }) => (
@@ -48,13 +51,15 @@ export const ScreenIcon = () => (
 
 export const PhoneIcon = () => (
   <Icon>
-    <path d="M6.5 3.5h2.6l1.6 4-2 1.6a12 12 0 0 0 6.2 6.2l1.6-2 4 1.6v2.6a2 2 0 0 1-2.2 2A17 17 0 0 1 4.5 5.7a2 2 0 0 1 2-2.2z" />
+    <path d={HANDSET} />
   </Icon>
 );
 
 export const HangUpIcon = () => (
   <Icon>
-    <path d="M3 14.5c4.8-5.3 13.2-5.3 18 0l-2.2 2.6-4-1.5v-2.7a9 9 0 0 0-5.6 0v2.7l-4 1.5z" />
+    <g transform="rotate(135 12 12)">
+      <path d={HANDSET} />
+    </g>
   </Icon>
 );
 

@@ -24,11 +24,16 @@ export function People({ model }: { model: RoomModel }) {
               <PhoneIcon />
             </span>
             <span class="who">
-              <span class="who-name">{label}</span>
-              <span class="who-state">Calling…</span>
+              <span class="who-line">
+                <span class="who-name">{label}</span>
+              </span>
+              <span class="who-line">
+                <span class="tag phone">Phone</span>
+                <span class="who-state">Calling…</span>
+              </span>
             </span>
             <button
-              class="ghost danger"
+              class="ghost hangup"
               data-testid="hangup"
               type="button"
               aria-label={`Hang up ${label}`}
@@ -60,26 +65,26 @@ function Person({ person, model }: { person: DailyParticipant; model: RoomModel 
         {phone ? <PhoneIcon /> : initials(name) || "?"}
       </span>
       <span class="who">
-        <span class="who-name">
-          {name}
+        <span class="who-line">
+          <span class="who-name">{name}</span>
           {person.local && <span class="tag">You</span>}
           {person.owner && <span class="tag">Owner</span>}
-          {phone && (
+        </span>
+        {phone && (
+          <span class="who-line">
             <span class="tag phone" data-testid="phone-badge">
               Phone
             </span>
-          )}
-        </span>
-        {phone && (
-          <span class="who-state" data-testid="call-state">
-            {callWords(person)}
+            <span class="who-state" data-testid="call-state">
+              {callWords(person)}
+            </span>
           </span>
         )}
       </span>
       <Silence person={person} model={model} name={name} />
       {model.admin.value && !person.local && (
         <button
-          class="ghost danger"
+          class={`ghost ${phone ? "hangup" : "danger"}`}
           data-testid={phone ? "hangup" : "remove"}
           type="button"
           aria-label={phone ? `Hang up ${name}` : `Remove ${name}`}

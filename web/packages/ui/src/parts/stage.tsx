@@ -1,6 +1,6 @@
 /** The tiles: faces, phones and shared screens in a grid that fits the window. */
 
-import { arrange, gridFor, pageAt, tileBox } from "@ringback/layout";
+import { arrange, gridFor, pageAt, rowWidth, tileBox } from "@ringback/layout";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { DailyParticipant } from "ringback-js";
 import type { RoomModel } from "../model";
@@ -40,10 +40,12 @@ export function Stage({ model }: { model: RoomModel }) {
   return (
     <section class="stage" aria-label="Participants">
       <div class="grid" ref={area}>
-        {current.ids.map((id) => {
-          const tile = tiles.get(id);
-          return tile && <Tile key={id} tile={tile} speaking={model.speaker.value === id} box={box} />;
-        })}
+        <div class="tiles" style={{ width: `${rowWidth(grid, box)}px` }}>
+          {current.ids.map((id) => {
+            const tile = tiles.get(id);
+            return tile && <Tile key={id} tile={tile} speaking={model.speaker.value === id} box={box} />;
+          })}
+        </div>
       </div>
       {current.count > 1 && (
         <nav class="pages" aria-label="Pages of participants">
