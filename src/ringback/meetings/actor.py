@@ -260,12 +260,15 @@ class Actor:
         for call in unit.calls:
             if self._states.get(call.id) is call.state:
                 continue
+            first = call.id not in self._states
             self._states[call.id] = call.state
-            facts = {"call": call.id, "direction": call.direction.value, "sip_call_id": call.sip_call_id}
+            facts: dict[str, str] = {"call": call.id}
+            if first:
+                facts |= {"direction": call.direction.value, "sip_call_id": call.sip_call_id, "remote": call.remote}
             if call.end is not None:
                 del self._states[call.id]
                 facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
-            self._log.info(f"call.{call.state}", remote=call.remote, **facts)
+            self._log.info(f"call.{call.state}", **facts)
 
     def _keep(self, batch: Batch) -> None:
         """The store failed: calls that stand go on, and their rows go with the next unit."""
