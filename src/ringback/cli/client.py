@@ -161,7 +161,7 @@ def show_fields(fields: Mapping[str, object]) -> None:
 def parse_value(text: str) -> object:
     """What stands right of ``=`` on the command line: JSON when it is JSON, else the text itself."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=str)
     except ValueError:
         return text
 

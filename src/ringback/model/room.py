@@ -14,7 +14,8 @@ class Room:
     """A named place with properties; outlives its meetings.
 
     Attributes:
-        properties: What was set, validated, in Daily's wire names; only what differs from the defaults.
+        properties: What was set, validated, in Daily's wire names. Also what equals a default: it may differ from the
+            domain's.
         endpoints: User parts of its SIP addresses, first one first; empty without ``sip``. They survive updates.
         created_at: Unix seconds.
     """
