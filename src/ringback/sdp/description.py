@@ -27,6 +27,7 @@ LIMITS = Limits()
 Attribute = tuple[str, str | None]
 """``a=name:value`` or, with ``None``, the flag ``a=name``."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 _LINE = re.compile(r"([a-z])=(.*)", re.DOTALL)
 _ATTRIBUTE_NAME = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")
 _FORMAT = re.compile(r"[!-~]{1,64}")
@@ -162,7 +163,10 @@ def write(description: Description) -> bytes:
 def _lines(data: bytes, limits: Limits) -> Iterator[tuple[str, str]]:
     if len(data) > limits.octets:
         raise BadSdp("too long")
-    rows = data.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    if _CONTROL.search(text):
+        raise BadSdp("a control character in a line")
+    rows = text.split("\n")
     while rows and not rows[-1].strip():
         rows.pop()
     if len(rows) > limits.lines:
@@ -172,7 +176,7 @@ def _lines(data: bytes, limits: Limits) -> Iterator[tuple[str, str]]:
 
 def _split_line(row: str, limits: Limits) -> tuple[str, str]:
     match = _LINE.fullmatch(row)
-    if match is None or len(row) > limits.line_octets or any(c < " " and c != "\t" for c in row):
+    if match is None or len(row) > limits.line_octets:
         raise BadSdp("a line is not of the form x=value")
     return match[1], match[2]
 

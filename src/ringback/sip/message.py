@@ -1,7 +1,7 @@
 """SIP messages as values: a start line, ordered headers, a body (RFC 3261 §7)."""
 
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
 
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import split_commas
@@ -71,6 +71,22 @@ class Headers:
         return key in self.index
 
 
+Value = TypeVar("Value")
+
+
+class lazy(Generic[Value]):
+    """A property computed once: ``functools.cached_property`` without the lock, which costs more than most values."""
+
+    def __init__(self, compute: Callable[..., Value]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+
+    def __get__(self, message: "Message", owner: type | None = None) -> Value:
+        value = self._compute(message)
+        message.__dict__[self._name] = value
+        return value
+
+
 class Message:
     """What requests and responses share. Typed values are read once, when first asked for.
 
@@ -80,30 +96,30 @@ class Message:
     headers: Headers
     body: bytes
 
-    @cached_property
+    @lazy
     def top_via(self) -> Via:
         values = self.headers.all("via")
         if not values:
             raise SipParseError("no Via")
         return parse_via(split_commas(values[0])[0])
 
-    @cached_property
+    @lazy
     def from_(self) -> Address:
         return parse_address(self._needed("from"))
 
-    @cached_property
+    @lazy
     def to(self) -> Address:
         return parse_address(self._needed("to"))
 
-    @cached_property
+    @lazy
     def cseq(self) -> CSeq:
         return parse_cseq(self._needed("cseq"))
 
-    @cached_property
+    @lazy
     def call_id(self) -> str:
         return self._needed("call-id")
 
-    @cached_property
+    @lazy
     def contacts(self) -> list[Address]:
         """Contacts; empty for none and for ``*``."""
         values = self.headers.all("contact")
@@ -145,7 +161,7 @@ class Request(Message):
         self.headers = Headers(rows)
         self.body = body
 
-    @cached_property
+    @lazy
     def uri(self) -> Uri:
         return parse_uri(self.target)
 
