@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def refusal(url: str) -> str:
 async def test_a_new_folder_and_file_are_made(tmp_path: Path) -> None:
     async with a_database(tmp_path / "new" / "folder") as database:
         await database.ready()
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    database = Database(url_of(tmp_path), SEALER)
+
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir() if file.suffix != ".lock"}
+    database.close_now()
+
+    assert modes == {0o600}
 
 
 async def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def _claim(file: Path) -> IO[bytes]:
     except OSError:
         lock.close()
         raise StoreError(f"{SETTING}: another Ringback server is using {file}; stop it or name another file") from None
+    if not file.exists():
+        file.touch(mode=0o600)  # what people are called and whom they rang is nobody else's to read
     return lock
 
 
