@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
+use rustix::net::sockopt;
 
 use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
@@ -237,6 +238,7 @@ fn bind_webrtc(host: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> 
     let mut last = None;
     for _ in 0..if port == 0 { 50 } else { 1 } {
         let udp = UdpSocket::bind((host, port)).map_err(|e| named(e, "udp", (host, port).into()))?;
+        widen(&udp);
         let address = udp.local_addr()?;
         match TcpListener::bind(address) {
             Ok(tcp) => return Ok((udp, tcp)),
@@ -244,6 +246,15 @@ fn bind_webrtc(host: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> 
         }
     }
     Err(last.unwrap_or_else(|| io::Error::other("no free WebRTC port")))
+}
+
+/// Room for what arrives while the worker is busy: key frames of many browsers at once. As much as the system allows.
+fn widen(udp: &UdpSocket) {
+    const WANTED: usize = 4 << 20;
+    if sockopt::set_socket_recv_buffer_size_force(udp, WANTED).is_err() {
+        let _ = sockopt::set_socket_recv_buffer_size(udp, WANTED);
+    }
+    let _ = sockopt::set_socket_send_buffer_size(udp, WANTED);
 }
 
 fn named(error: io::Error, transport: &str, address: SocketAddr) -> io::Error {

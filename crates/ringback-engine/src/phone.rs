@@ -23,7 +23,6 @@ use crate::worker::{LegKey, Timer, Token, Worker};
 
 /// Without RTP and RTCP for this long a call is dead.
 const SILENCE: Duration = Duration::from_secs(60);
-const AT_ONCE: usize = 32;
 const LONGEST: usize = 2048;
 /// Seconds from 1900, NTP's epoch, to 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -169,33 +168,25 @@ impl Worker {
         }
     }
 
+    /// One datagram: a phone sends one in 20 ms, and a second one makes the socket ready again.
     pub fn read_rtp(&mut self, key: LegKey) {
         let mut buffer = [0; LONGEST];
-        for _ in 0..AT_ONCE {
-            let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
-            match phone.rtp.recv_from(&mut buffer) {
-                Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &buffer[..n]),
-                Ok((n, from)) => self.rtp_packet(key, from, &buffer[..n]),
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
-                // An ICMP error of something we sent: the far end is not there yet, or no longer.
-                Err(_) => {}
-            }
+        let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+        // An error is an ICMP message about something we sent: the far end is not there yet, or no longer.
+        match phone.rtp.recv_from(&mut buffer) {
+            Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &buffer[..n]),
+            Ok((n, from)) => self.rtp_packet(key, from, &buffer[..n]),
+            Err(_) => {}
         }
     }
 
     pub fn read_rtcp(&mut self, key: LegKey) {
         let mut buffer = [0; LONGEST];
-        for _ in 0..AT_ONCE {
-            let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
-            match phone.rtcp.recv_from(&mut buffer) {
-                Ok((n, from)) => {
-                    phone.rtcp_from =
-                        Some(from).filter(|from| phone.latch.destination().is_some_and(|d| d.ip() == from.ip()));
-                    self.rtcp_packet(key, from, &buffer[..n]);
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return,
-                Err(_) => {}
-            }
+        let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+        if let Ok((n, from)) = phone.rtcp.recv_from(&mut buffer) {
+            let expected = phone.latch.destination().is_some_and(|to| to.ip() == from.ip());
+            phone.rtcp_from = Some(from).filter(|_| expected);
+            self.rtcp_packet(key, from, &buffer[..n]);
         }
     }
 
@@ -245,7 +236,7 @@ impl Worker {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
         }
         self.phone_packet(&room, track, codec, fresh, &packet);
-        if muted {
+        if muted || !self.tracks.is_subscribed(track) {
             return;
         }
         let forwarded = Packet {

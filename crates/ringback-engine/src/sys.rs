@@ -1,8 +1,6 @@
 //! The one place for system calls that have no safe wrapper.
 #![allow(unsafe_code)]
 
-use std::time::Duration;
-
 /// 64 bits nobody can guess, from the kernel.
 pub fn random_u64() -> u64 {
     let mut bytes = [0u8; 8];
@@ -10,14 +8,6 @@ pub fn random_u64() -> u64 {
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     assert_eq!(got, 8, "getrandom gives 8 bytes at once (its manual promises up to 256)");
     u64::from_ne_bytes(bytes)
-}
-
-/// CPU time this thread has used.
-pub fn thread_cpu() -> Duration {
-    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a valid timespec for the call to fill.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut t) };
-    Duration::new(t.tv_sec as u64, t.tv_nsec as u32)
 }
 
 /// Let this process open as many files as it may: every phone takes two, every TCP peer one.

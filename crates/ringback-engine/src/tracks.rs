@@ -63,6 +63,11 @@ impl Tracks {
         self.tracks.get_mut(&key)
     }
 
+    /// Whether any WebRTC leg receives it.
+    pub fn is_subscribed(&self, key: TrackKey) -> bool {
+        self.get(key).is_some_and(|track| !track.subscribers.is_empty())
+    }
+
     /// The leg sends this track from now on.
     pub fn publish(&mut self, room: &str, leg_id: &str, name: &str, leg: LegKey, mid: Option<Mid>) -> TrackKey {
         let key = self.entry(room, leg_id, name);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use ringback_sfu::{Identity, Transmit};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::command::Command;
 use crate::counters::{EngineCounters, count};
@@ -340,7 +341,9 @@ impl Worker {
     fn read_cpu(&mut self) {
         if self.now >= self.cpu_read + CPU_EVERY {
             self.cpu_read = self.now;
-            self.counters.cpu_us.store(sys::thread_cpu().as_micros() as u64, Relaxed);
+            let cpu = clock_gettime(ClockId::ThreadCPUTime);
+            let us = cpu.tv_sec.unsigned_abs() * 1_000_000 + cpu.tv_nsec.unsigned_abs() / 1000;
+            self.counters.cpu_us.store(us, Relaxed);
             self.counters.legs.store(self.legs.len() as u64, Relaxed);
             self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
         }
