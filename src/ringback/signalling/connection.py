@@ -83,6 +83,7 @@ class Connection:
         self._replies: list[str] = []
         self._news = asyncio.Event()
         self._closing: tuple[int, str] | None = None
+        self._answering = False
         self._bad = 0
         self._tokens = BURST
         self._refilled = desk.clock.monotonic()
@@ -128,7 +129,7 @@ class Connection:
             frames += client.mailbox.take()
         except Overrun:
             self._close(TRY_LATER, "too slow")
-        if client.over:
+        if client.over and not self._answering:
             self._close(NORMAL, "left")
         return frames
 
@@ -179,7 +180,10 @@ class Connection:
                 self._refuse(frame.id, RateLimited.code, "too many requests, slow down")
                 self._bad_frame(None)
                 continue
+            self._answering = True
             await self._answer(frame)
+            self._answering = False
+            self._news.set()
 
     def _bad_frame(self, error: InvalidRequest | None) -> None:
         self._bad += 1
