@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import sqlite3
 import sys
@@ -12,14 +13,18 @@ import pytest
 from sqlalchemy import Connection
 
 from integration.store_house import DOMAIN, a_call, a_database, a_meeting, a_room, a_stay, an_event, url_of
+from ringback.access.ports import ApiKey
+from ringback.access.service import Access
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import RoomId, RoomName
 from ringback.model.records import CallState, DialogRecord, Unit
+from ringback.rooms.domains import Domains
 from ringback.rooms.ports import EndpointTaken
 from ringback.store.database import Database
 from ringback.store.errors import DuplicateKey, StoreError
 from ringback.store.sealing import Sealer
+from ringback.testing.clock import VirtualClock
 
 DIALOG = DialogRecord(
     "call-id@host",
@@ -247,6 +252,13 @@ async def test_the_past_is_forgotten_after_its_time(tmp_path: Path) -> None:
         assert page is not None and [call.id for call in page[1]] == ["call-3", "call-2"]
 
 
+async def test_however_much_is_old_it_all_goes(tmp_path: Path) -> None:
+    async with a_database(tmp_path) as database:
+        await database.records.commit(Unit(events=tuple(an_event(number) for number in range(2500))))
+
+        assert await database.reports.prune(now=100.0, keep_seconds=50.0) == 2500
+
+
 WRITER = """
 import asyncio, sys
 from integration.store_house import a_database, an_event
@@ -289,9 +301,16 @@ async def test_nothing_that_was_acknowledged_is_lost_by_kill_9(tmp_path: Path) -
     assert acknowledged <= stored
 
 
-async def test_keys_are_sealed_in_the_file_and_need_the_secret(tmp_path: Path) -> None:
-    from ringback.access.ports import ApiKey
+async def test_a_key_that_was_retired_may_come_back(tmp_path: Path) -> None:
+    clock, chance = VirtualClock(), random.Random(1)
+    async with a_database(tmp_path) as database:
+        for secret in ("first-key", "second-key", "first-key", "first-key"):
+            access = Access(database.keys, Domains(database.domains, clock, chance), clock, chance)
+            await access.start(secret)
+            assert [key.secret for key in access.active_keys()] == [secret]
 
+
+async def test_keys_are_sealed_in_the_file_and_need_the_secret(tmp_path: Path) -> None:
     key = ApiKey("22222222-2222-4222-8222-222222222222", DOMAIN, "the-key-in-the-clear", "", True, True, 1.0)
     async with a_database(tmp_path) as database:
         await database.keys.put([key])

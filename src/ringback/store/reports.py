@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, delete, func, select
+from sqlalchemy import Connection, Delete, Row, Table, delete, func, select
 
 from ringback.model.ids import DomainId, MeetingId
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
@@ -104,7 +105,10 @@ class StoredReports:
         return await self._database.read(work)
 
     async def prune(self, now: float, keep_seconds: float) -> int:
-        """Forget what ended longer than ``keep_seconds`` ago, some at a time; returns how many rows went."""
+        """Forget what ended longer than ``keep_seconds`` ago; returns how many rows went.
+
+        Some rows at a time, each time in a unit of its own, so that calls are not kept waiting.
+        """
         old = now - keep_seconds
         queries = (
             _oldest(events, events.c.number, events.c.at < old),
@@ -113,12 +117,21 @@ class StoredReports:
             _oldest(participants, participants.c.id, participants.c.left_at < old),
             delete(idempotency_keys).where(idempotency_keys.c.created_at < now - IDEMPOTENCY_SECONDS),
         )
-        return await self._database.write(
-            lambda connection: sum(connection.execute(query).rowcount for query in queries)
-        )
+        gone = 0
+        for query in queries:
+            while True:
+                went = await self._database.write(partial(_delete, query), flush=False)
+                gone += went
+                if went < PRUNED_AT_ONCE:
+                    break
+        return gone
 
 
-def _oldest(table: Table, key: Any, condition: Any) -> Any:
+def _delete(query: Delete, connection: Connection) -> int:
+    return connection.execute(query).rowcount
+
+
+def _oldest(table: Table, key: Any, condition: Any) -> Delete:
     return delete(table).where(key.in_(select(key).where(condition).limit(PRUNED_AT_ONCE)))
 
 
