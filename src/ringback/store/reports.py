@@ -115,7 +115,9 @@ class StoredReports:
             _oldest(calls, calls.c.id, calls.c.ended_at < old),
             _oldest(meetings, meetings.c.id, meetings.c.ended_at < old),
             _oldest(participants, participants.c.id, participants.c.left_at < old),
-            delete(idempotency_keys).where(idempotency_keys.c.created_at < now - IDEMPOTENCY_SECONDS),
+            delete(idempotency_keys).where(
+                idempotency_keys.c.created_at < now - min(IDEMPOTENCY_SECONDS, keep_seconds)
+            ),
         )
         gone = 0
         for query in queries:

@@ -110,7 +110,7 @@ participants = Table(
     Column("user_name", Text),
     Column("participant_type", String(32)),
     Column("joined_at", Float, nullable=False),
-    Column("left_at", Float),
+    Column("left_at", Float, index=True),
 )
 
 calls = Table(

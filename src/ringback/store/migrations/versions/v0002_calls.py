@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("user_name", sa.Text),
         sa.Column("participant_type", sa.String(32)),
         sa.Column("joined_at", sa.Float, nullable=False),
-        sa.Column("left_at", sa.Float),
+        sa.Column("left_at", sa.Float, index=True),
     )
     op.create_table(
         "calls",
