@@ -102,6 +102,7 @@ SCRIPT = """
       (await pc.getStats()).forEach((s) => { if (s.type === kind) found.push({ ...s }); });
       return found;
     },
+    restart() { pc.restartIce(); },
     close() { pc.close(); },
   };
 })();

@@ -276,3 +276,84 @@ async def test_an_offer_that_cannot_be_read_is_refused_in_a_sentence(join: Join,
         return await ann.state() == "connected"
 
     await until(connected, "ann connects after all")
+
+
+async def test_later_offers_add_lines_and_disturb_none(join: Join, media: Media) -> None:
+    """Ann is alone, then bob comes, then a phone: each time she offers again with one more line."""
+    ann = await join("ann")
+    await ann.send_tone(440)
+    await ann.negotiate()
+    bob = await join("bob")
+    await bob.send_tone(880)
+    from_ann = await bob.receive("ann", "audio")
+    await bob.negotiate()
+    from_bob = await ann.receive("bob", "audio")
+
+    await ann.negotiate()
+
+    async def hears(who: BrowserPeer, index: int, hz: float) -> bool:
+        return (await who.heard(index, hz))[0] > 30
+
+    await until(lambda: hears(ann, from_bob, 880), "ann hears bob")
+    phone = FarPhone(media, "phone", "PCMA")
+    phone.connect(media.open_phone(ROOM, ParticipantId("phone")))
+    media.set_phone(ParticipantId("phone"), PhoneMedia(phone.address, CODECS["PCMA"], tuple(CODECS.values())))
+    phone.speak(1300, 10)
+    from_phone = await ann.receive("phone", "audio")
+    await ann.negotiate()
+    await until(lambda: hears(ann, from_phone, 1300), "ann hears the phone")
+    assert await hears(ann, from_bob, 880)
+    assert await hears(bob, from_ann, 440)
+    assert len({s["ssrc"] for s in await ann.report("inbound-rtp") if s["kind"] == "audio"}) == 2
+
+
+async def test_what_is_no_longer_subscribed_stops(join: Join, media: Media) -> None:
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    from_ann = await bob.receive("ann", "audio")
+    await ann.negotiate()
+    await bob.negotiate()
+    await until(lambda: media.stats(bob.leg)["packets_sent"] > 10, "bob is sent ann's sound")
+
+    media.set_subscriptions(bob.leg, {})
+
+    async def quiet() -> bool:
+        return (await bob.heard(from_ann, 440))[0] < 10
+
+    await until(quiet, "bob hears nothing")
+
+
+async def test_a_browser_that_closes_is_reported_closed(join: Join, seen: Seen) -> None:
+    ann = await join("ann")
+    await ann.send_tone(440)
+    await ann.negotiate()
+    await until(lambda: ("ann", "connected") in seen.states, "ann connects")
+
+    await ann.page.evaluate("peer.close()")
+
+    await until(lambda: ("ann", "closed") in seen.states, "ann is gone")
+
+
+async def test_ice_restarts_and_the_sound_goes_on(join: Join, media: Media) -> None:
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    from_ann = await bob.receive("ann", "audio")
+    await ann.negotiate()
+    await bob.negotiate()
+
+    async def hears() -> bool:
+        return (await bob.heard(from_ann, 440))[0] > 30
+
+    await until(hears, "bob hears ann")
+    before = await ann.negotiate()
+    await ann.page.evaluate("peer.restart()")
+
+    after = await ann.negotiate()
+
+    def ufrag(sdp: str) -> str:
+        return next(line for line in sdp.splitlines() if line.startswith("a=ice-ufrag"))
+
+    assert ufrag(before) != ufrag(after)
+    received = media.stats(ann.leg)["packets_received"]
+    await until(lambda: media.stats(ann.leg)["packets_received"] > received + 50, "ann's sound still arrives")
+    await until(hears, "bob still hears ann")

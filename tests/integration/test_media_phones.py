@@ -220,3 +220,28 @@ async def test_a_muted_leg_and_one_not_listened_to_are_not_heard(media: Media) -
     await until(lambda: level_db(last(eve.sound(), 8000), 8000, 880) < 20, "eve does not hear bob")
     for phone in (ann, bob, eve):
         phone.close()
+
+
+@pytest.mark.parametrize("codec", list(CODECS))
+async def test_changing_between_forwarding_and_mixing_does_not_crack(media: Media, codec: str) -> None:
+    """A third phone joins and leaves while a tone goes on: it stays as loud as it is, and does not stop."""
+    ann, bob = call(media, "ann", codec), call(media, "bob", codec)
+    ann.speak(500, 6)
+
+    async def hears_more(way: str) -> None:
+        await until(lambda: media.stats(ParticipantId("bob"))["way"] == way, way)
+        enough = len(bob.heard()) + 10000
+        await until(lambda: len(bob.heard()) > enough, f"bob hears more by {way}")
+
+    await hears_more("forward")
+    call(media, "eve", codec)
+    await hears_more("mix")
+    media.close_leg(ParticipantId("eve"))
+    await hears_more("forward")
+
+    sound = bob.heard()
+    sound = sound[int(np.argmax(np.abs(sound) > 0.05)) + 4000 :]
+    peaks = np.abs(sound[: len(sound) // 320 * 320]).reshape(-1, 320).max(axis=1)
+    assert peaks.max() < 0.25 * 1.4, "a crack"
+    # A busy machine may hold the media thread up for a moment; what a change of way would lose is more.
+    assert np.count_nonzero(peaks < 0.02) <= 5, "a hole"
