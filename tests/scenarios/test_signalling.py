@@ -355,6 +355,7 @@ async def test_guests_neither_dial_nor_hang_up_nor_send_keys():
             ("dialout-start", {"options": {"sipUri": "sip:bob@phones.example"}}),
             ("dialout-stop", {"sessionId": "x"}),
             ("send-dtmf", {"sessionId": "x", "tones": "1"}),
+            ("hold", {"sessionId": "x"}),
             ("update-participants", {"participants": {"*": {"eject": True}}}),
         ):
             refused = await it.ask(guest, kind, **fields)
@@ -377,6 +378,8 @@ async def test_an_owner_dials_a_phone_sends_it_keys_and_hangs_up():
         sent = await it.ask(owner, "send-dtmf", sessionId=call, tones="12#", digitDurationMs=100)
         assert (early["ok"], sent["ok"]) == (False, True)
         assert it.stage.media.legs[call].digits == [("12#", 100, 100)]
+        assert (await it.ask(owner, "hold", sessionId=call))["ok"] and it.stage.carrier.phone_of(call).holding
+        assert (await it.ask(owner, "hold", sessionId=call, hold="no"))["ok"] is False
 
         stopped = await it.ask(owner, "dialout-stop", sessionId=call)
 

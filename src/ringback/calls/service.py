@@ -21,6 +21,7 @@ from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.ports import Failure, IncomingInvite
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.meetings.actor import Actor
+from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.permissions import phone_permissions
@@ -272,7 +273,7 @@ class Calls:
         settings = meeting.settings
         if not meeting.takes_calls(settings.dialout):
             raise MeetingOver
-        self._check_place(actor, request)
+        self._check_place(actor, request, now)
         call = CallId(self._meetings.new_id())
         target = request.target
         assert target is not None, "calls to numbers were refused before"
@@ -307,8 +308,12 @@ class Calls:
         self._register(actor, machine)
         return begun + machine.begin(address, now), call
 
-    def _check_place(self, actor: Actor, request: DialOutRequest) -> None:
+    def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:
         meeting = actor.meeting
+        try:
+            check_room_times(meeting.settings, now)
+        except JoinRefused as refused:
+            raise InvalidRequest(refused.msg) from None
         for other in actor.calls.values():
             if isinstance(other, DialOut) and not other.answered and other.request == request:
                 raise InvalidRequest("dialOut already started")

@@ -178,7 +178,7 @@ class Actor:
 
     def _retire(self) -> None:
         """Nobody came in after all: the meeting never began."""
-        self.meeting.abandon()
+        self.meeting.abandon(self._now())
         self._office.world.media.close_meeting(self.meeting.id)
         self._gone(self)
 
@@ -294,11 +294,14 @@ class Actor:
                         part.rows[type(effect.row), effect.row.id] = effect.row
                     elif isinstance(effect, Outside):
                         part.outside.append(effect)
+                    elif isinstance(effect, Tell):
+                        self._tell(effect, now, part)
             except Exception:
                 self._log.exception("call.broken", call=call)
             else:
                 batch.rows |= part.rows
                 batch.outside += part.outside
+                batch.events += part.events
             self._call_gone(call)
         self.calls.clear()
         for who, member in self.meeting.members.items():
@@ -306,7 +309,9 @@ class Actor:
                 words = ("connection-error", "The meeting met an internal error.")
                 batch.outside.append(_Publish(Unseated(self.meeting.id, who, words)))
         batch.outside.append(CloseMeeting(self.meeting.id))
-        self.meeting.abandon()
+        for effect in self.meeting.abandon(now):
+            if isinstance(effect, Save):
+                batch.rows[type(effect.row), effect.row.id] = effect.row
         self._gone(self)
         try:
             await self._commit(batch)

@@ -305,9 +305,13 @@ class Meeting:
             effects += self.leave(who, now, error)
         return effects or self._settle(now)
 
-    def abandon(self) -> None:
-        """After a bug: it is over, and nothing more comes of it."""
-        self.life = Life.ENDED
+    def abandon(self, now: Instant) -> list[Effect]:
+        """After a bug, or when nobody came in after all: it is over, and only its rows are still put right."""
+        began, self.life = self.life is Life.OPEN, Life.ENDED
+        if not began:
+            return []
+        stays: list[Effect] = [Save(self._stay(who, now.wall)) for who in self.participants()]
+        return [*stays, Save(self._record(now.wall))]
 
     def wake(self, now: Instant) -> list[Effect]:
         """Do what is due."""

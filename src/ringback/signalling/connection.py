@@ -337,6 +337,14 @@ class Connection:
         await self._desk.calls.stop_dial_out(seat.domain, seat.room, requests.text(fields, "sessionId", 64))
         return {}
 
+    async def hold(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        on = fields.get("hold", True)
+        if not isinstance(on, bool):
+            raise InvalidRequest('"hold" must be a boolean')
+        await self._desk.calls.hold(seat.domain, seat.room, requests.text(fields, "sessionId", 64), on)
+        return {}
+
     async def send_dtmf(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         seat.require_admin()
         names = ("sessionId", "tones", "method", "digitDurationMs")
@@ -360,6 +368,7 @@ VERBS: dict[str, Verb] = {
     "update-participants": Connection.update_participants,
     "dialout-start": Connection.dialout_start,
     "dialout-stop": Connection.dialout_stop,
+    "hold": Connection.hold,
     "send-dtmf": Connection.send_dtmf,
     "ping": Connection.ping,
 }

@@ -15,7 +15,7 @@ def broken(now: Instant) -> list[Effect]:
 
 
 async def test_a_bug_in_one_meeting_costs_that_meeting_and_no_other():
-    async with Stage(check=False) as stage:
+    async with Stage() as stage:
         users = [stage.rooms.put(name, endpoints=1).room.endpoints[0] for name in ("unlucky", "lucky")]
         ann, bob = await stage.join("unlucky", "Ann"), await stage.join("lucky", "Bob")
         hit, spared = [stage.carrier.call_in(user) for user in users]
@@ -40,7 +40,7 @@ async def test_a_bug_in_one_meeting_costs_that_meeting_and_no_other():
 
 
 async def test_who_asked_in_the_same_moment_as_a_bug_is_answered():
-    async with Stage(check=False) as stage:
+    async with Stage() as stage:
         stage.rooms.put("hello")
         ann = await stage.join("hello", "Ann")
         actor = stage.meetings.by_id[ann.welcome.meeting]
