@@ -150,10 +150,9 @@ PROPERTIES = (
     _flag("enable_shared_chat_history", True, ROOM),
     _flag("enable_advanced_chat", False),
     _flag("experimental_optimize_large_calls", None, ROOM),
-    _flag("enable_recording_ui", None),
     Property("lang", one_of(*LANGUAGES), "en", BOTH, idle=True),
     _flag("hide_daily_branding", False, DOMAIN),
-    Property("redirect_on_meeting_exit", url(), None, BOTH, idle=True),
+    Property("redirect_on_meeting_exit", url(), None, (DOMAIN,), idle=True),
     _flag("hipaa", False, DOMAIN),
     _flag("intercom_auto_record", None, DOMAIN),
 )

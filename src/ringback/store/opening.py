@@ -80,7 +80,7 @@ def explain(error: BaseException, target: URL) -> StoreError:
 
 SQLITE_SENTENCES = {
     "SQLITE_FULL": "the disk is full; nothing was changed, free some space",
-    "SQLITE_IOERR": "the disk cannot be read or written; nothing was changed, look at the disk",
+    "SQLITE_IOERR": "the disk is full or failing; nothing was changed, look at the disk",
     "SQLITE_CORRUPT": "the file is damaged; restore a backup or name another file",
     "SQLITE_NOTADB": "the file is not a database; restore a backup or name another file",
     "SQLITE_READONLY": "the file or its folder cannot be written; give this user write access",
