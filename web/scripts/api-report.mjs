@@ -4,13 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const HERE = new URL("../packages/sdk/", import.meta.url);
 const REPORT = new URL("api-report.d.ts", HERE);
-const PUBLIC = ["index", "call", "events", "types"];
+const PUBLIC = ["index", "call", "call-core", "events", "types"];
 
 const text = PUBLIC.map((name) => {
   const declarations = readFileSync(new URL(`dist/types/${name}.d.ts`, HERE), "utf8");
   const visible = declarations
     .split("\n")
-    .filter((line) => !/^\s*private /.test(line))
+    .filter((line) => !/^\s*(private|protected) /.test(line))
     .join("\n");
   return `// ── ${name} ──\n${visible.trim()}\n`;
 }).join("\n");

@@ -10,43 +10,22 @@ declare const Daily: {
     version: () => string;
 };
 export default Daily;
-export { Call, Call as DailyCall, FatalCallError, type InputSettings } from "./call";
+export { Call, Call as DailyCall } from "./call";
+export { FatalCallError, type InputSettings } from "./call-core";
 export type * from "./events";
 export type * from "./types";
 
 // ── call ──
+import { CallCore, type InputSettings } from "./call-core";
 import { type Engine } from "./engine";
-import type { DailyEvent, DailyEventHandler } from "./events";
-import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
-export interface InputSettings {
-    audio?: {
-        processor?: unknown;
-        settings?: MediaTrackConstraints;
-    };
-    video?: {
-        processor?: unknown;
-        settings?: MediaTrackConstraints;
-    };
-}
-export declare class FatalCallError extends Error {
-    readonly callClientId: string;
-    readonly errorMsg: string;
-    readonly error: DailyFatalError;
-    readonly action = "error";
-    constructor(callClientId: string, errorMsg: string, error: DailyFatalError);
-}
-export declare class Call {
-    readonly callClientId: string;
+import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
+export declare class Call extends CallCore {
     constructor(options?: DailyFactoryOptions, engine?: Engine, onDestroyed?: (call: Call) => void);
-    on<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
-    once<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
-    off<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
     meetingState(): MeetingState;
     isDestroyed(): boolean;
     load(options?: DailyCallOptions): Promise<void>;
     startCamera(options?: DailyCallOptions): Promise<DailyDeviceInfos>;
     join(options?: DailyCallOptions): Promise<DailyParticipantsObject | undefined>;
-    leave(): Promise<void>;
     destroy(): Promise<void>;
     participants(): DailyParticipantsObject;
     participantCounts(): DailyParticipantCounts;
@@ -115,6 +94,52 @@ export declare class Call {
     }): Promise<void>;
     sendDTMF(options: DailySendDtmfOptions): Promise<void>;
 }
+
+// ── call-core ──
+import { Emitter } from "./emitter";
+import type { Engine } from "./engine";
+import type { DailyEvent, DailyEventHandler, DailyEventMap, DailyEventObject } from "./events";
+import type { MediaKind } from "./media/camera-errors";
+import { DeviceManager } from "./media/devices";
+import { LevelObserver } from "./media/levels";
+import { ScreenShare } from "./media/screen";
+import { NetworkStats } from "./media/stats";
+import { Session, type SessionEvents } from "./session";
+import type { JoinReply, WireParticipant } from "./signalling/wire";
+import { Publisher } from "./state/publisher";
+import { Roster } from "./state/roster";
+import type { DailyCallOptions, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyParticipantsObject, MeetingState, TrackName } from "./types";
+type AllEvents = {
+    [K in DailyEvent]: DailyEventObject<K>;
+};
+export interface InputSettings {
+    audio?: {
+        processor?: unknown;
+        settings?: MediaTrackConstraints;
+    };
+    video?: {
+        processor?: unknown;
+        settings?: MediaTrackConstraints;
+    };
+}
+export declare class FatalCallError extends Error {
+    readonly callClientId: string;
+    readonly errorMsg: string;
+    readonly error: DailyFatalError;
+    readonly action = "error";
+    constructor(callClientId: string, errorMsg: string, error: DailyFatalError);
+}
+export declare class CallCore {
+    readonly callClientId: string;
+        peerId?: string;
+    };
+    constructor(options: DailyFactoryOptions, engine: Engine);
+    on<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
+    once<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
+    off<K extends DailyEvent>(event: K, handler: DailyEventHandler<K>): this;
+    leave(): Promise<void>;
+}
+export {};
 
 // ── events ──
 import type { DailyCameraErrorObject, DailyDeviceInfos, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipant, DailyParticipantCounts, DailyParticipantsObject } from "./types";

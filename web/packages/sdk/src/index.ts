@@ -31,6 +31,7 @@ const Daily = {
 };
 
 export default Daily;
-export { Call, Call as DailyCall, FatalCallError, type InputSettings } from "./call";
+export { Call, Call as DailyCall } from "./call";
+export { FatalCallError, type InputSettings } from "./call-core";
 export type * from "./events";
 export type * from "./types";

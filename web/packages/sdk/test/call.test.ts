@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Call, FatalCallError } from "../src/call";
+import { Call } from "../src/call";
+import { FatalCallError } from "../src/call-core";
 import type { DailyEvent } from "../src/events";
 import type { DailyFactoryOptions } from "../src/types";
 import { FakeMediaDevices } from "./fakes/devices";
@@ -251,6 +252,33 @@ describe("the call object", () => {
     await settle();
 
     expect(all.call.localVideo()).toBe(false);
+  });
+
+  test("what the room or the token wants off at first is off, and can be turned on", async () => {
+    const room = { ...joinReply().room, config: { start_video_off: true }, tokenConfig: { start_audio_off: true } };
+    const { call } = await joined({}, joinReply({ room }));
+    expect([call.localAudio(), call.localVideo()]).toEqual([false, false]);
+    call.setLocalAudio(true);
+    await settle();
+
+    expect(call.localAudio()).toBe(true);
+  });
+
+  test("the connection's quality is told when it changes", async () => {
+    const all = await joined(undefined, joinReply({ participants: [talking("bob")] }));
+    await answerOffer(all);
+    const told: string[] = [];
+    all.call.on("network-quality-change", ({ networkState }) => told.push(networkState));
+    const counts = { type: "inbound-rtp", timestamp: 0, bytesReceived: 0, packetsReceived: 0, packetsLost: 0 };
+    for (const lost of [0, 0, 50, 0]) {
+      counts.timestamp += 2_000;
+      counts.packetsReceived += 100 - lost;
+      counts.packetsLost += lost;
+      all.peers[0]?.stats.set("inbound", { ...counts });
+      await vi.advanceTimersByTimeAsync(2_000);
+    }
+
+    expect(told).toEqual(["good", "bad", "good"]);
   });
 
   test("startCamera shows ourselves before joining", async () => {

@@ -42,6 +42,7 @@ describe.runIf(there)("the room's page", () => {
 
   test("a name and Enter are enough to join, and the controls can be reached by keyboard", async () => {
     const { page } = await visit(browser, `${server.url}/hello`);
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe("name");
     await page.keyboard.type("Ann");
     await page.keyboard.press("Enter");
     await page.getByTestId("leave").waitFor();

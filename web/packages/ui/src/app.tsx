@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { RoomModel } from "./model";
+import { Devices } from "./parts/devices";
 import { DialOut } from "./parts/dialout";
 import { CloseIcon, PeopleIcon, ScreenIcon, SoundIcon } from "./parts/icons";
 import { Sound } from "./parts/media";
@@ -52,6 +53,7 @@ function InCall({ model }: { model: RoomModel }) {
           </button>
           <People model={model} />
           {model.admin.value && <DialOut model={model} />}
+          <Devices model={model} />
         </aside>
       )}
       <Controls model={model} open={open.value} onPanel={() => (open.value = !open.value)} />
@@ -62,7 +64,7 @@ function InCall({ model }: { model: RoomModel }) {
 
 function Controls({ model, open, onPanel }: { model: RoomModel; open: boolean; onPanel: () => void }) {
   const sharing = model.me.value?.screen === true;
-  const canShare = model.secure && "getDisplayMedia" in (navigator.mediaDevices as object | undefined ?? {});
+  const canShare = model.mayShare.value && model.secure && "getDisplayMedia" in (navigator.mediaDevices as object | undefined ?? {});
   return (
     <div class="controls" role="toolbar" aria-label="Call controls">
       <MicButton model={model} />

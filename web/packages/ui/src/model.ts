@@ -1,7 +1,7 @@
 /** What the page shows, as signals over the call object; and what its buttons do. */
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
-import type { Call, DailyCameraErrorObject, DailyParticipant } from "ringback-js";
+import type { Call, DailyCameraErrorObject, DailyDeviceInfos, DailyParticipant } from "ringback-js";
 import { dialRefusal, dialTarget } from "./dial";
 import { isPhone, mayAdminister, nameOf, wasDialled } from "./person";
 import type { Place } from "./place";
@@ -36,6 +36,9 @@ export class RoomModel {
   readonly problem = signal<string | null>(null);
   readonly cameraProblem = signal<DailyCameraErrorObject | null>(null);
   readonly soundBlocked = signal(false);
+  readonly devices = signal<MediaDeviceInfo[]>([]);
+  readonly chosen = signal<DailyDeviceInfos>({ camera: {}, mic: {}, speaker: {} });
+  readonly mayShare = signal(true);
   readonly outgoing = signal<Outgoing[]>([]);
   readonly dialError = signal<string | null>(null);
   readonly dialling = signal(false);
@@ -118,6 +121,11 @@ export class RoomModel {
     else this.call.startScreenShare();
   }
 
+  choose(kind: MediaDeviceKind, deviceId: string): void {
+    if (kind === "audiooutput") void this.call.setOutputDeviceAsync({ outputDeviceId: deviceId });
+    else void this.call.setInputDevicesAsync(kind === "audioinput" ? { audioDeviceId: deviceId } : { videoDeviceId: deviceId });
+  }
+
   // ── others ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   mute(person: DailyParticipant): void {
@@ -192,7 +200,12 @@ export class RoomModel {
       refresh();
       if (!isPhone(participant)) this.notice("info", `${nameOf(participant)} left.`);
     });
-    call.on("joined-meeting", () => (this.screen.value = "call"));
+    call.on("joined-meeting", () => {
+      this.screen.value = "call";
+      void call.room().then((room) => {
+        this.mayShare.value = room === null || !("config" in room) || room.config.enable_screenshare !== false;
+      });
+    });
     call.on("left-meeting", () => this.handleLeft());
     call.on("error", ({ errorMsg, error }) => {
       if (error?.details?.on === "reconnect" && this.screen.value === "call") {
@@ -204,7 +217,12 @@ export class RoomModel {
     });
     call.on("active-speaker-change", ({ activeSpeaker }) => (this.speaker.value = activeSpeaker.peerId));
     call.on("camera-error", ({ error }) => (this.cameraProblem.value = error));
-    call.on("selected-devices-updated", () => (this.cameraProblem.value = this.stillBlocked()));
+    call.on("available-devices-updated", ({ availableDevices }) => (this.devices.value = availableDevices));
+    call.on("selected-devices-updated", ({ devices }) => {
+      this.chosen.value = devices;
+      this.cameraProblem.value = this.stillBlocked();
+      void call.enumerateDevices().then((all) => (this.devices.value = all.devices));
+    });
     call.on("nonfatal-error", ({ errorMsg }) => this.notice("problem", clean(errorMsg, 300)));
     call.on("network-connection", ({ type, event }) => {
       const broken = event === "interrupted";

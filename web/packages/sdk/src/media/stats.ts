@@ -20,8 +20,13 @@ const WARNING_LOSS = 0.03;
 const BAD_LOSS = 0.1;
 const WARNING_ROUND_TRIP_S = 0.5;
 
+/** How often the connection is looked at by itself. */
+const WATCH_EVERY_MS = 2_000;
+
 export class NetworkStats {
   private before: Counters | null = null;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private lastState: DailyNetworkStats["networkState"] = "unknown";
 
   constructor(private readonly report: () => Promise<RTCStatsReport | null>) {}
 
@@ -34,8 +39,22 @@ export class NetworkStats {
     return stats;
   }
 
+  /** Looks at the connection from now on and tells when its state changes. */
+  watch(changed: (stats: DailyNetworkStats) => void): void {
+    this.reset();
+    this.timer = setInterval(() => {
+      void this.read().then((stats) => {
+        if (stats.networkState === this.lastState || stats.networkState === "unknown") return;
+        this.lastState = stats.networkState;
+        changed(stats);
+      });
+    }, WATCH_EVERY_MS);
+  }
+
   reset(): void {
+    clearInterval(this.timer);
     this.before = null;
+    this.lastState = "unknown";
   }
 }
 

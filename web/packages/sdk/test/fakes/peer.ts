@@ -48,6 +48,7 @@ export class FakePeer {
   readonly transceivers: FakeTransceiver[] = [];
   /** How many new ICE sessions were offered. */
   iceRestarts = 0;
+  readonly stats = new Map<string, unknown>();
   private lines: Line[] = [];
   private before: Line[] = [];
   private nextMid = 0;
@@ -108,7 +109,7 @@ export class FakePeer {
   }
 
   getStats(): Promise<Map<string, unknown>> {
-    return Promise.resolve(new Map<string, unknown>());
+    return Promise.resolve(this.stats);
   }
 
   close(): void {

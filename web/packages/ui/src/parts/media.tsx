@@ -31,6 +31,11 @@ function audioOf(person: DailyParticipant, name: "audio" | "screenAudio"): Media
 function Voice({ model, track }: { model: RoomModel; track: MediaStreamTrack | undefined }) {
   const element = useRef<HTMLAudioElement>(null);
   const blocked = model.soundBlocked.value;
+  const { deviceId: speaker = "" } = model.chosen.value.speaker as Partial<MediaDeviceInfo>;
+  useEffect(() => {
+    // Not every browser lets a page choose; those that do may still refuse a device that has gone.
+    if (element.current !== null && "setSinkId" in element.current) void element.current.setSinkId(speaker).catch(() => undefined);
+  }, [speaker]);
   useEffect(() => {
     const audio = element.current;
     if (audio === null || track === undefined) return;

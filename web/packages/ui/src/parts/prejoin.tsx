@@ -1,8 +1,9 @@
 /** Before the meeting: a name, a look in the mirror, and what is wrong with microphone or camera in plain words. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import type { RoomModel } from "../model";
 import { clean, initials } from "../text";
+import { Devices } from "./devices";
 import { CamIcon, MicIcon } from "./icons";
 import { Video } from "./media";
 
@@ -49,6 +50,7 @@ export function Prejoin({ model }: { model: RoomModel }) {
           </p>
         )}
         <DeviceProblem model={model} />
+        <Devices model={model} />
       </section>
     </main>
   );
