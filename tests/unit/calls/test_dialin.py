@@ -1,0 +1,249 @@
+"""A call into a room, as a state machine."""
+
+from dataclasses import replace
+
+import pytest
+
+from ringback.calls.dialin import WAIT, DialIn
+from ringback.calls.effects import Answer, AnswerOffer, Bye, Offer, Reject, Ring
+from ringback.calls.ports import IncomingInvite
+from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SetPhone, Tell
+from ringback.model.end_reason import Ending, EndReason
+from ringback.model.events import CallEvent, CallFacts, CallStep
+from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
+from ringback.model.instant import Instant
+from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.model.room import Permissions, SipSettings
+from ringback.sdp.negotiation import make_answer, make_offer, read_answer
+
+HERE = ("192.0.2.1", 20000)
+CALL = CallId("call")
+DIALOG = DialogRecord("c", "ours", "theirs", "sip:1@h", "sip:ann@h", 0, "sip:ann@far")
+
+
+def at(seconds: float) -> Instant:
+    return Instant(100 + seconds, 1_000_100 + seconds)
+
+
+def offer(direction: str = "sendrecv", codecs: tuple[str, ...] = ("PCMU",), version: int = 1) -> bytes:
+    return make_offer(7, version, "198.51.100.7", 14000, codecs, direction)
+
+
+def dial_in(body: bytes | None, sip: SipSettings | None = None) -> DialIn:
+    record = CallRecord(
+        CALL,
+        DomainId("d"),
+        RoomName("hello"),
+        MeetingId("m"),
+        Direction.DIAL_IN,
+        CallState.QUEUED,
+        "node",
+        1,
+        100.0,
+        endpoint="123456789012",
+        dialog=DIALOG,
+    )
+    facts = CallFacts(CALL, Direction.DIAL_IN, "daily", "c", "sip:ann@h", "Ann")
+    invite = IncomingInvite(CALL, "123456789012", "h", "sip:ann@h", "", "c", "198.51.100.7:5060", body)
+    return DialIn(invite, record, facts, sip or SipSettings("Caller"), Permissions())
+
+
+def answered(body: bytes | None = None) -> DialIn:
+    call = dial_in(body or offer())
+    call.begin(HERE, at(0))
+    call.acknowledged(None, at(0.1))
+    return call
+
+
+def find(effects: list[Effect], kind: type[Effect]) -> list[Effect]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def steps(effects: list[Effect]) -> list[CallStep]:
+    return [e.event.step for e in effects if isinstance(e, Tell) and isinstance(e.event, CallEvent)]
+
+
+def test_it_is_a_participant_before_it_is_told_and_answered_last():
+    effects = dial_in(offer()).begin(HERE, at(0))
+
+    kinds = [type(effect) for effect in effects]
+    assert kinds == [Save, PhoneJoins, Tell, SetPhone, PhoneChanges, Answer]
+    row = effects[0]
+    assert isinstance(row, Save) and isinstance(row.row, CallRecord)
+    assert (row.row.state, row.row.codec, row.row.media) == (CallState.ANSWERED, "PCMU", "192.0.2.1:20000")
+    assert row.row.dialog == DIALOG, "a restart can say goodbye from the row alone"
+
+
+def test_nothing_is_sent_before_the_ack():
+    call = dial_in(offer())
+    before = find(call.begin(HERE, at(0)), SetPhone)
+    after = find(call.acknowledged(None, at(1)), SetPhone)
+
+    assert [effect.media.send for effect in (*before, *after)] == [False, True]  # type: ignore[attr-defined]
+    assert call.acknowledged(None, at(2)) == [], "a repeated ACK changes nothing"
+
+
+def test_without_a_port_it_rings_and_is_answered_when_there_is_one():
+    call = dial_in(offer())
+
+    ringing = call.begin(None, at(0))
+    assert find(ringing, Ring) and call.next_wake() == at(WAIT).mono
+    effects = call.port_found(HERE, at(2))
+
+    assert find(effects, Answer) and call.next_wake() is None
+
+
+def test_ringing_ends_after_a_while_with_a_refusal():
+    call = dial_in(offer())
+    call.begin(None, at(0))
+
+    assert call.wake(at(WAIT - 0.1)) == []
+    effects = call.wake(at(WAIT))
+
+    assert find(effects, Reject) == [Reject(CALL, 480)]
+    assert steps(effects) == [CallStep.ERROR] and find(effects, CallEnds)
+    assert call.next_wake() is None
+
+
+def test_a_caller_may_give_up_while_it_rings_but_not_after_the_answer():
+    ringing = dial_in(offer())
+    ringing.begin(None, at(0))
+
+    assert find(ringing.cancelled(at(1)), CallEnds)
+    assert ringing.record.end == EndReason(Ending.CANCELLED_REMOTE)
+    assert answered().cancelled(at(1)) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", offer(codecs=("PCMU",)).replace(b" 0 101", b" 18")])
+def test_an_offer_with_nothing_in_common_is_488(body: bytes):
+    effects = dial_in(body).begin(HERE, at(0))
+
+    assert find(effects, Reject) == [Reject(CALL, 488)]
+    assert steps(effects) == [CallStep.ERROR] and not find(effects, PhoneJoins)
+
+
+def test_video_that_the_room_wants_is_a_warning():
+    body = offer() + b"m=video 14002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+
+    with_video = dial_in(body, SipSettings("Caller", video=True)).begin(HERE, at(0))
+    without = dial_in(body).begin(HERE, at(0))
+
+    assert steps(with_video) == [CallStep.CONNECTED, CallStep.WARNING]
+    assert steps(without) == [CallStep.CONNECTED]
+
+
+def test_hold_and_resume_by_the_far_end():
+    call = answered()
+
+    held = call.reoffered(offer("sendonly", version=2), at(5))
+    resumed = call.reoffered(offer("sendrecv", version=3), at(9))
+
+    (hold,), (resume,) = find(held, PhoneChanges), find(resumed, PhoneChanges)
+    assert isinstance(hold, PhoneChanges) and isinstance(resume, PhoneChanges)
+    assert (hold.on_hold, resume.on_hold) == (True, False)
+    (reply,) = find(held, AnswerOffer)
+    assert isinstance(reply, AnswerOffer) and reply.sdp is not None and b"a=recvonly" in reply.sdp
+
+
+def test_a_bad_re_invite_is_488_and_the_call_goes_on():
+    call = answered()
+    media = call.media
+
+    assert call.reoffered(b"nonsense", at(5)) == [AnswerOffer(CALL, None, 488)]
+    assert call.answered and call.media == media
+
+
+def test_a_re_invite_without_an_offer_gets_ours():
+    (reply,) = answered().reoffered(None, at(5))
+
+    assert isinstance(reply, AnswerOffer) and reply.sdp is not None and reply.status == 200
+
+
+def test_hold_by_us_is_an_offer_that_only_sends():
+    call = answered()
+
+    (held,) = call.hold(True, at(5))
+    assert isinstance(held, Offer) and b"a=sendonly" in held.sdp
+    assert call.hold(True, at(6)) == [], "it is already"
+    sdp, _ = make_answer(held.sdp, "198.51.100.7", 14000, ["PCMU"], session_id=7, version=2)
+    (changed,) = find(call.reoffer_answered(sdp, at(6)), PhoneChanges)
+
+    assert isinstance(changed, PhoneChanges) and changed.on_hold is False
+    assert call.media is not None and call.media.send and not call.media.listen
+
+
+def test_each_description_of_ours_has_a_higher_version():
+    """RFC 3264 §8: the version in ``o=`` rises by one with each change."""
+    call = dial_in(offer())
+    first = find(call.begin(HERE, at(0)), Answer)[0]
+    second = find(call.reoffered(offer("sendonly", version=2), at(5)), AnswerOffer)[0]
+    third = call.hold(True, at(6))[0]
+
+    bodies = [effect.sdp for effect in (first, second, third)]  # type: ignore[attr-defined]
+    versions = [int(body.split(b"o=- ")[1].split()[1]) for body in bodies]
+    assert versions == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("status", "ends"), [(481, True), (408, True), (488, False), (500, False)])
+def test_a_failed_re_invite_ends_the_call_only_when_the_dialog_is_gone(status: int, ends: bool):
+    call = answered()
+    call.hold(True, at(5))
+
+    effects = call.reoffer_failed(status, at(6))
+
+    assert bool(find(effects, Bye)) == ends and call.ended == ends
+
+
+def test_a_late_offer_is_ours_and_its_answer_comes_in_the_ack():
+    call = dial_in(None)
+    (answer,) = find(call.begin(HERE, at(0)), Answer)
+    assert isinstance(answer, Answer)
+    sdp, agreed = make_answer(answer.sdp, "198.51.100.7", 14000, ["PCMA"], session_id=7, version=1)
+    assert agreed.codec.name == "PCMA"
+
+    effects = call.acknowledged(sdp, at(1))
+
+    (media,) = find(effects, SetPhone)
+    assert isinstance(media, SetPhone) and media.media.codec.name == "PCMA" and media.media.send
+
+
+@pytest.mark.parametrize("sdp", [None, b"nonsense"])
+def test_an_ack_without_the_answer_it_owes_ends_the_call(sdp: bytes | None):
+    call = dial_in(None)
+    call.begin(HERE, at(0))
+
+    assert find(call.acknowledged(sdp, at(1)), Bye)
+
+
+def test_an_ended_call_absorbs_everything():
+    call = answered()
+    call.remote_ended("bye", "", 16, at(5))
+
+    assert call.record.end is not None and call.record.end.q850 == 16
+    for effects in (
+        call.remote_ended("bye", "", None, at(6)),
+        call.hang_up(EndReason(Ending.HANGUP_LOCAL), at(6)),
+        call.reoffered(offer(version=2), at(6)),
+        call.acknowledged(None, at(6)),
+        call.digit("1", "sip-info", 0, at(6)),
+        call.silent(at(6)),
+        call.hold(True, at(6)),
+        call.dialog_changed(replace(DIALOG, remote_tag="x"), at(6)),
+        call.wake(at(60)),
+    ):
+        assert effects == []
+
+
+def test_left_comes_before_stopped():
+    kinds = [type(effect) for effect in answered().remote_ended("bye", "", None, at(5))]
+
+    assert kinds == [Save, CallEnds, Tell]
+
+
+def test_the_answer_is_one_the_caller_can_read():
+    body = offer(codecs=("OPUS", "PCMU"))
+    (answer,) = find(dial_in(body).begin(HERE, at(0)), Answer)
+
+    assert isinstance(answer, Answer)
+    agreed = read_answer(body, answer.sdp)
+    assert agreed.codec.name == "OPUS" and agreed.remote == HERE
