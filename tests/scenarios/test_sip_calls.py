@@ -209,3 +209,30 @@ async def test_a_call_whose_invite_had_not_arrived_when_the_server_died_rings_no
             await second.wait(60)
 
             assert callee.names() == []
+
+
+async def test_a_room_that_dials_itself_is_told_so_and_rings_nobody():
+    async with SipStage() as stage:
+        user = stage.rooms.put("hello", endpoints=1, enable_dialout=True).room.endpoints[0]
+        ann = await stage.join("hello", "Ann")
+
+        await stage.dial_out("hello", f"sip:{user}@10.0.0.1")
+        await stage.wait(5)
+
+        assert ann.last("dialout-error")["sipStatusCode"] == 482
+        assert "dialin-connected" not in ann.names()
+
+
+async def test_one_room_may_dial_another_on_the_same_server():
+    async with SipStage() as stage:
+        stage.rooms.put("here", enable_dialout=True)
+        user = stage.rooms.put("there", endpoints=1).room.endpoints[0]
+        ann, bob = await stage.join("here", "Ann"), await stage.join("there", "Bob")
+
+        await stage.dial_out("here", f"sip:{user}@10.0.0.1")
+        await stage.wait(5)
+
+        assert "dialin-connected" in bob.names() and "dialout-answered" in ann.names()
+        await ann.seat.leave()
+        await stage.wait(5)
+        assert bob.names()[-1] == "dialin-stopped"

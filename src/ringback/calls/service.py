@@ -12,7 +12,17 @@ from typing import Any, Self, cast
 
 import structlog
 
-from ringback.calls.admit import BROKEN, DRAINING, NO_SUCH_ENDPOINT, NOBODY_JOINED, SIP_OFF, Refusal, check_call, told
+from ringback.calls.admit import (
+    BROKEN,
+    DRAINING,
+    LOOP,
+    NO_SUCH_ENDPOINT,
+    NOBODY_JOINED,
+    SIP_OFF,
+    Refusal,
+    check_call,
+    told,
+)
 from ringback.calls.call import Call
 from ringback.calls.dialin import WAIT, DialIn
 from ringback.calls.dialout import DialOut
@@ -133,6 +143,8 @@ class Calls:
         self._looking.discard(invite.call)
         meeting, sip = actor.meeting, actor.meeting.settings.sip
         refusal = SIP_OFF if sip is None else check_call(meeting, sip, user, list(actor.calls.values()), now)
+        if refusal is None and _is_own(invite, actor):
+            refusal = LOOP
         if refusal is not None or sip is None:
             return [self._refused(invite, refusal or SIP_OFF).effect(invite.call)]
         call = self._dial_in(actor, invite, user, now)
@@ -466,6 +478,13 @@ class Calls:
             created_at=now.wall,
             **columns,
         )
+
+
+def _is_own(invite: IncomingInvite, actor: Actor) -> bool:
+    """Whether a room's own dial-out comes back to it (RFC 3261 §8.2.2.2)."""
+    return any(
+        isinstance(call, DialOut) and call.facts.sip_call_id == invite.sip_call_id for call in actor.calls.values()
+    )
 
 
 def _not_hosting(name: RoomName) -> NotFound:

@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 Key = tuple[DomainId, RoomName]
 
+CLOSE_WITHIN = 5.0
+"""Seconds a meeting gets to end when the service stops."""
+
 MEETING_CLOSED = ("ejected", "The meeting has ended.")
 
 
@@ -63,6 +66,7 @@ class Meetings:
         self.by_call: dict[CallId, Actor] = {}
         self.draining = False
         self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -76,6 +80,11 @@ class Meetings:
     ) -> None:
         assert self._tasks is not None
         await self.close_all()
+        if self._running:
+            _, stuck = await asyncio.wait(self._running, timeout=CLOSE_WITHIN)
+            for task in stuck:
+                log.error("meeting.stuck", task=task.get_name())
+                task.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._tasks = None
 
@@ -118,7 +127,8 @@ class Meetings:
             self._empty.clear()
             self.by_id[meeting.id] = actor
             self.office.world.media.open_meeting(meeting.id)
-            self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}")
+            self._running.add(task := self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}"))
+            task.add_done_callback(self._running.discard)
         return actor
 
     def running(self, domain: DomainId, name: RoomName) -> Actor | None:
