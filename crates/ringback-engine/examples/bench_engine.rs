@@ -3,6 +3,7 @@
 //! `cargo run --release -p ringback-engine --example bench_engine`. The whole engine runs, over real sockets on
 //! loopback; what is measured is the CPU time of its thread alone, beside the floor of the bare system calls.
 
+use std::f64::consts::TAU;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -185,7 +186,7 @@ fn speech(codec: Codec) -> Vec<Vec<u8>> {
             let pcm: Vec<i16> = (0..frame)
                 .map(|_| {
                     phase += pitch / f64::from(rate);
-                    let buzz: f64 = (1..12).map(|h| (phase * f64::from(h) * 6.283).sin() / f64::from(h)).sum();
+                    let buzz: f64 = (1..12).map(|h| (phase * f64::from(h) * TAU).sin() / f64::from(h)).sum();
                     (buzz * loud).clamp(-32_000.0, 32_000.0) as i16
                 })
                 .collect();

@@ -464,6 +464,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bug_costs_the_leg_it_hits_and_no_other() {
+        let (mut worker, ann) = answered();
+        let (rtp_socket, rtcp_socket) = ports::bind_pair(&testing::config()).unwrap();
+        let (room, leg) = ("room".to_owned(), "bob".to_owned());
+        let shared = Arc::new(LegShared::default());
+        worker.command(Command::OpenPhone { room, leg, rtp: rtp_socket, rtcp: rtcp_socket, shared });
+        worker.set_phone("bob", media());
+        let bob = worker.leg_key("bob").unwrap();
+
+        worker.of_leg(ann, |_| panic!("a bug"));
+        worker.rtp_packet(bob, far(), &rtp(1));
+
+        let failed = Event::LegFailed { leg: "ann".into(), reason: "a bug".into() };
+        assert!(worker.mailbox.drain().contains(&failed));
+        assert_eq!(worker.leg_key("ann"), None);
+        assert_eq!(worker.legs[&bob].shared.counters.packets_received.load(Relaxed), 1);
+    }
+
+    #[test]
     fn nothing_is_left_of_a_phone_that_hung_up() {
         let (mut worker, key) = answered();
         worker.rtp_packet(key, far(), &rtp(1));

@@ -28,7 +28,7 @@ use crate::sys;
 use crate::tcp::{ConnectionKey, Reading, TcpPeers};
 use crate::timers::Timers;
 use crate::tracks::{TrackKey, Tracks};
-use crate::webrtc::WebrtcLeg;
+use crate::webrtc::{Broken, WebrtcLeg, guarded};
 
 /// Number of a leg, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,7 +141,13 @@ impl Token {
 /// Start the thread.
 pub fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
     let mut worker = Worker::new(parts)?;
-    std::thread::Builder::new().name("ringback-media".into()).spawn(move || worker.run())
+    std::thread::Builder::new().name("ringback-media".into()).spawn(move || {
+        // What is not of one leg or one room should not fail; if it does, no leg can be trusted, and the next call can.
+        while let Err(Broken::Bug(reason)) = guarded(|| worker.run()) {
+            let legs: Vec<LegKey> = worker.legs.keys().copied().collect();
+            legs.into_iter().for_each(|key| drop(guarded(|| worker.fail_leg(key, &reason))));
+        }
+    })
 }
 
 impl Worker {
@@ -217,8 +223,23 @@ impl Worker {
             Token::Udp => self.read_udp(),
             Token::Listener => self.accept(),
             Token::Connection(key) => self.connection_ready(key, flags),
-            Token::Rtp(key) => self.read_rtp(key),
-            Token::Rtcp(key) => self.read_rtcp(key),
+            Token::Rtp(key) => self.of_leg(key, |worker| worker.read_rtp(key)),
+            Token::Rtcp(key) => self.of_leg(key, |worker| worker.read_rtcp(key)),
+        }
+    }
+
+    /// Do something for a whole room; a bug in it costs that room.
+    fn of_room(&mut self, room: &str, what: impl FnOnce(&mut Worker)) {
+        if let Err(Broken::Bug(reason)) = guarded(|| what(self)) {
+            let legs = self.rooms.get(room).map(|room| room.legs.clone()).unwrap_or_default();
+            legs.into_iter().for_each(|key| self.fail_leg(key, &reason));
+        }
+    }
+
+    /// Do something for one leg; a bug in it costs that leg.
+    pub fn of_leg(&mut self, key: LegKey, what: impl FnOnce(&mut Worker)) {
+        if let Err(broken) = guarded(|| what(self)) {
+            self.broke(key, broken);
         }
     }
 
@@ -324,8 +345,8 @@ impl Worker {
                 Some(Timer::Peer(key)) => self.wake_peer(key),
                 Some(Timer::Keyframe(key)) => self.wake_keyframe(key),
                 Some(Timer::Connection(key)) => self.wake_connection(key),
-                Some(Timer::Phone(key)) => self.wake_phone(key),
-                Some(Timer::Tick(room)) => self.tick(room),
+                Some(Timer::Phone(key)) => self.of_leg(key, |worker| worker.wake_phone(key)),
+                Some(Timer::Tick(room)) => self.of_room(&room.clone(), |worker| worker.tick(room)),
                 None => return,
             }
         }

@@ -1,0 +1,256 @@
+//! A peer of ours and a client made of str0m, joined in memory on a clock that jumps.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ringback_sfu::{
+    Extensions, FormatKind, Identity, Mid, Output, Packet, Peer, PeerEvent, PeerState, Transmit, ufrag,
+};
+use str0m::change::SdpAnswer;
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::{Candidate, Event, Input, Rtc};
+
+const STEP: Duration = Duration::from_millis(5);
+
+fn server() -> SocketAddr {
+    ([127, 0, 0, 1], 7882).into()
+}
+
+fn client_address() -> SocketAddr {
+    ([127, 0, 0, 1], 50_000).into()
+}
+
+struct Pair {
+    now: Instant,
+    peer: Peer,
+    client: Rtc,
+    /// Datagrams of the client that have not reached the peer.
+    towards_peer: Vec<Vec<u8>>,
+    events: Vec<PeerEvent>,
+    seen: Vec<Event>,
+}
+
+impl Pair {
+    /// A client that offers one m-line for each of these, connected.
+    fn connected(media: &[(MediaKind, Direction)]) -> (Pair, Vec<Mid>) {
+        let now = Instant::now();
+        let peer = Peer::new(&Identity::generate().unwrap(), &[server()], now);
+        let mut client = Rtc::builder().set_rtp_mode(true).build(now);
+        client.add_local_candidate(Candidate::host(client_address(), Protocol::Udp).unwrap());
+        let mut api = client.sdp_api();
+        let mids = media.iter().map(|(kind, way)| api.add_media(*kind, *way, None, None, None)).collect();
+        let (offer, pending) = api.apply().unwrap();
+        let mut pair = Pair { now, peer, client, towards_peer: vec![], events: vec![], seen: vec![] };
+        let answer = pair.peer.offer(&offer.to_sdp_string()).unwrap();
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        pair.client.sdp_api().accept_answer(pending, answer).unwrap();
+        for _ in 0..400 {
+            pair.step();
+            if pair.client.is_connected() && pair.has(PeerState::Connected) {
+                return (pair, mids);
+            }
+        }
+        panic!("they do not connect: {:?}", pair.events);
+    }
+
+    fn has(&self, state: PeerState) -> bool {
+        self.events.iter().any(|event| matches!(event, PeerEvent::State(s) if *s == state))
+    }
+
+    /// Time passes, datagrams pass both ways.
+    fn step(&mut self) {
+        self.now += STEP;
+        self.client.handle_input(Input::Timeout(self.now)).unwrap();
+        self.drain_client();
+        for datagram in std::mem::take(&mut self.towards_peer) {
+            assert!(self.peer.receive(false, client_address(), &datagram, self.now).unwrap());
+            self.drain_peer();
+        }
+        self.peer.timeout(self.now).unwrap();
+        self.drain_peer();
+    }
+
+    fn drain_client(&mut self) {
+        loop {
+            match self.client.poll_output().unwrap() {
+                str0m::Output::Timeout(_) => return,
+                str0m::Output::Transmit(t) if t.destination == server() => self.towards_peer.push(t.contents.to_vec()),
+                str0m::Output::Transmit(_) => {}
+                str0m::Output::Event(event) => self.seen.push(event),
+            }
+        }
+    }
+
+    fn drain_peer(&mut self) {
+        for transmit in self.poll_peer() {
+            let receive = Receive::new(Protocol::Udp, server(), client_address(), &transmit.contents).unwrap();
+            self.client.handle_input(Input::Receive(self.now, receive)).unwrap();
+            self.drain_client();
+        }
+    }
+
+    fn poll_peer(&mut self) -> Vec<Transmit> {
+        let mut sent = Vec::new();
+        loop {
+            match self.peer.poll().unwrap() {
+                Output::Wait(_) => return sent,
+                Output::Transmit(transmit) => sent.push(transmit),
+                Output::Event(event) => self.events.push(event),
+            }
+        }
+    }
+
+    fn received(&self) -> Vec<(u16, usize)> {
+        let packet = |event: &Event| match event {
+            Event::RtpPacket(packet) => Some((packet.header.sequence_number, packet.payload.len())),
+            _ => None,
+        };
+        self.seen.iter().filter_map(packet).collect()
+    }
+
+    fn publish(&mut self, mid: Mid, sequence: u64, payload: &[u8]) {
+        let pt = self.client.media(mid).unwrap().remote_pts()[0];
+        let mut api = self.client.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        let time = sequence as u32 * 960;
+        stream.write_rtp(RtpWrite::new(pt, SeqNo::from(sequence), time, self.now, payload.to_vec()));
+        self.step();
+    }
+}
+
+fn packet(kind: FormatKind, payload: &[u8]) -> Packet {
+    Packet {
+        mid: Mid::from("x"),
+        ssrc: 1,
+        format: kind.plain(),
+        sequence: 0,
+        timestamp: 0,
+        marker: false,
+        payload: payload.into(),
+        extensions: Extensions::default(),
+    }
+}
+
+#[test]
+fn several_packets_may_be_written_before_one_drain() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+
+    for n in 1..=10u64 {
+        let packet = packet(FormatKind::Opus, &[7; 80]);
+        assert!(pair.peer.write(mids[0], &packet, n, n as u32 * 960, pair.now));
+    }
+    pair.step();
+    pair.step();
+
+    assert_eq!(pair.received(), (1..=10).map(|n| (n, 80)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_format_the_client_did_not_agree_to_is_not_written() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+
+    assert!(pair.peer.takes(mids[0], FormatKind::Opus.plain()));
+    assert!(!pair.peer.takes(mids[0], FormatKind::Pcmu.plain()));
+    assert!(!pair.peer.write(mids[0], &packet(FormatKind::Pcmu, &[0; 160]), 1, 160, pair.now));
+    assert!(!pair.peer.takes(Mid::from("no"), FormatKind::Opus.plain()));
+}
+
+#[test]
+fn what_the_client_sends_comes_out_with_its_m_line_and_format() {
+    let (mut pair, mids) =
+        Pair::connected(&[(MediaKind::Audio, Direction::SendOnly), (MediaKind::Video, Direction::SendOnly)]);
+
+    pair.publish(mids[0], 1, &[1; 60]);
+    pair.publish(mids[1], 1, &[2; 900]);
+    pair.step();
+
+    let packets: Vec<_> = pair
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            PeerEvent::Packet(p) => Some((p.mid, p.format.kind, p.payload.len())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(packets, [(mids[0], FormatKind::Opus, 60), (mids[1], FormatKind::Vp8, 900)]);
+}
+
+#[test]
+fn a_key_frame_is_asked_for_and_wanted_by_its_stream() {
+    let (mut pair, mids) =
+        Pair::connected(&[(MediaKind::Video, Direction::SendOnly), (MediaKind::Video, Direction::RecvOnly)]);
+    pair.publish(mids[0], 1, &[2; 900]);
+    pair.step();
+    let ssrc = pair.events.iter().find_map(|e| if let PeerEvent::Packet(p) = e { Some(p.ssrc) } else { None }).unwrap();
+    assert!(pair.peer.write(mids[1], &packet(FormatKind::Vp8, &[3; 500]), 1, 0, pair.now));
+    pair.step();
+
+    pair.peer.request_keyframe(ssrc);
+    pair.client.direct_api().stream_rx_by_mid(mids[1], None).unwrap().request_keyframe(KeyframeRequestKind::Pli);
+    (0..20).for_each(|_| pair.step());
+
+    assert!(pair.seen.iter().any(|event| matches!(event, Event::KeyframeRequest(r) if r.mid == mids[0])));
+    assert!(pair.events.iter().any(|event| matches!(event, PeerEvent::KeyframeWanted(mid) if *mid == mids[1])));
+}
+
+#[test]
+fn only_a_request_with_the_right_password_proves_a_peer() {
+    let (mut pair, _) = Pair::connected(&[(MediaKind::Audio, Direction::SendOnly)]);
+    let request = loop {
+        pair.now += STEP;
+        pair.client.handle_input(Input::Timeout(pair.now)).unwrap();
+        pair.drain_client();
+        if let Some(at) = pair.towards_peer.iter().position(|d| ufrag(d).is_some()) {
+            break pair.towards_peer.swap_remove(at);
+        }
+        pair.towards_peer.clear();
+    };
+    let mut forged = request.clone();
+    let last = forged.len() - 10;
+    forged[last] ^= 1;
+    let elsewhere: SocketAddr = ([127, 0, 0, 9], 9).into();
+    let other = Peer::new(&Identity::generate().unwrap(), &[server()], pair.now);
+
+    assert_eq!(ufrag(&request), Some(&*pair.peer.ufrag()));
+    assert!(pair.peer.proves(false, elsewhere, &request, pair.now));
+    assert!(!pair.peer.proves(false, elsewhere, &forged, pair.now));
+    assert!(!other.proves(false, elsewhere, &request, pair.now));
+    assert!(!pair.peer.proves(false, elsewhere, &[0x16; 100], pair.now), "a stranger's DTLS");
+}
+
+#[test]
+fn no_bytes_from_a_stranger_hurt_a_peer() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::SendOnly)]);
+    let mut seed = 1u32;
+    let mut random = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as u8
+    };
+
+    for n in 0..2000usize {
+        let mut garbage: Vec<u8> = (0..n % 200).map(|_| random()).collect();
+        if let Some(first) = garbage.first_mut() {
+            *first = [0x00, 0x14, 0x16, 0x80, 0x90, 0xbf][n % 6];
+        }
+        let _ = pair.peer.receive(false, client_address(), &garbage, pair.now).unwrap();
+        pair.drain_peer();
+    }
+    pair.events.clear();
+    pair.publish(mids[0], 1, &[1; 60]);
+    pair.step();
+
+    assert!(pair.events.iter().any(|event| matches!(event, PeerEvent::Packet(_))));
+}
+
+#[test]
+fn offers_that_cannot_be_are_refused_in_a_sentence() {
+    let mut peer = Peer::new(&Identity::generate().unwrap(), &[server()], Instant::now());
+
+    for bad in ["", "v=0", "hello", "v=0\r\no=- 1 1 IN IP4 0\r\ns=-\r\nt=0 0\r\n"] {
+        assert!(peer.offer(bad).unwrap_err().starts_with("the offer"), "{bad:?}");
+    }
+    let endless = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(501);
+    assert!(peer.offer(&endless).unwrap_err().contains("more than 500"));
+}
