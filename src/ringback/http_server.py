@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ringback.config import Settings
+from ringback.http_protocol import Impatience, impatient
 from ringback.model.ids import DomainId
 from ringback.rooms.domains import Domains
 from ringback.signalling.server import MAX_FRAME
@@ -25,6 +26,7 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     http = settings.http
     return uvicorn.Config(
         app,
+        http=impatient(Impatience(asyncio.get_running_loop())),
         log_config=None,
         log_level="error",
         access_log=False,
