@@ -66,7 +66,7 @@ function Controls({ model, open, onPanel }: { model: RoomModel; open: boolean; o
   const sharing = model.me.value?.screen === true;
   const canShare = model.mayShare.value && model.secure && "getDisplayMedia" in (navigator.mediaDevices as object | undefined ?? {});
   return (
-    <div class="controls" role="toolbar" aria-label="Call controls">
+    <footer class="controls" aria-label="Call controls">
       <MicButton model={model} />
       <CamButton model={model} />
       {canShare && (
@@ -97,7 +97,7 @@ function Controls({ model, open, onPanel }: { model: RoomModel; open: boolean; o
       <button class="leave" data-testid="leave" type="button" onClick={() => model.leave()}>
         Leave
       </button>
-    </div>
+    </footer>
   );
 }
 

@@ -11,7 +11,7 @@ export function Prejoin({ model }: { model: RoomModel }) {
   const joining = model.screen.value === "joining";
   const { problem, name } = model;
   useEffect(() => model.prepare(), [model]);
-  useEffect(() => document.querySelector<HTMLInputElement>("#name")?.focus(), []);
+  useLayoutEffect(() => document.querySelector<HTMLInputElement>("#name")?.focus(), []);
   return (
     <main class="prejoin">
       <header class="brand">

@@ -89,9 +89,8 @@ function Tile({ tile, speaking, box }: { tile: TileSpec; speaking: boolean; box:
       aria-label={[label, words, silent ? "muted" : null, speaking ? "speaking" : null].filter(Boolean).join(", ")}
       style={{ width: `${box.width}px`, height: `${box.height}px` }}
     >
-      {picture !== undefined ? (
-        <Video track={picture} mirrored={person.local && !screen} />
-      ) : (
+      {picture !== undefined && <Video track={picture} mirrored={person.local && !screen} />}
+      {picture === undefined && person.onHold !== true && (
         <div class={`avatar ${isPhone(person) ? "is-phone" : ""} ${person.callState === "ringing" ? "is-ringing" : ""}`}>
           {isPhone(person) ? <PhoneIcon /> : initials(name) || "?"}
         </div>
