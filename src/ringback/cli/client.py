@@ -10,7 +10,7 @@ import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ringback.cli.fail import fail as fail
 from ringback.config import ConfigError, Settings, load_settings
 
 TIMEOUT_SECONDS = 15.0
@@ -117,12 +118,6 @@ def connect() -> Client:
 def quoted(segment: str) -> str:
     """A path segment that stays one, whatever is in it."""
     return quote(segment, safe="")
-
-
-def fail(sentence: str) -> NoReturn:
-    """Say what is wrong on stderr and end with status 1."""
-    typer.echo(f"ringback: {sentence}", err=True)
-    raise typer.Exit(1)
 
 
 def show_json(value: object) -> None:

@@ -9,10 +9,11 @@ import segno
 import typer
 
 from ringback.app import Application
-from ringback.cli.client import fail
+from ringback.cli.fail import fail
 from ringback.cli.hosting import Host
 from ringback.cli.lan import certificate_for, kept_secret
-from ringback.cli.running import read_settings, run, serve
+from ringback.cli.loop import read_settings, run
+from ringback.cli.running import serve
 from ringback.cli.selfcall import call_ourselves
 from ringback.clock import SystemClock
 from ringback.installation import own_address

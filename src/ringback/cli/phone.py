@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import typer
 
-from ringback.cli.client import fail
-from ringback.cli.running import read_settings, run
+from ringback.cli.fail import fail
+from ringback.cli.loop import read_settings, run
 from ringback.cli.softphone import sound
 from ringback.cli.softphone.line import address_towards, open_softphone
 from ringback.cli.softphone.outcome import MEANINGS, Exit

@@ -1,34 +1,15 @@
-"""Running a server in this process: settings, logs, the loop, signals, and one sentence when it cannot start."""
+"""Running a server in this process: logs, signals, draining, and one sentence when it cannot start."""
 
 import asyncio
 import gc
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
-
-import uvloop
+from collections.abc import Awaitable, Callable
 
 from ringback import logs
 from ringback.app import Application
-from ringback.cli.client import fail
-from ringback.config import ConfigError, Settings, load_settings
+from ringback.cli.fail import fail
+from ringback.config import ConfigError, Settings
 from ringback.store.errors import StoreError
-
-T = TypeVar("T")
-
-
-def read_settings(flags: Mapping[str, Any]) -> Settings:
-    """Settings with ``flags`` on top. Ends the command when one is wrong."""
-    try:
-        return load_settings(flags)
-    except ConfigError as error:
-        fail(str(error))
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run on the fast loop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 async def serve(settings: Settings, on_ready: Callable[[Application, asyncio.Event], Awaitable[None]]) -> None:

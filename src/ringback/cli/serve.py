@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback.app import Application
-from ringback.cli.running import read_settings, run
+from ringback.cli.loop import read_settings, run
 from ringback.cli.running import serve as serve_until_signal
 
 app = typer.Typer()
