@@ -10,6 +10,7 @@ import pytest
 
 from integration.sip_phone import OFFER, ask, running
 from ringback.sdp.negotiation import make_answer
+from ringback.sip.flow import Flow
 from ringback.telephony import wire
 from unit.sip.test_fuzz import CORPUS, mutate
 from unit.sip.test_parser import TORTURE, VECTORS, rows
@@ -183,3 +184,38 @@ async def test_answers_go_where_the_request_came_from_whatever_via_says():
             assert await ask(ann.port, named) == [200]
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(loop.sock_recv(victim, 100), 0.2)
+
+
+async def test_a_caller_whose_connection_is_gone_is_hung_up_on_where_its_contact_says():
+    """RFC 3261 §12.2.1.1: the connection was a way, not an address."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    contact = server.sockets[0].getsockname()[1]
+    async with running() as ann, server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        head = (
+            "{0} sip:123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:{1};branch=z9hG4bK{0}\r\nMax-Forwards: 70\r\n"
+            "From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:123@127.0.0.1>{2}\r\nCall-ID: gone\r\nCSeq: 1 {0}\r\n"
+            "Contact: <sip:a@127.0.0.1:{1};transport=tcp>\r\nContent-Length: 0\r\n\r\n"
+        )
+        writer.write(head.format("INVITE", contact, "").encode())
+        call = (await ann.told("incoming")).call
+        ann.telephony.answer(call, OFFER)
+        await reader.readuntil(b"\r\n\r\n")
+        answer = await reader.readuntil(b"\r\n\r\n")
+        tag = answer.split(b"To: ")[1].split(b";tag=")[1].split(b"\r\n")[0].decode()
+        writer.write(head.format("ACK", contact, f";tag={tag}").encode())
+        await ann.told("acknowledged")
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while ann.telephony._wire.is_open(Flow("tcp", *writer.get_extra_info("sockname")[:2])):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+        ann.telephony.bye(call)
+
+        assert (await asyncio.wait_for(got.get(), 5)).startswith(b"BYE sip:a@127.0.0.1:")

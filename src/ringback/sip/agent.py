@@ -83,6 +83,7 @@ class Agent:
         reachable: Whether policy lets us send to an address that a stranger named (host, port).
         media_flows: Whether a call's far end is still sending media.
         registrar: Challenges REGISTER. No account may register bindings here: all of them are turned away alike.
+        connected: Whether a TCP connection is still there.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Agent:
         reachable: Callable[[str, int], bool] = lambda host, port: True,
         media_flows: Callable[[CallId], bool] = lambda call: True,
         registrar: Authenticator | None = None,
+        connected: Callable[[Flow], bool] = lambda flow: True,
     ) -> None:
         self.settings = settings
         self.chance = chance
@@ -103,6 +105,7 @@ class Agent:
         self._reachable = reachable
         self._media_flows = media_flows
         self._registrar = registrar
+        self._connected = connected
         self._dialogs: dict[DialogId, Call] = {}
         self._invited: set[tuple[str, str, int]] = set()
         self._effects: list[Transmit | Event] = []
@@ -255,8 +258,9 @@ class Agent:
         if transport not in ("udp", "tcp"):
             return flow
         if host == flow.host:
-            explicit = dialog.route_set and transport == "udp" == flow.transport
-            return Flow("udp", host, port) if explicit else flow
+            if flow.reliable:
+                return flow if self._connected(flow) else Flow(transport, host, port)
+            return Flow("udp", host, port) if dialog.route_set and transport == "udp" else flow
         return Flow(transport, host, port) if self._reachable(host, port) else flow
 
     def is_too_long(self, request: Request, flow: Flow) -> bool:

@@ -265,7 +265,8 @@ class Call:
         """§14.2: crossing offers are refused; otherwise the user above answers."""
         request = transaction.request
         assert self.dialog is not None, "re-INVITE without a dialog"
-        if self._our_offer is not None:
+        if self._our_offer is not None or (self._unacked is not None and not self._unacked.request.body):
+            # Also while the ACK has to bring the answer to an offer of ours.
             self._respond(transaction, 491, now)
         elif self._their_offer is not None:
             wait = str(int(self.agent.chance.fraction() * 10))
@@ -273,7 +274,10 @@ class Call:
         elif request.body and media_type(request.headers.get("content-type") or "") != SDP:
             self._respond(transaction, 415, now, [("Accept", SDP)])
         else:
-            self._settle_ack()
+            if self._unacked is not None:
+                # Whoever makes a new offer has our last answer: its ACK was lost.
+                self._settle_ack()
+                self.agent.emit(Acknowledged(self.id, None))
             self._respond(transaction, 100, now)
             self._their_offer = transaction
             transaction.owner = self

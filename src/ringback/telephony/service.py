@@ -29,6 +29,7 @@ from ringback.telephony.admission import Buckets, Quieter, RateLimits
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
+from ringback.telephony.trace import Said, Trace
 from ringback.telephony.wire import Sockets, Wire
 
 log = structlog.get_logger(__name__)
@@ -78,7 +79,7 @@ class SystemChance:
     """Randomness from the operating system. ``prefix`` (node and epoch) starts every token."""
 
     def __init__(self, prefix: str = "") -> None:
-        self._prefix = prefix
+        self._prefix = "".join(c for c in prefix if c.isascii() and (c.isalnum() or c in "-_."))
 
     def token(self) -> str:
         return self._prefix + secrets.token_hex(12)
@@ -124,6 +125,7 @@ class Telephony:
         self._known = NetworkPolicy(allow=settings.known)
         self._buckets = Buckets(settings.rate_limits) if settings.rate_limits is not None else None
         self._quieter = Quieter()
+        self._trace = Trace(clock.wall)
         self._chance = chance or SystemChance(settings.prefix)
         self._agent = Agent(
             AgentSettings(
@@ -136,6 +138,7 @@ class Telephony:
             advertised=self._advertised,
             reachable=self._policy.allows,
             media_flows=media_flows,
+            connected=self._wire.is_open,
             registrar=Authenticator(
                 secrets.token_bytes(32), settings.domain or "ringback", "local", lambda user, algorithm: None
             ),
@@ -176,6 +179,10 @@ class Telephony:
     def local_addresses(self) -> tuple[str, ...]:
         """What we listen on and are called by: ``host:port``."""
         return (format_host_port(*self._advertised(Flow("udp", "127.0.0.1", 5060))),)
+
+    def trace(self, sip_call_id: str) -> list[Said]:
+        """What was said in a call, oldest first, fit to be shown; empty when it is no longer remembered."""
+        return self._trace.of(sip_call_id)
 
     @property
     def idle(self) -> bool:
@@ -288,9 +295,14 @@ class Telephony:
         except SipParseError as error:
             self._on_garbage(data, error, flow)
             return
-        self.on_message(message, flow)
+        self._trace.note(flow, data, False)
+        self._take(message, flow)
 
     def on_message(self, message: Message, flow: Flow) -> None:
+        self._trace.note(flow, message.to_bytes(), False)
+        self._take(message, flow)
+
+    def _take(self, message: Message, flow: Flow) -> None:
         try:
             self._agent.receive(message, flow, self._now())
         except SipParseError as error:
@@ -316,6 +328,7 @@ class Telephony:
         """Send what the stack wants sent, queue what it tells, and re-arm the one timer."""
         for effect in self._agent.take():
             if isinstance(effect, Transmit):
+                self._trace.note(effect.flow, effect.data, True)
                 self._wire.send(effect.flow, effect.data)
             elif isinstance(effect, Refused):
                 self._quiet_log("sip.refused", effect.flow, rule=effect.rule)

@@ -48,6 +48,9 @@ class Wire(Protocol):
     def local(self, flow: Flow) -> tuple[str, int]:
         """Address and port that a far end would see as ours."""
 
+    def is_open(self, flow: Flow) -> bool:
+        """Whether a TCP connection is there."""
+
     @property
     def families(self) -> frozenset[int]:
         """IP versions it can send to."""
@@ -137,6 +140,9 @@ class Sockets:
                 self._routes.clear()
             self._routes[flow.host] = _route_to(flow.host)
         return self._routes[flow.host], self.port
+
+    def is_open(self, flow: Flow) -> bool:
+        return (flow.host, flow.port) in self._streams
 
     # ── UDP ──
 

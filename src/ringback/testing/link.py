@@ -147,6 +147,9 @@ class LinkWire:
     def local(self, flow: Flow) -> tuple[str, int]:
         return self.host, self.port
 
+    def is_open(self, flow: Flow) -> bool:
+        return True
+
 
 class SeededChance:
     """``sip.agent.Chance`` that always rolls the same."""

@@ -222,3 +222,37 @@ async def test_calls_survive_loss_disorder_and_doubles(clock: VirtualClock, seed
     assert ann.names().count("answered") + ann.names().count("failed") == 1
     assert ann.telephony.idle, (network.ladder(), ann.telephony.leftovers())
     assert bob.telephony.idle, (network.ladder(), bob.telephony.leftovers())
+
+
+async def test_a_new_offer_says_that_our_last_answer_arrived(ann: Station, puppet: Puppet, clock: VirtualClock):
+    """The ACK may be lost; waiting for it would leave the phone without sound."""
+    puppet.request("INVITE", ANN, body=OFFER)
+    await clock.run_for(0.1)
+    call = ann.last("incoming").call
+    ann.telephony.answer(call, OFFER)
+    await clock.run_for(0.1)
+    tag = puppet.last_response().to.tag
+    puppet.request("INVITE", ANN, to_tag=tag, cseq=2, body=HOLD)
+    await clock.run_for(0.1)
+
+    assert ann.names() == ["incoming", "acknowledged", "reoffered"]
+    ann.telephony.answer_offer(call, HELD)
+    await clock.run_for(0.1)
+    puppet.request("ACK", ANN, to_tag=tag, cseq=2)
+    await hang_up(puppet, clock, tag)
+
+
+async def test_an_offer_before_the_answer_to_ours_is_refused(ann: Station, puppet: Puppet, clock: VirtualClock):
+    puppet.request("INVITE", ANN)
+    await clock.run_for(0.1)
+    ann.telephony.answer(ann.last("incoming").call, OFFER)
+    await clock.run_for(0.1)
+    tag = puppet.last_response().to.tag
+    puppet.request("INVITE", ANN, to_tag=tag, cseq=2, body=HOLD)
+    await clock.run_for(0.1)
+
+    assert puppet.last_response().status == 491
+    puppet.request("ACK", ANN, to_tag=tag, cseq=1, body=OFFER)
+    await clock.run_for(0.1)
+    assert ann.last("acknowledged")[1] == OFFER
+    await hang_up(puppet, clock, tag)
