@@ -137,7 +137,7 @@ class Baresip:
         await self.command("dial", uri)
         await self.event("CALL_ESTABLISHED")
 
-    async def event(self, kind: str, timeout_s: float = 15.0) -> Mapping[str, Any]:
+    async def event(self, kind: str, timeout_s: float = 30.0) -> Mapping[str, Any]:
         """The first event of a kind since the start (``CALL_RINGING``, ``CALL_ESTABLISHED``, ``CALL_CLOSED``…)."""
 
         def seen() -> Mapping[str, Any] | None:

@@ -181,7 +181,7 @@ class RoomPage:
         events: list[Mapping[str, Any]] = await self.page.evaluate("window.__events")
         return [event for event in events if not names or event["action"] in names]
 
-    async def event(self, name: str, timeout_s: float = 15.0) -> Mapping[str, Any]:
+    async def event(self, name: str, timeout_s: float = 30.0) -> Mapping[str, Any]:
         """The first event of a name, waited for."""
 
         async def seen() -> Mapping[str, Any] | None:
@@ -197,7 +197,7 @@ class RoomPage:
         """Close page and profile, as when the window is closed."""
         await self._context.close()
 
-    async def shows(self, text: str, timeout_s: float = 15.0) -> None:
+    async def shows(self, text: str, timeout_s: float = 30.0) -> None:
         """Wait until the page shows a text."""
         await self.page.get_by_text(text).first.wait_for(timeout=timeout_s * 1000)
 

@@ -95,7 +95,7 @@ class Linphone:
         """Press a key; there is no command for it, the bare line does it."""
         await self._process.type(digit)
 
-    async def says(self, words: str, timeout_s: float = 15.0) -> None:
+    async def says(self, words: str, timeout_s: float = 30.0) -> None:
         """Wait until its console has these words, whatever their case."""
         try:
             await until(lambda: words in self._process.output().lower() or None, f"linphonec says {words}", timeout_s)

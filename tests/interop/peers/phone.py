@@ -31,7 +31,7 @@ class Phone(Process):
         """What it has said so far."""
         return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
-    async def event(self, kind: str, timeout_s: float = 15.0) -> Mapping[str, Any]:
+    async def event(self, kind: str, timeout_s: float = 30.0) -> Mapping[str, Any]:
         """The first event of a kind."""
 
         def seen() -> Mapping[str, Any] | None:
@@ -42,7 +42,7 @@ class Phone(Process):
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()[-4000:]}") from None
 
-    async def events_of(self, kind: str, count: int, timeout_s: float = 15.0) -> list[Mapping[str, Any]]:
+    async def events_of(self, kind: str, count: int, timeout_s: float = 30.0) -> list[Mapping[str, Any]]:
         """All events of a kind, once there are at least so many."""
 
         def seen() -> list[Mapping[str, Any]] | None:

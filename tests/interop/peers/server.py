@@ -152,7 +152,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / 100
 
 
-async def wait_present(server: Server, room: str, count: int, timeout_s: float = 15.0) -> list[Mapping[str, Any]]:
+async def wait_present(server: Server, room: str, count: int, timeout_s: float = 30.0) -> list[Mapping[str, Any]]:
     """Wait until exactly so many are in a room."""
     last: list[Mapping[str, Any]] = []
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def until(
-    fact: Callable[[], T | None] | Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 15.0
+    fact: Callable[[], T | None] | Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 30.0
 ) -> T:
     """Ask until the answer is truthy, and return it.
 
