@@ -88,6 +88,12 @@ impl PhoneLeg {
         self.voice.send(media, from, way, line, at);
     }
 
+    /// Whether an address is this leg's own: a far end that claims it would make us speak with ourselves.
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let own = self.rtp.local_addr().ok().filter(|own| own.port() == address.port());
+        own.is_some_and(|own| own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback())
+    }
+
     fn rtcp_destination(&self) -> Option<SocketAddr> {
         let rtp = self.latch.destination()?;
         self.rtcp_from.filter(|from| from.ip() == rtp.ip()).or_else(|| {
@@ -122,11 +128,12 @@ impl Worker {
         }
     }
 
-    pub fn set_phone(&mut self, id: &str, media: PhoneMedia) {
+    pub fn set_phone(&mut self, id: &str, mut media: PhoneMedia) {
         let Some(key) = self.leg_key(id) else { return };
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let Some(phone) = leg.phone() else { return };
+        media.remote = media.remote.filter(|remote| !phone.is_own(*remote));
         let config = LatchConfig {
             signalled: media.remote,
             payload_types: payload_types(&media).collect(),
@@ -461,6 +468,18 @@ mod tests {
         let counters = worker.legs[&key].shared.counters.packets_rejected.load(Relaxed);
         assert_eq!(counters, 400);
         assert!(worker.mailbox.drain().is_empty());
+    }
+
+    #[test]
+    fn a_far_end_that_claims_our_own_port_is_sent_nothing() {
+        let (mut worker, key) = answered();
+        let own = worker.legs.get_mut(&key).unwrap().phone().unwrap().rtp.local_addr().unwrap();
+
+        worker.set_phone("ann", PhoneMedia { remote: Some(own), ..media() });
+        worker.legs[&key].shared.counters.packets_sent.store(0, Relaxed);
+        testing::pass(&mut worker, Duration::from_secs(1));
+
+        assert_eq!(worker.legs[&key].shared.counters.packets_sent.load(Relaxed), 0);
     }
 
     #[test]

@@ -202,6 +202,8 @@ impl Worker {
                 }
             }
             more_commands = self.take_commands();
+            self.counters.legs.store(self.legs.len() as u64, Relaxed);
+            self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
             self.fire_timers();
             self.flush();
             self.read_cpu();
@@ -365,8 +367,6 @@ impl Worker {
             let cpu = clock_gettime(ClockId::ThreadCPUTime);
             let us = cpu.tv_sec.unsigned_abs() * 1_000_000 + cpu.tv_nsec.unsigned_abs() / 1000;
             self.counters.cpu_us.store(us, Relaxed);
-            self.counters.legs.store(self.legs.len() as u64, Relaxed);
-            self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
         }
     }
 

@@ -78,6 +78,8 @@ class Media:
         self._engine.open_webrtc(meeting, leg)
 
     async def webrtc_offer(self, leg: ParticipantId, sdp: str) -> str:
+        if self._closed:
+            raise Unavailable("the media engine is closed")
         answer: asyncio.Future[str] = self._loop.create_future()
         request = self._engine.webrtc_offer(leg, sdp)
         self._offers[request] = (leg, answer)

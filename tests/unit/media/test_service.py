@@ -179,6 +179,13 @@ async def test_closing_twice_closes_once_and_ends_what_waits(media: Media, engin
         await offered
 
 
+async def test_an_offer_after_the_end_fails_at_once(media: Media) -> None:
+    media.close()
+
+    with pytest.raises(Unavailable, match="closed"):
+        await media.webrtc_offer(ANN, "offer")
+
+
 async def test_sources_are_passed_as_a_list_and_everybody_as_none(media: Media, engine: FakeEngine) -> None:
     media.set_sources(ANN, frozenset({ParticipantId("bob")}))
     media.set_sources(ANN, None)
