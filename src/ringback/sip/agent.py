@@ -4,6 +4,7 @@ Sans-I/O: feed it messages and the time, then take what it wants sent and told. 
 """
 
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -106,6 +107,8 @@ class Agent:
         self._media_flows = media_flows
         self._registrar = registrar
         self._connected = connected
+        self.unproved: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
         self._dialogs: dict[DialogId, Call] = {}
         self._invited: set[tuple[str, str, int]] = set()
         self._effects: list[Transmit | Event] = []
@@ -153,11 +156,12 @@ class Agent:
             "invites": len(self._invited),
             "transactions": len(self.transactions),
             "timers": len(self.wheel),
+            "sources": len(self.unproved) + len(self._hosts),
         }
 
     def speaks_with(self, host: str) -> bool:
         """Whether a call is up or being set up with that address."""
-        return any(call.flow.host == host for call in self.calls.values())
+        return host in self._hosts
 
     # ── calls out ──
 
@@ -179,7 +183,7 @@ class Agent:
         )
 
     def invite(self, call: OutboundCall, now: float) -> None:
-        self.calls[call.id] = call
+        self._add(call)
         call.start(now)
 
     def finish_early(self, call: OutboundCall, now: float) -> None:
@@ -210,7 +214,19 @@ class Agent:
 
     def forget(self, call: Call) -> None:
         """The user above no longer knows it."""
-        self.calls.pop(call.id, None)
+        if self.calls.pop(call.id, None) is not None:
+            _count(self._hosts, call.counted_as, -1)
+
+    def moved(self, call: Call) -> None:
+        """The call's far end is another one now."""
+        if call.id in self.calls:
+            _count(self._hosts, call.counted_as, -1)
+            call.counted_as = call.flow.host
+            _count(self._hosts, call.counted_as, 1)
+
+    def prove(self, host: str, by: int) -> None:
+        """Count a call of that address that no ACK has proved yet (1), or no longer (-1)."""
+        _count(self.unproved, host, by)
 
     def drop(self, call: Call) -> None:
         self.forget(call)
@@ -330,7 +346,7 @@ class Agent:
         self.transactions.respond(transaction, reply(request, 100), now)
         call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
         call.merge_key = merged
-        self.calls[call.id] = call
+        self._add(call)
         self.keep(call)
         self._invited.add(merged)
         self.emit(Incoming(call.id, request, flow, call.record))
@@ -371,15 +387,12 @@ class Agent:
         if len(self.calls) >= self.settings.calls:
             return 503, []
         limit = self.settings.unconfirmed_per_source
-        if limit is not None:
-            count = sum(
-                1
-                for c in self.calls.values()
-                if isinstance(c, InboundCall) and c.unconfirmed and c.flow.host == flow.host
-            )
-            if count >= limit:
-                return 480, []
-        return None
+        return (480, []) if limit is not None and self.unproved[flow.host] >= limit else None
+
+    def _add(self, call: Call) -> None:
+        self.calls[call.id] = call
+        call.counted_as = call.flow.host
+        _count(self._hosts, call.counted_as, 1)
 
     def _on_cancel(self, transaction: ServerTransaction, now: float) -> None:
         """§9.2. The CANCEL must come from where the INVITE came from."""
@@ -410,6 +423,13 @@ class Agent:
         status, rows = answer
         response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
         self.transactions.respond(transaction, response, now)
+
+
+def _count(counter: Counter[str], key: str, by: int) -> None:
+    """Count without keeping zeros."""
+    counter[key] += by
+    if counter[key] <= 0:
+        del counter[key]
 
 
 def _user(uri: str) -> str:

@@ -66,6 +66,7 @@ class Call:
         self.id = id
         self.flow = flow
         self.record = record
+        self.counted_as = ""
         self.phase = Phase.SETTING_UP
         self.dialog: Dialog | None = None
         self._alarms: dict[Alarm, float] = {}
@@ -239,8 +240,12 @@ class Call:
         self._acks[cseq, dialog.remote_tag] = (flow, ack)
         self.agent.transmit(flow, ack)
 
+    def proved(self) -> None:
+        """The far end got what we sent it, so it is where it says."""
+
     def over(self) -> None:
         """Nothing more is said in this call."""
+        self.proved()
         self.phase = Phase.OVER
         self._alarms.clear()
         self.agent.wheel.set(self, None)
@@ -282,6 +287,7 @@ class Call:
             self._their_offer = transaction
             transaction.owner = self
             self.flow = transaction.flow
+            self.agent.moved(self)
             if self.dialog.refresh(request):
                 self.changed()
             self.agent.emit(Reoffered(self.id, request.body or None))
@@ -380,6 +386,7 @@ class Call:
 
     def _settle_ack(self) -> None:
         self._unacked = None
+        self.proved()
         self.set_alarm(Alarm.RESEND_2XX, None)
         self.set_alarm(Alarm.ACK_MISSING, None)
 

@@ -29,12 +29,15 @@ class InboundCall(Call):
         self.merge_key = ("", "", 0)
         self._invite = transaction
         transaction.owner = self
+        self._source = transaction.flow.host
+        self._unproved = True
+        agent.prove(self._source, 1)
         self.set_alarm(Alarm.RINGING_TOO_LONG, now + UNANSWERED_LIMIT)
 
-    @property
-    def unconfirmed(self) -> bool:
-        """Not yet proved by an ACK that the far end is where it says."""
-        return self.phase is Phase.SETTING_UP or (self._unacked is self._invite)
+    def proved(self) -> None:
+        if self._unproved:
+            self._unproved = False
+            self.agent.prove(self._source, -1)
 
     def ring(self, now: float) -> None:
         if self.phase is Phase.SETTING_UP:

@@ -64,6 +64,14 @@ class Headers:
         values = self.index.get(key)
         return values[0] if values else None
 
+    def replace_first(self, key: str, value: str) -> None:
+        """Give the first line of that name another value."""
+        for position, (name, _) in enumerate(self.rows):
+            if header_key(name) == key:
+                self.rows[position] = (name, value)
+                self.index[key][0] = value
+                return
+
     def all(self, key: str) -> list[str]:
         return self.index.get(key, [])
 
@@ -183,14 +191,9 @@ class Request(Message):
         if asked:
             parameters["rport"] = str(port)
         stamped = Via(via.transport, via.host, via.port, parameters)
-        for position, (name, value) in enumerate(self.headers.rows):
-            if header_key(name) == "via":
-                others = split_commas(value)[1:]
-                rows = list(self.headers.rows)
-                rows[position] = (name, ", ".join([str(stamped), *others]))
-                self.headers = Headers(rows)
-                self.__dict__["top_via"] = stamped
-                return
+        others = split_commas(self.headers.all("via")[0])[1:]
+        self.headers.replace_first("via", ", ".join([str(stamped), *others]))
+        self.__dict__["top_via"] = stamped
 
     def start_line(self) -> str:
         return f"{self.method} {self.target} SIP/2.0"

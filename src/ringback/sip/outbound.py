@@ -132,6 +132,7 @@ class OutboundCall(Call):
             flow = Flow("tcp", flow.host, flow.port)
             invite = self._build(flow, self.record.branch, credentials)
         self.flow = flow
+        self.agent.moved(self)
         peer = f"[{flow.host}]:{flow.port}" if ":" in flow.host else f"{flow.host}:{flow.port}"
         self.record = replace(self.record, transport=flow.transport, peer=peer)
         self.agent.emit(DialogChanged(self.id, self.record))

@@ -16,7 +16,7 @@ from ringback.model.records import CallRecord, CallState, DialogRecord, Directio
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.digest import Authenticator, Credential
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Failed, Refused
+from ringback.sip.events import Event, Failed, Incoming, Refused
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import TOKEN, clean
 from ringback.sip.inbound import InboundCall
@@ -357,6 +357,8 @@ class Telephony:
                     report(event, self._events, self._is_known)
                 except Exception:
                     log.exception("sip.event_failed", kind=type(event).__name__)
+                    if isinstance(event, Incoming):
+                        self.reject(event.call, 500)
         finally:
             self._telling = False
 

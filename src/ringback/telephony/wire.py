@@ -333,7 +333,11 @@ class _Stream(asyncio.Protocol):
         while framer.pings:
             framer.pings -= 1
             self.send(PONG)
-        for message in messages:
+        for number, message in enumerate(messages):
+            # The read itself has paid for its first message.
+            if number and not receiver.admits(self.flow):
+                self.abort()
+                return
             receiver.on_message(message, self.flow)
         if self._timer is not None and framer.closes_at() < self._timer.when():
             self._timer.cancel()

@@ -322,3 +322,22 @@ async def test_events_wait_until_somebody_listens(network: Network, clock: Virtu
 
     assert ann.names() == ["incoming"]
     ann.telephony.reject(ann.last("incoming").call, 480)
+
+
+async def test_a_call_whose_rules_break_is_refused_and_the_next_is_served(network: Network, clock: VirtualClock):
+    """A bug of ours costs that call, never the listener."""
+    ann = await Station(network, ANN, OPEN).start()
+    puppet = Puppet(network)
+
+    def broken(invite: object) -> None:
+        raise RuntimeError("a bug")
+
+    ann.on["incoming"] = broken
+    puppet.request("INVITE", ANN, body=OFFER, call_id="first")
+    await clock.run_for(0.1)
+    del ann.on["incoming"]
+    puppet.request("INVITE", ANN, body=OFFER, call_id="second")
+    await clock.run_for(0.1)
+
+    assert puppet.statuses() == [100, 500, 100]
+    ann.telephony.reject(ann.last("incoming").call, 480)
