@@ -90,7 +90,7 @@ class Server:
                 return (await self._client.get("/readyz")).status_code == 200
             return False
 
-        await until(answers, "the server is ready", 30)
+        await until(answers, "the server is ready", 60)
 
     async def kill(self) -> None:
         """SIGKILL."""
