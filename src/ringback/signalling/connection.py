@@ -300,7 +300,7 @@ class Connection:
     async def app_message(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         data = fields.get("data")
         most = seat.settings.max_app_message_size
-        if len(json.dumps(data, ensure_ascii=False)) > most:
+        if requests.json_length(data) > most:
             raise InvalidRequest(f"Message data too large. Max size is {most}")
         await seat.app_message(data, requests.read_recipients(fields))
         return {}

@@ -111,8 +111,13 @@ def read_recipients(fields: Mapping[str, object]) -> tuple[ParticipantId, ...] |
 
 
 def check_user_data(data: object) -> None:
-    if data is not None and len(json.dumps(data)) > MAX_USER_DATA:
+    if data is not None and json_length(data) > MAX_USER_DATA:
         raise InvalidRequest(f'"userData" must be at most {MAX_USER_DATA} characters as JSON')
+
+
+def json_length(data: object) -> int:
+    """``JSON.stringify(data).length`` as a browser counts it: no spaces, UTF-16 code units."""
+    return len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le", "surrogatepass")) // 2
 
 
 def text(fields: Mapping[str, object], name: str, most: int, *, optional: bool = False) -> str:

@@ -5,7 +5,16 @@ import json
 import pytest
 
 from ringback.model.errors import InvalidRequest
-from ringback.signalling.requests import Join, Resume, clean, read_frame, read_join, read_offer, read_recipients
+from ringback.signalling.requests import (
+    Join,
+    Resume,
+    clean,
+    json_length,
+    read_frame,
+    read_join,
+    read_offer,
+    read_recipients,
+)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +125,9 @@ def test_a_message_goes_to_everybody_to_one_or_to_some() -> None:
 def test_a_frame_keeps_its_fields() -> None:
     frame = read_frame(json.dumps({"id": 3, "type": "ping", "x": [1]}))
     assert (frame.id, frame.type, frame.fields["x"]) == (3, "ping", [1])
+
+
+def test_lengths_are_counted_as_a_browser_counts_them() -> None:
+    assert json_length({"a": [1, 2], "b": "x"}) == len('{"a":[1,2],"b":"x"}')
+    assert json_length("\U0001f600") == 4
+    assert json_length("\ud83d") == 3
