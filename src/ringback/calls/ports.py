@@ -115,7 +115,8 @@ class Carrier(Protocol):
         """Choose Call-ID, tag, branch and CSeq for a call to ``target`` (a ``sip:`` URI without ``?headers``).
 
         ``user`` is the user part of our ``From``. Nothing is sent. Raises ``InvalidRequest`` for a URI that cannot be
-        dialled (syntax, ``maddr``, a transport that is off).
+        dialled (syntax, ``maddr``, a transport that is off), ``Forbidden`` (``destination-not-allowed: …``) for an IP
+        address that policy refuses; names are looked up and checked by ``invite``.
         """
 
     def invite(self, invite: OutgoingInvite) -> None:
