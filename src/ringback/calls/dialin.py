@@ -26,6 +26,9 @@ from ringback.sdp.negotiation import Negotiated, read_answer
 WAIT = 5.0
 """Seconds a caller hears ringing while a port is found for it."""
 
+RETRY = 0.5
+"""Seconds between looks for a port."""
+
 VIDEO_WARNING = "video is not supported yet on SIP calls: the call goes on with audio only"
 
 
@@ -37,6 +40,7 @@ class DialIn(Call):
         record, facts: See ``Call``.
         sip: The room's ``sip`` property.
         permissions: What its participant may do.
+        want_port: What it returns to have a port looked for again; ``port_found`` is the answer.
     """
 
     def __init__(
@@ -46,8 +50,11 @@ class DialIn(Call):
         facts: CallFacts,
         sip: SipSettings,
         permissions: Permissions,
+        want_port: Effect,
     ) -> None:
         super().__init__(record, facts, accepted(sip.audio_codecs))
+        self._want_port = want_port
+        self._look_at: float | None = None
         self._invite = invite
         self._sip = sip
         self._permissions = permissions
@@ -61,13 +68,16 @@ class DialIn(Call):
         if address is not None:
             return self.port_found(address, now)
         self._wait_until = now.mono + WAIT
+        self._look_at = now.mono + RETRY
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
         return [Save(self.record), Ring(self.id)]
 
     def port_found(self, address: tuple[str, int], now: Instant) -> list[Effect]:
         """Answer: the caller is a participant from here on."""
+        if self.ended or self.answered:
+            return []
         self.address = address
-        self._wait_until = None
+        self._wait_until = self._look_at = None
         if self._invite.offer is None:
             return [*self._enter(now), Answer(self.id, self._offer())]
         try:
@@ -105,12 +115,19 @@ class DialIn(Call):
         return self._refuse(480, reason, now)
 
     def wake(self, now: Instant) -> list[Effect]:
-        if self._wait_until is None or now.mono < self._wait_until:
+        if self.ended or self._wait_until is None or self._look_at is None:
             return []
-        return self._refuse(480, EndReason(Ending.REFUSED, Fault.OURS, 480), now, CallStep.ERROR)
+        if now.mono >= self._wait_until:
+            return self._refuse(480, EndReason(Ending.REFUSED, Fault.OURS, 480), now, CallStep.ERROR)
+        if now.mono >= self._look_at:
+            self._look_at = now.mono + RETRY
+            return [self._want_port]
+        return []
 
     def next_wake(self) -> float | None:
-        return None if self.ended else self._wait_until
+        if self.ended or self._wait_until is None or self._look_at is None:
+            return None
+        return min(self._wait_until, self._look_at)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

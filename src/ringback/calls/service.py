@@ -6,6 +6,7 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -24,7 +25,7 @@ from ringback.calls.admit import (
     told,
 )
 from ringback.calls.call import Call
-from ringback.calls.dialin import WAIT, DialIn
+from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
@@ -32,9 +33,10 @@ from ringback.calls.ports import Failure, IncomingInvite
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
-from ringback.meetings.effects import Effect
+from ringback.meetings.effects import Effect, Outside
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.permissions import phone_permissions
+from ringback.meetings.ports import World
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest, NotFound, Unavailable
@@ -49,9 +51,6 @@ log = structlog.get_logger()
 
 MAX_LOOKUPS = 1000
 """Calls whose room is being looked up at once; more are refused."""
-
-PORT_RETRY = 0.5
-"""Seconds between tries to get a port for a call that waits for one."""
 
 NO_CARRIER = "dial-out to phone numbers needs a carrier, and no outbound trunk is set up: dial a sipUri instead"
 
@@ -150,10 +149,7 @@ class Calls:
         call = self._dial_in(actor, invite, user, now)
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
         self._register(actor, call)
-        address = self._open_port(actor, call.id)
-        if address is None:
-            self._retry_port(actor, call)
-        return begun + call.begin(address, now)
+        return begun + call.begin(self._open_port(actor, call.id), now)
 
     def _dial_in(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> DialIn:
         settings = actor.meeting.settings
@@ -183,24 +179,14 @@ class Calls:
             endpoint=self._meetings.address(user),
             sip_headers=headers,
         )
-        return DialIn(invite, record, facts, sip, phone_permissions(settings, None))
+        return DialIn(invite, record, facts, sip, phone_permissions(settings, None), WantPort(self, actor, invite.call))
 
-    def _retry_port(self, actor: Actor, call: DialIn) -> None:
-        """The caller hears ringing while ports are short; ``DialIn`` itself gives up after ``WAIT`` seconds."""
-        clock = self._office.clock
-        until = clock.monotonic() + WAIT
-
-        def step(now: Instant) -> list[Effect]:
-            if call.ended or call.answered:
-                return []
-            address = self._open_port(actor, call.id)
-            if address is not None:
-                return call.port_found(address, now)
-            if now.mono < until:
-                clock.call_at(now.mono + PORT_RETRY, lambda: actor.post(step))
-            return []
-
-        clock.call_at(clock.monotonic() + PORT_RETRY, lambda: actor.post(step))
+    def look_for_port(self, actor: Actor, call: CallId) -> None:
+        """A call rings because ports were short: answer it when there is one now."""
+        machine = actor.calls.get(call)
+        address = self._open_port(actor, call) if isinstance(machine, DialIn) else None
+        if address is not None:
+            self._post(call, DialIn, lambda it, now: it.port_found(address, now))
 
     def _open_port(self, actor: Actor, call: CallId) -> tuple[str, int] | None:
         try:
@@ -478,6 +464,18 @@ class Calls:
             created_at=now.wall,
             **columns,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WantPort(Outside):
+    """Look for a port again for a call that waits for one."""
+
+    calls: Calls
+    actor: Actor
+    call: CallId
+
+    def apply(self, world: World) -> None:
+        self.calls.look_for_port(self.actor, self.call)
 
 
 def _is_own(invite: IncomingInvite, actor: Actor) -> bool:

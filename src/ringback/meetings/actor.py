@@ -95,6 +95,7 @@ class Actor:
         self._call_gone = call_gone
         self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None]] = deque()
         self._ready = asyncio.Event()
+        self._hang_ups: deque[HangUp] = deque()
         self._sequence = 0
         self._timer_at: float | None = None
         self._timer: Any = None
@@ -173,6 +174,10 @@ class Actor:
         if future is not None:
             batch.answers.append((future, answer, range(start, start)))
         self._gather(effects, now, batch)
+        while self._hang_ups:
+            hang_up = self._hang_ups.popleft()
+            if (machine := self.calls.get(hang_up.call)) is not None:
+                self._gather(machine.hang_up(hang_up.reason, now), now, batch)
         if future is not None:
             batch.answers[-1] = (future, answer, range(start, len(batch.outside)))
 
@@ -183,7 +188,11 @@ class Actor:
         self._gone(self)
 
     def _gather(self, effects: list[Effect], now: Instant, batch: Batch) -> None:
-        """Sort effects into the batch, depth first: what a message between meeting and call causes follows at once."""
+        """Sort effects into the batch.
+
+        What a call tells its meeting is heard at once, so that somebody has joined before the call is told as
+        connected; what the meeting wants of its calls waits until they have finished speaking.
+        """
         meeting = self.meeting
         for effect in effects:
             match effect:
@@ -193,9 +202,8 @@ class Actor:
                     self._tell(effect, now, batch)
                 case Save(row):
                     batch.rows[type(row), row.id] = row
-                case HangUp(call, reason):
-                    if (machine := self.calls.get(call)) is not None:
-                        self._gather(machine.hang_up(reason, now), now, batch)
+                case HangUp():
+                    self._hang_ups.append(effect)
                 case PhoneJoins(participant):
                     self._gather(meeting.phone_joins(participant, now), now, batch)
                 case PhoneChanges(call, state, on_hold):

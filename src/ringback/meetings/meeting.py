@@ -79,10 +79,15 @@ class Member:
 
 @dataclass(slots=True)
 class Held:
-    """A call that exists, participant or not yet, and how long it may hold the meeting."""
+    """A call that exists, participant or not yet, and how long it may hold the meeting.
+
+    Attributes:
+        met: Whether a client has been in since the call began: from then on its waiting is one after a conversation.
+    """
 
     idle: IdleTimeouts
     answered: bool = False
+    met: bool = False
 
 
 class Meeting:
@@ -105,7 +110,6 @@ class Meeting:
         self._started_at = 0.0
         self._most = 0
         self._clients = 0
-        self._had_client = False
         self._closing: EndReason | None = None
         self._counts = (0, 0)
         self._restricted: set[ParticipantId] = set()
@@ -134,8 +138,10 @@ class Meeting:
         return len(self.calls) < self.settings.max_sip_pstn_sessions
 
     def is_full(self) -> bool:
-        """Whether ``max_participants`` is reached; hidden ones take no place."""
-        return sum(not other.hidden for other in self.participants()) >= self.settings.max_participants
+        """Whether ``max_participants`` is reached; hidden ones take no place, a call that is still set up does."""
+        shown = sum(not other.hidden for other in self.participants())
+        coming = sum(ParticipantId(call) not in self.members for call in self.calls)
+        return shown + coming >= self.settings.max_participants
 
     def presence(self, now: Instant) -> list[Presence]:
         return [
@@ -184,11 +190,10 @@ class Meeting:
         )
         effects = self._start(now)
         self._clients += 1
-        self._had_client = True
         effects += self._admit(Member(participant, eject_kind=limit.kind if limit else "ejected"), now)
         for twin in twins:
             effects += self.eject(twin, now, "ejected", "Somebody joined with the same user id.")
-        self._stop_idling()
+        self._meet()
         return effects
 
     def leave(self, who: ParticipantId, now: Instant, error: tuple[str, str] | None = None) -> list[Effect]:
@@ -229,8 +234,8 @@ class Meeting:
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def takes_calls(self, idle: IdleTimeouts) -> bool:
-        """Whether a call may begin: the meeting runs, or the call may start it."""
-        return self._closing is None and (self.life is Life.OPEN or (self.life is Life.IDLE and idle.allow_room_start))
+        """Whether a call may begin: somebody is in, or the call may wait for somebody."""
+        return self._closing is None and not self.ended and (self.has_clients or idle.allow_room_start)
 
     def call_begins(self, call: CallId, idle: IdleTimeouts, now: Instant) -> list[Effect]:
         """A call exists from now on. It starts the meeting where ``idle`` allows it.
@@ -241,7 +246,7 @@ class Meeting:
         if not self.takes_calls(idle):
             raise MeetingOver
         effects = self._start(now)
-        self.calls[call] = Held(idle)
+        self.calls[call] = Held(idle, met=self.has_clients)
         return effects
 
     def phone_joins(self, participant: Participant, now: Instant) -> list[Effect]:
@@ -406,14 +411,16 @@ class Meeting:
 
     def _patience(self, held: Held) -> float | None:
         """Seconds a call may hold a meeting without clients; ``None``: it still rings, its waiting has not begun."""
-        if self._had_client:
+        if held.met:
             return held.idle.max_idle_post_conversation
         if not held.answered:
             return None
         return held.idle.max_idle or START_GRACE
 
-    def _stop_idling(self) -> None:
-        for call in self.calls:
+    def _meet(self) -> None:
+        """A client is in: no call waits any more."""
+        for call, held in self.calls.items():
+            held.met = True
             self._deadlines.clear(("idle", call))
 
     def _end(self, now: Instant) -> list[Effect]:

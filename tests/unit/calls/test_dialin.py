@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringback.calls.dialin import WAIT, DialIn
+from ringback.calls.dialin import RETRY, WAIT, DialIn
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Offer, Reject, Ring
 from ringback.calls.ports import IncomingInvite
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SetPhone, Tell
@@ -18,6 +18,7 @@ from ringback.sdp.negotiation import make_answer, make_offer, read_answer
 
 HERE = ("192.0.2.1", 20000)
 CALL = CallId("call")
+WANT_PORT = Ring(CallId("stands for looking again"))
 DIALOG = DialogRecord("c", "ours", "theirs", "sip:1@h", "sip:ann@h", 0, "sip:ann@far")
 
 
@@ -45,7 +46,7 @@ def dial_in(body: bytes | None, sip: SipSettings | None = None) -> DialIn:
     )
     facts = CallFacts(CALL, Direction.DIAL_IN, "daily", "c", "sip:ann@h", "Ann")
     invite = IncomingInvite(CALL, "123456789012", "h", "sip:ann@h", "", "c", "198.51.100.7:5060", body)
-    return DialIn(invite, record, facts, sip or SipSettings("Caller"), Permissions())
+    return DialIn(invite, record, facts, sip or SipSettings("Caller"), Permissions(), WANT_PORT)
 
 
 def answered(body: bytes | None = None) -> DialIn:
@@ -87,7 +88,8 @@ def test_without_a_port_it_rings_and_is_answered_when_there_is_one():
     call = dial_in(offer())
 
     ringing = call.begin(None, at(0))
-    assert find(ringing, Ring) and call.next_wake() == at(WAIT).mono
+    assert find(ringing, Ring) and call.next_wake() == at(RETRY).mono
+    assert call.wake(at(RETRY)) == [WANT_PORT] and call.next_wake() == at(2 * RETRY).mono
     effects = call.port_found(HERE, at(2))
 
     assert find(effects, Answer) and call.next_wake() is None
@@ -97,7 +99,7 @@ def test_ringing_ends_after_a_while_with_a_refusal():
     call = dial_in(offer())
     call.begin(None, at(0))
 
-    assert call.wake(at(WAIT - 0.1)) == []
+    assert call.wake(at(WAIT - 0.1)) == [WANT_PORT]
     effects = call.wake(at(WAIT))
 
     assert find(effects, Reject) == [Reject(CALL, 480)]

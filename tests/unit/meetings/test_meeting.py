@@ -1,5 +1,7 @@
 """One run of a room, as a state machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from ringback.meetings.admission import Joiner, JoinRefused
@@ -234,6 +236,33 @@ def test_a_telephone_that_started_the_meeting_waits_from_its_answer_on():
     it.phone_changes(CALL, PhoneState.ANSWERED, None, at(20))
 
     assert it.next_wake() == at(80).mono
+
+
+def test_a_call_that_comes_after_the_conversation_waits_for_the_next_one_where_it_may():
+    it = meeting()
+    other = CallId("other")
+    it.join(Joiner(ANN), at(0))
+    it.call_begins(CALL, IdleTimeouts(allow_room_start=True, max_idle=60, max_idle_post_conversation=10), at(0))
+    it.phone_joins(phone(), at(0))
+    it.leave(ANN, at(5))
+
+    assert not it.takes_calls(NO_HOLD), "nobody is in whom it could talk with"
+    it.call_begins(other, IdleTimeouts(allow_room_start=True, max_idle=60), at(6))
+    it.phone_joins(replace(phone(), id=ParticipantId(other)), at(6))
+
+    assert [e.call for e in it.wake(at(15)) if isinstance(e, HangUp)] == [CALL]
+    it.call_ends(CALL, at(15))
+    assert [e.call for e in it.wake(at(66)) if isinstance(e, HangUp)] == [other]
+
+
+def test_a_call_that_is_still_set_up_has_its_place():
+    it = meeting(max_participants=2)
+    it.join(Joiner(ANN), at(0))
+    it.call_begins(CALL, NO_HOLD, at(1))
+
+    assert it.is_full()
+    with pytest.raises(JoinRefused):
+        it.join(Joiner(BOB), at(2))
 
 
 def test_a_room_that_names_no_time_still_gives_its_starter_a_moment():
