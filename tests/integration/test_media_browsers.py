@@ -150,12 +150,12 @@ async def test_a_browser_without_the_phones_codec_hears_it_transcoded(join: Join
 
 async def test_an_in_process_voice_is_heard_by_browsers_and_hears_them(join: Join, media: Media) -> None:
     greeter = ParticipantId("greeter")
-    media.open_pcm(ROOM, greeter, 16000)
     ann, bob = await join("ann"), await join("bob")
     await ann.send_tone(440)
     await bob.send_tone(1300)
     to_ann, to_bob = await ann.receive("greeter", "audio"), await bob.receive("greeter", "audio")
     await ann.negotiate()
+    media.open_pcm(ROOM, greeter, 16000)
     await bob.negotiate()
     at = np.arange(16000 * 15) / 16000
     media.push_pcm(greeter, (8000 * np.sin(2 * np.pi * 700 * at)).astype("<i2").tobytes())
@@ -357,3 +357,31 @@ async def test_ice_restarts_and_the_sound_goes_on(join: Join, media: Media) -> N
     received = media.stats(ann.leg)["packets_received"]
     await until(lambda: media.stats(ann.leg)["packets_received"] > received + 50, "ann's sound still arrives")
     await until(hears, "bob still hears ann")
+
+
+async def test_a_phone_that_changes_its_codec_is_still_heard_on_the_same_line(join: Join, media: Media) -> None:
+    """Towards a browser a line keeps its payload type for life (RFC 7160): what is new is turned into it."""
+    phone, leg = FarPhone(media, "phone", "PCMU"), ParticipantId("phone")
+    here = media.open_phone(ROOM, leg)
+    phone.connect(here)
+    media.set_phone(leg, PhoneMedia(phone.address, CODECS["PCMU"], tuple(CODECS.values())))
+    ann = await join("ann")
+    from_phone = await ann.receive("phone", "audio")
+    await ann.negotiate()
+    phone.speak(900, 20)
+
+    async def hears() -> bool:
+        return (await ann.heard(from_phone, 900))[0] > 30
+
+    await until(hears, "ann hears the phone")
+
+    phone.codec = CODECS["G722"]
+    phone.connect(here)
+    media.set_phone(leg, PhoneMedia(phone.address, CODECS["G722"], tuple(CODECS.values())))
+
+    sent = media.stats(ann.leg)["packets_sent"]
+    await until(lambda: media.stats(ann.leg)["packets_sent"] > sent + 50, "ann is sent more")
+    await until(hears, "ann still hears the phone")
+    inbound = [s for s in await ann.report("inbound-rtp") if s["kind"] == "audio"]
+    codecs = {c["id"]: c["mimeType"] for c in await ann.report("codec")}
+    assert [codecs[s["codecId"]] for s in inbound] == ["audio/PCMU"]

@@ -24,11 +24,12 @@ impl Worker {
         if let crate::leg::Kind::Pcm(pcm) = &mut leg.kind {
             pcm.track = Some(track);
         }
-        let mut source = Source::of_pcm(key, shared);
-        source.browsers = self.tracks.get(track).map(|t| t.subscribers.clone()).unwrap_or_default();
         if let Some(room) = self.rooms.get_mut(&room) {
-            room.sound.sources.insert(track, source);
+            room.sound.sources.insert(track, Source::of_pcm(key, shared));
         }
+        // Somebody may have asked for its voice before it came.
+        let waiting = self.tracks.get(track).map(|t| t.subscribers.clone()).unwrap_or_default();
+        waiting.into_iter().for_each(|(listener, mid)| self.want_transcoding(track, listener, mid));
         self.need_tick(key);
     }
 

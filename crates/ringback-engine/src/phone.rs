@@ -11,6 +11,7 @@ use ringback_rtp::{
     parse_compound,
 };
 use ringback_sfu::{Extensions, Mid, Packet};
+use rustix::event::epoll;
 
 use crate::config::{PhoneCodec, PhoneMedia};
 use crate::event::Event;
@@ -121,10 +122,9 @@ impl Worker {
         let track = self.tracks.publish(&room, &id, "audio", key, None);
         let Some(phone) = leg.phone() else { return };
         phone.track = Some(track);
-        let sockets = (phone.rtp.try_clone(), phone.rtcp.try_clone());
-        if let (Ok(rtp), Ok(rtcp)) = sockets {
-            self.watch(&rtp, Token::Rtp(key));
-            self.watch(&rtcp, Token::Rtcp(key));
+        for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
+            let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
+            debug_assert!(watched.is_ok(), "a fresh socket can be watched");
         }
     }
 
@@ -308,8 +308,8 @@ impl Worker {
     }
 
     pub fn close_phone(&mut self, phone: PhoneLeg) {
-        let _ = rustix::event::epoll::delete(&self.epoll, &phone.rtp);
-        let _ = rustix::event::epoll::delete(&self.epoll, &phone.rtcp);
+        let _ = epoll::delete(&self.epoll, &phone.rtp);
+        let _ = epoll::delete(&self.epoll, &phone.rtcp);
         if let Some(track) = phone.track {
             self.drop_audio(track);
             self.tracks.unpublish(track);

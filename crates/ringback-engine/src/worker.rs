@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -494,10 +494,5 @@ impl Worker {
         count(&self.counters.leg_failures);
         self.mailbox.push(Event::LegFailed { leg: leg.id.to_string(), reason: reason.into() });
         self.remove_leg(key);
-    }
-
-    /// Watch a phone's socket.
-    pub fn watch(&self, socket: impl AsFd, token: Token) {
-        let _ = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
     }
 }
