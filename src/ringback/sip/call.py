@@ -49,6 +49,7 @@ class Alarm(Enum):
     SILENCE = auto()
     RINGING_TOO_LONG = auto()
     CANCEL_UNANSWERED = auto()
+    CANCEL_IGNORED = auto()
 
 
 class Call:

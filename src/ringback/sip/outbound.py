@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ringback.sip.agent import Agent
 
 
+LATE_CANCEL_PATIENCE = 1.0
+"""Seconds between a far end's 200 to our CANCEL and its 487, after a restart."""
+
+
 class OutboundCall(Call):
     """One INVITE of ours, over as many targets as it takes, and the dialog it may become.
 
@@ -51,6 +55,7 @@ class OutboundCall(Call):
         self._invite: ClientTransaction | None = None
         self._invites: list[ClientTransaction] = []
         self._stream_tried = False
+        self._restored = False
         self._challenged = False
         self._heard = False
         self._cancelling = False
@@ -65,7 +70,7 @@ class OutboundCall(Call):
 
     def restore(self, now: float) -> None:
         """An earlier process sent the INVITE: take it back, and see to the answers."""
-        self._reported = True
+        self._reported = self._restored = True
         invite = self._build(self.flow, self.record.branch)
         self._invite = self.agent.transactions.restore(invite, self.flow, self, now)
         self._invites.append(self._invite)
@@ -84,6 +89,8 @@ class OutboundCall(Call):
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction.request.method == "CANCEL":
+            if self._restored and self.phase is Phase.SETTING_UP:
+                self._on_late_cancel(response, now)
             return
         if transaction not in self._invites:
             super().on_response(transaction, response, now)
@@ -111,6 +118,8 @@ class OutboundCall(Call):
         elif alarm is Alarm.RINGING_TOO_LONG:
             self.cancel("", now)
             self._report(Failed(self.id, 408, "no answer", "timeout"))
+        elif alarm is Alarm.CANCEL_IGNORED:
+            self._hang_up_blindly(now)
         elif alarm is Alarm.CANCEL_UNANSWERED:
             self._fail(0, "no answer to CANCEL", "timeout")
         else:
@@ -121,7 +130,13 @@ class OutboundCall(Call):
     def _try_next(self, now: float, credentials: tuple[Row, ...] = (), again: bool = False) -> None:
         flow = self.flow if again else self._targets.pop(0)
         if self._invites:
-            self.record = replace(self.record, branch=self.agent.branch())
+            self.record = replace(
+                self.record,
+                branch=self.agent.branch(),
+                remote_tag="",
+                remote_target=self.record.invite_uri,
+                route_set=(),
+            )
         if again:
             self.record = replace(self.record, local_cseq=self.record.local_cseq + 1)
         invite = self._build(flow, self.record.branch, credentials)
@@ -146,7 +161,6 @@ class OutboundCall(Call):
         rows: list[Row] = [
             ("Via", self.agent.via(flow, branch)),
             ("Max-Forwards", "70"),
-            *(("Route", route) for route in record.route_set),
             ("From", f"{name}<{record.local_uri}>;tag={record.local_tag}"),
             ("To", f"<{record.remote_uri}>"),
             ("Call-ID", record.call_id),
@@ -169,6 +183,10 @@ class OutboundCall(Call):
         if self._cancelling or self._reported:
             self._send_cancel(transaction, now)
         elif response.status > 100:
+            if response.to.tag not in ("", self.record.remote_tag):
+                # An early dialog (§12.1): should this process be killed while the far end answers, its tag is known.
+                self.record = Dialog.of_client(transaction.request, response).record(self.record, self.flow)
+                self.agent.emit(DialogChanged(self.id, self.record))
             body = _sdp(response)
             self._early_sdp = body or self._early_sdp
             self.agent.emit(Progress(self.id, response.status, clean(response.reason), body))
@@ -237,6 +255,20 @@ class OutboundCall(Call):
             cancel.headers.rows.append(("Reason", f"SIP;text={quote(clean(self._cancel_reason))}"))
         self.agent.transactions.send(cancel, transaction.flow, self, now)
         self.set_alarm(Alarm.CANCEL_UNANSWERED, now + self.agent.settings.timing.give_up)
+
+    def _on_late_cancel(self, response: Response, now: float) -> None:
+        """After a restart, a CANCEL that changes nothing means that the far end had answered, unknown to us."""
+        if response.status >= 300:
+            self._hang_up_blindly(now)
+        elif response.status >= 200:
+            self.set_alarm(Alarm.CANCEL_IGNORED, now + LATE_CANCEL_PATIENCE)
+
+    def _hang_up_blindly(self, now: float) -> None:
+        if self._invite is not None:
+            self.agent.transactions.forget(self._invite)
+        self.over()
+        if self.record.remote_tag:
+            self.agent.finish_up(self.id, self.record, self.flow, now)
 
     def _fail(self, status: int, reason: str, cause: str, q850: int | None = None) -> None:
         self._report(Failed(self.id, status, reason, cause, q850))

@@ -25,7 +25,8 @@ from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse, refusal
 from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
-from ringback.telephony.admission import Buckets, Quieter, RateLimits
+from ringback.telephony.admission import RateLimits
+from ringback.telephony.door import Door
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
@@ -34,7 +35,6 @@ from ringback.telephony.wire import Sockets, Wire
 
 log = structlog.get_logger(__name__)
 
-LAG_PROBE = 0.1
 LONGEST_URI = 2048
 
 
@@ -122,9 +122,6 @@ class Telephony:
         self._wire = wire or _sockets(settings)
         self._names = names or SystemNames()
         self._policy = NetworkPolicy(settings.allow_private, settings.allow)
-        self._known = NetworkPolicy(allow=settings.known)
-        self._buckets = Buckets(settings.rate_limits) if settings.rate_limits is not None else None
-        self._quieter = Quieter()
         self._trace = Trace(clock.wall)
         self._chance = chance or SystemChance(settings.prefix)
         self._agent = Agent(
@@ -143,6 +140,9 @@ class Telephony:
                 secrets.token_bytes(32), settings.domain or "ringback", "local", lambda user, algorithm: None
             ),
         )
+        self._door = Door(
+            clock, settings.rate_limits, settings.lag_limit, settings.known, engaged=self._agent.speaks_with
+        )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._queue: deque[Event] = deque()
@@ -150,8 +150,6 @@ class Telephony:
         self._tell_timer: Timer | None = None
         self._wake_timer: Timer | None = None
         self._wake_at: float | None = None
-        self._lag = 0.0
-        self._probing = False
 
     # ── life ──
 
@@ -281,13 +279,9 @@ class Telephony:
     # ── Receiver: what the wire tells ──
 
     def on_datagram(self, data: bytes, flow: Flow) -> None:
-        now = self._now()
-        if not data.strip(b"\r\n\0"):
+        if not data.strip(b"\r\n\0") or not self._door.admits(flow):
             return
-        if not self._admits(flow, now):
-            return
-        self._probe_lag(now)
-        if self._is_late() and data.startswith(b"INVITE "):
+        if self._door.is_late() and data.startswith(b"INVITE "):
             self._refuse(data, 503, "Service Unavailable", flow)
             return
         try:
@@ -306,7 +300,7 @@ class Telephony:
         try:
             self._agent.receive(message, flow, self._now())
         except SipParseError as error:
-            self._quiet_log("sip.unreadable", flow, reason=error.reason)
+            self._door.note("sip.unreadable", flow, reason=error.reason)
         except Exception:
             # A bug of ours costs this message, never the listener.
             log.exception("sip.message_failed", source=flow.host)
@@ -320,7 +314,7 @@ class Telephony:
         self._flush()
 
     def admits(self, flow: Flow) -> bool:
-        return self._admits(flow, self._now())
+        return self._door.admits(flow)
 
     # ── inside: out ──
 
@@ -331,7 +325,7 @@ class Telephony:
                 self._trace.note(effect.flow, effect.data, True)
                 self._wire.send(effect.flow, effect.data)
             elif isinstance(effect, Refused):
-                self._quiet_log("sip.refused", effect.flow, rule=effect.rule)
+                self._door.note("sip.refused", effect.flow, rule=effect.rule)
             else:
                 self._tell(effect)
         self._arm()
@@ -354,7 +348,7 @@ class Telephony:
             while self._queue:
                 event = self._queue.popleft()
                 try:
-                    report(event, self._events, self._is_known)
+                    report(event, self._events, self._door.is_known)
                 except Exception:
                     log.exception("sip.event_failed", kind=type(event).__name__)
                     if isinstance(event, Incoming):
@@ -457,35 +451,8 @@ class Telephony:
 
     # ── inside: who is heard ──
 
-    def _admits(self, flow: Flow, now: float) -> bool:
-        if self._buckets is None or self._is_known(flow):
-            return True
-        if self._buckets.admits(flow.host, self._agent.speaks_with(flow.host), now):
-            return True
-        self._quiet_log("sip.too_many", flow, rule="rate limit")
-        return False
-
-    def _is_known(self, flow: Flow) -> bool:
-        return bool(self._settings.known) and self._known.lists(flow.host)
-
-    def _is_late(self) -> bool:
-        return self._settings.lag_limit is not None and self._lag > self._settings.lag_limit
-
-    def _probe_lag(self, now: float) -> None:
-        """While something comes in, see how late the loop runs."""
-        if self._probing or self._settings.lag_limit is None:
-            return
-        self._probing = True
-        due = now + LAG_PROBE
-
-        def measure() -> None:
-            self._probing = False
-            self._lag = self._now() - due
-
-        self._clock.call_at(due, measure)
-
     def _on_garbage(self, data: bytes, error: SipParseError, flow: Flow) -> None:
-        self._quiet_log("sip.unreadable", flow, reason=error.reason)
+        self._door.note("sip.unreadable", flow, reason=error.reason)
         self._refuse(data, error.status, _PHRASES.get(error.status, "Bad Request"), flow)
 
     def _refuse(self, data: bytes, status: int, reason: str, flow: Flow) -> None:
@@ -495,11 +462,6 @@ class Telephony:
             return
         if answer is not None and len(answer) <= 2 * len(data):
             self._wire.send(flow, answer)
-
-    def _quiet_log(self, event: str, flow: Flow, **facts: object) -> None:
-        swallowed = self._quieter.admits(flow.host, self._now())
-        if swallowed is not None:
-            log.warning(event, source=flow.host, swallowed=swallowed, **facts)
 
     # ── inside: small things ──
 

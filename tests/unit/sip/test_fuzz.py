@@ -164,3 +164,14 @@ async def test_a_stack_fed_with_damaged_messages_goes_on_answering(clock: Virtua
     assert puppet.statuses()[-1] == 200
     await clock.run_for(400.0)
     assert ann.telephony.idle, ann.telephony.leftovers()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("part", range(2))
+def test_damaged_messages_for_minutes(part: int):
+    """F9, longer: two million damaged messages, each read or refused, each in time."""
+    chance = random.Random(f"soak {part}")
+    for _ in range(1_000_000):
+        data = mutate(chance.choice(CORPUS), chance)
+        assert cpu_seconds(lambda data=data: read(data)) < 0.02, data  # type: ignore[misc]

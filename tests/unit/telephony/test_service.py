@@ -207,6 +207,35 @@ async def test_a_call_that_was_ringing_before_a_restart_gets_its_cancel(
     assert after.names() == []
 
 
+@pytest.mark.parametrize("status", [481, 200])
+async def test_a_call_that_was_answered_just_before_the_restart_is_hung_up(
+    network: Network, clock: VirtualClock, status: int
+):
+    """The row still says ringing: CANCEL changes nothing, and the early dialog's tag serves for a BYE."""
+    puppet = Puppet(network)
+    before = await Station(network, ANN, OPEN).start()
+    before.dial("sip:123@10.0.0.9", OFFER)
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("INVITE"), 180, ANN)
+    await clock.run_for(0.1)
+    stored = before.last("dialog_changed")[1]
+    puppet.answer(puppet.last_request("INVITE"), 200, ANN, body=OFFER)
+    await clock.run_for(0.1)
+    await before.telephony.stop()
+    after = await Station(network, ANN, OPEN).start()
+
+    after.telephony.finish(record(stored, CallState.RINGING))
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("CANCEL"), status, ANN)
+    await clock.run_for(1.2)
+
+    bye = puppet.last_request("BYE")
+    assert (bye.to.tag, bye.target) == ("puppet", "sip:puppet@10.0.0.9:5060")
+    puppet.answer(bye, 200, ANN)
+    await clock.run_for(80.0)
+    assert after.telephony.idle, after.telephony.leftovers()
+
+
 async def test_a_call_in_that_nobody_had_answered_before_a_restart_needs_nothing(network: Network, clock: VirtualClock):
     puppet = Puppet(network)
     dialog = await answered_call(network, clock, puppet)

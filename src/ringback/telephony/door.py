@@ -1,0 +1,75 @@
+"""The door of the SIP side: who is heard before anything is parsed, and what the operator's log is told of the rest."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from ringback.calls.ports import Clock
+from ringback.sip.flow import Flow
+from ringback.telephony.admission import Buckets, Quieter, RateLimits
+from ringback.telephony.policy import NetworkPolicy
+
+log = structlog.get_logger(__name__)
+
+LAG_PROBE = 0.1
+"""Seconds between looks at how late the loop runs, while something comes in."""
+
+
+class Door:
+    """Decides per source, by token bucket, and for all, by how late the loop runs.
+
+    Args:
+        rate_limits: Per source; ``None`` for none.
+        lag_limit: Seconds the loop may be late before new calls are turned away; ``None`` for never.
+        known: Networks (CIDR) that are never limited.
+        engaged: Whether we have a call with an address.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rate_limits: RateLimits | None,
+        lag_limit: float | None,
+        known: Sequence[str],
+        engaged: Callable[[str], bool],
+    ) -> None:
+        self._clock = clock
+        self._buckets = Buckets(rate_limits) if rate_limits is not None else None
+        self._lag_limit = lag_limit
+        self._known = NetworkPolicy(allow=known) if known else None
+        self._engaged = engaged
+        self._quieter = Quieter()
+        self._lag = 0.0
+        self._probing = False
+
+    def admits(self, flow: Flow) -> bool:
+        """Whether a source may be heard now."""
+        if self._buckets is None or self.is_known(flow):
+            return True
+        if self._buckets.admits(flow.host, self._engaged(flow.host), self._clock.monotonic()):
+            return True
+        self.note("sip.too_many", flow, rule="rate limit")
+        return False
+
+    def is_known(self, flow: Flow) -> bool:
+        return self._known is not None and self._known.lists(flow.host)
+
+    def is_late(self) -> bool:
+        """Whether new calls are turned away; also looks again at how late the loop is."""
+        if self._lag_limit is None:
+            return False
+        if not self._probing:
+            self._probing = True
+            due = self._clock.monotonic() + LAG_PROBE
+            self._clock.call_at(due, lambda: self._measure(due))
+        return self._lag > self._lag_limit
+
+    def note(self, event: str, flow: Flow, **facts: object) -> None:
+        """One log line per source and minute."""
+        swallowed = self._quieter.admits(flow.host, self._clock.monotonic())
+        if swallowed is not None:
+            log.warning(event, source=flow.host, swallowed=swallowed, **facts)
+
+    def _measure(self, due: float) -> None:
+        self._probing = False
+        self._lag = self._clock.monotonic() - due
