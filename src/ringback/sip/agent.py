@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
-from ringback.sip.call import SDP, Call, Phase
+from ringback.sip.bodies import SDP, UnsupportedBody, description
+from ringback.sip.call import Call, Phase
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, DialogId
 from ringback.sip.digest import Authenticator, Credential, answer_challenge
@@ -359,10 +360,10 @@ class Agent:
         if "require" in headers:
             return 420, [("Unsupported", ", ".join(headers.all("require")))]
         if request.method == "INVITE":
-            if request.body and media_type(headers.get("content-type") or "") != SDP:
-                return 415, [("Accept", SDP)]
-            if (headers.get("content-encoding") or "identity").lower() != "identity":
-                return 415, [("Accept-Encoding", "identity")]
+            try:
+                description(request)
+            except UnsupportedBody:
+                return 415, [("Accept", SDP), ("Accept-Encoding", "identity")]
             if "accept" in headers and not _accepts_sdp(headers.all("accept")):
                 return 406, []
         return None

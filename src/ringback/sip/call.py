@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
+from ringback.sip.bodies import SDP, UnsupportedBody, description
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog
 from ringback.sip.events import (
@@ -27,7 +28,6 @@ from ringback.sip.server_transaction import ServerTransaction
 if TYPE_CHECKING:
     from ringback.sip.agent import Agent
 
-SDP = "application/sdp"
 GLARE_RETRIES = 4
 
 
@@ -163,7 +163,7 @@ class Call:
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         if self._unacked is None or request.cseq.number != self._unacked.request.cseq.number:
             return
-        body = request.body or None
+        body = _readable(request) or None
         if body is not None and not self.is_from_here(flow):
             self.agent.emit(Refused("ACK with a description from elsewhere", flow))
             return
@@ -277,7 +277,7 @@ class Call:
         elif self._their_offer is not None:
             wait = str(int(self.agent.chance.fraction() * 10))
             self._respond(transaction, 500, now, [("Retry-After", wait)])
-        elif request.body and media_type(request.headers.get("content-type") or "") != SDP:
+        elif (offer := _readable(request)) is None:
             self._respond(transaction, 415, now, [("Accept", SDP)])
         else:
             if self._unacked is not None:
@@ -291,7 +291,7 @@ class Call:
             self.agent.moved(self)
             if self.dialog.refresh(request):
                 self.changed()
-            self.agent.emit(Reoffered(self.id, request.body or None))
+            self.agent.emit(Reoffered(self.id, offer or None))
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
         """CANCEL of a re-INVITE; 200 to the CANCEL has gone out."""
@@ -396,3 +396,11 @@ class Call:
         if self.phase is Phase.UP:
             self._send_bye("", now)
             self.agent.emit(Ended(self.id, cause))
+
+
+def _readable(request: Request) -> bytes | None:
+    """The request's description, empty when it has no body; ``None`` for a body of another kind."""
+    try:
+        return description(request) or b""
+    except UnsupportedBody:
+        return None

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
-from ringback.sip.call import SDP, Alarm, Call, Phase
+from ringback.sip.bodies import SDP, UnsupportedBody, description
+from ringback.sip.call import Alarm, Call, Phase
 from ringback.sip.client_transaction import ClientTransaction, InviteClientTransaction, cancel_of
 from ringback.sip.dialog import Dialog
 from ringback.sip.events import Answered, DialogChanged, Failed, Progress
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
-from ringback.sip.headers import media_type, q850_cause
+from ringback.sip.headers import q850_cause
 from ringback.sip.message import Message, Request, Response, Row
 
 if TYPE_CHECKING:
@@ -285,6 +286,10 @@ class OutboundCall(Call):
 
 
 def _sdp(message: Message) -> bytes | None:
-    """The body if it is a description; phones that leave out Content-Type are believed."""
-    kind = media_type(message.headers.get("content-type") or SDP)
-    return message.body if message.body and kind == SDP else None
+    """The description in an answer; phones that leave out Content-Type are believed."""
+    if "content-type" not in message.headers:
+        return message.body or None
+    try:
+        return description(message)
+    except UnsupportedBody:
+        return None

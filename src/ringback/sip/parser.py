@@ -146,7 +146,8 @@ def _check(message: Message, limits: Limits) -> None:
     if len(vias) > limits.vias:
         raise SipParseError("too many Vias")
     message.__dict__["top_via"] = vias[0]
-    message.from_, message.to  # noqa: B018
+    if not (message.from_.tag.isascii() and message.to.tag.isascii() and vias[0].branch.isascii()):
+        raise SipParseError("a tag or branch is unreadable")
     if len(message.call_id) > limits.call_id or not _CALL_ID.fullmatch(message.call_id):
         raise SipParseError("Call-ID is unreadable")
     cseq = message.cseq

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite
 from ringback.sip import events as sip
+from ringback.sip.bodies import description
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean
 from ringback.sip.uri import SipUri, dialled_user, embedded_headers, format_host_port
@@ -54,7 +55,7 @@ def incoming_invite(event: sip.Incoming, known: bool) -> IncomingInvite:
         from_name=clean(request.from_.name),
         sip_call_id=clean(request.call_id),
         source=format_host_port(event.flow.host, event.flow.port),
-        offer=request.body or None,
+        offer=description(request),
         known=known,
         uri_headers=embedded_headers(uri),
         dialog=event.dialog,
