@@ -34,7 +34,7 @@ def python_environment() -> None:
     with stage("Python environment"):
         if not (VENV / "bin" / "python").exists():
             uv("venv", "--quiet", "--allow-existing", "--python", toolchain.python(), VENV, log="venv")
-        uv("pip", "install", "--require-hashes", "-r", lock, log="python")
+        uv("pip", "install", "--compile-bytecode", "--require-hashes", "-r", lock, log="python")
         # Its build needs come from the tools' lock, by hash as well.
         uv("pip", "install", "--build-constraints", toolchain.TOOLS_LOCK, "--no-deps", "-e", ROOT, log="ringback")
         stamp.done()
@@ -46,7 +46,7 @@ def developer_environment() -> None:
     stamp = Stamp(VENV / "ringback-dev.stamp", fingerprint([lock]))
     if not stamp.fresh():
         with stage("Python packages of tests and checks"):
-            uv("pip", "install", "--require-hashes", "-r", lock, log="python-dev")
+            uv("pip", "install", "--compile-bytecode", "--require-hashes", "-r", lock, log="python-dev")
             stamp.done()
 
 

@@ -111,8 +111,10 @@ def _pins(*names: str) -> str:
 def environment() -> dict[str, str]:
     """Environment for cargo, uv and npm: tools on the path, build products in the user's cache folder."""
     TARGET.mkdir(parents=True, exist_ok=True)
+    # Without its caches every command would compile all of itself at each start.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ,
+        **inherited,
         # Behind the machine's own tools: only what is absent there is taken from here.
         "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{tools()}",
         "CARGO_TARGET_DIR": str(TARGET),

@@ -32,7 +32,9 @@ class Process:
         cwd: Path | None = None,
     ) -> None:
         self._command = [str(word) for word in command]
-        self._env = {**os.environ, **(env or {})}
+        # A program of ours would compile all of itself at each start without its caches.
+        self._env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self._env |= env or {}
         self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
         self.log = log
