@@ -80,7 +80,7 @@ async def drive(port: int, calls: int, rate: int) -> int:
 async def measure(calls: int, rate: int) -> tuple[float, int]:
     """CPU-ms per call, and failed calls."""
     answerer = Answerer()
-    settings = TelephonySettings(port=0, rate_limits=None, allow_private=True)
+    settings = TelephonySettings(port=0, rate_limits=None, allow_private=True, lag_limit=None)
     answerer.telephony = Telephony(settings, SystemClock(asyncio.get_running_loop()), answerer)  # type: ignore[arg-type]
     await answerer.telephony.start()
     port = int(answerer.telephony.local_addresses[0].rpartition(":")[2])
