@@ -183,9 +183,16 @@ class Call:
 
     def _agree(self, agreed: Negotiated, silent: bool = False) -> list[Effect]:
         """Run the stream as agreed; ``silent``: send nothing yet. The far end holds us when it lets us send nothing."""
-        self.media = phone_media(agreed)
+        self.media = replace(phone_media(agreed), trusted=self._speaks_from(agreed.remote))
         now = replace(self.media, send=False) if silent else self.media
         return [SetPhone(self.leg, now), PhoneChanges(self.id, on_hold=not agreed.send)]
+
+    def _speaks_from(self, remote: tuple[str, int] | None) -> bool:
+        """Whether sound goes to the very address that the far end signals from: a handshake has proved that one."""
+        dialog = self.record.dialog
+        if remote is None or dialog is None:
+            return False
+        return dialog.peer.rpartition(":")[0].strip("[]") == remote[0]
 
 
 def _names_another_invite(old: DialogRecord, new: DialogRecord) -> bool:

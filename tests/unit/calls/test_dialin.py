@@ -84,6 +84,20 @@ def test_nothing_is_sent_before_the_ack():
     assert call.acknowledged(None, at(2)) == [], "a repeated ACK changes nothing"
 
 
+@pytest.mark.parametrize(
+    ("peer", "trusted"), [("198.51.100.7:5060", True), ("203.0.113.9:5060", False), ("", False), ("[::1]:5060", False)]
+)
+def test_after_the_ack_the_address_that_was_signalled_from_is_sent_everything_at_once(peer: str, trusted: bool):
+    """A telephone that says nothing itself must not hear half; a third party must not be flooded (E11)."""
+    call = dial_in(offer())
+    call.record = replace(call.record, dialog=replace(DIALOG, peer=peer))
+    call.begin(HERE, at(0))
+
+    (media,) = find(call.acknowledged(None, at(1)), SetPhone)
+
+    assert isinstance(media, SetPhone) and media.media.trusted is trusted
+
+
 def test_without_a_port_it_rings_and_is_answered_when_there_is_one():
     call = dial_in(offer())
 
