@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-from typing import Any, cast
 
 import structlog
 
@@ -12,7 +11,6 @@ from ringback.access.service import Access
 from ringback.background import Background
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
-from ringback.calls.ports import CarrierEvents
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
@@ -41,15 +39,6 @@ log = structlog.get_logger()
 
 HOUSEKEEPING = 60.0
 """Seconds between looks for expired rooms and old records."""
-
-
-class Hearer:
-    """Stands in for whoever hears a part's events until that one is built."""
-
-    target: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.target, name)
 
 
 class Application:
@@ -133,8 +122,7 @@ class Application:
         )
 
         epoch = await database.records.next_epoch(settings.node)
-        hearer = Hearer()
-        self.telephony = Telephony(self._telephony_settings(epoch), clock, cast("CarrierEvents", hearer))
+        self.telephony = Telephony(self._telephony_settings(epoch), clock)
         world = World(self.telephony, self.media, bus)
         office = Office(world, database.records, clock, wire.spell, settings.node, epoch)
         meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
@@ -142,7 +130,7 @@ class Application:
         self.calls = await self._cleanup.enter_async_context(Calls(meetings))
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
-        hearer.target = self.calls
+        self.telephony.report_to(self.calls)
         await self._open_telephony(http_socket.getsockname()[1])
         await finish_earlier_life(database.records, self.telephony, clock, wire.spell, settings.node, epoch)
 
