@@ -1,5 +1,6 @@
 """``make test``: every test, quick ones first; each runner's own summary line is repeated at the end."""
 
+import os
 import re
 import subprocess
 import sys
@@ -84,19 +85,18 @@ def _run(suite: Suite, env: Mapping[str, str]) -> None:
     log = STATE / "logs" / f"test-{suite.name.replace(' ', '-').lower()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in suite.command]
-    with log.open("w") as copy:
-        process = subprocess.Popen(
-            words, cwd=suite.cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
+    with log.open("w+b") as copy:
+        process = subprocess.Popen(words, cwd=suite.cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert process.stdout is not None, "it was asked for"
-        for line in process.stdout:
-            sys.stdout.write(line)
+        # By pieces, not by lines: a runner's dots are seen as they come.
+        while piece := os.read(process.stdout.fileno(), 65536):
+            sys.stdout.buffer.write(piece)
             sys.stdout.flush()
-            copy.write(line)
-            plain = COLOUR.sub("", line).rstrip()
-            if SUMMARY.search(plain):
-                suite.summary.append(plain.strip())
+            copy.write(piece)
         suite.code = process.wait()
+        copy.seek(0)
+        lines = COLOUR.sub("", copy.read().decode(errors="replace")).splitlines()
+    suite.summary = [line.strip() for line in lines if SUMMARY.search(line.rstrip())]
     suite.seconds = time.monotonic() - begun
 
 
