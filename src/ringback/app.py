@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import secrets
 
 import structlog
@@ -36,6 +37,9 @@ from ringback.telephony.admission import RateLimits
 from ringback.telephony.service import Telephony, TelephonySettings
 
 log = structlog.get_logger()
+
+COLLECT_AFTER = (20_000, 20, 50)
+"""Allocations, young and middle collections after which the collector looks for cycles; there are few."""
 
 HOUSEKEEPING = 60.0
 """Seconds between looks for expired rooms and old records."""
@@ -163,6 +167,7 @@ class Application:
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain: no new calls, the rest ends with its calls or at the limit."""
+        _settle_heap()
         await stop.wait()
         await self.drain()
         await self.stop()
@@ -248,3 +253,10 @@ class Application:
 
     def _occupied(self, room: Room) -> bool:
         return self.meetings.running(room.domain, room.name) is not None
+
+
+def _settle_heap() -> None:
+    """What is loaded by now stays: the collector need not look at it again and again while calls come and go."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
