@@ -17,7 +17,7 @@ from toolchain import VENV, check_machine, environment
 BIN = VENV / "bin"
 WEB = ROOT / "web"
 SUMMARY = re.compile(
-    r"^(=+ )?(\d+ (passed|failed|error|errors|skipped|deselected|warning|warnings)\b.*|no tests ran.*) in [\d.]+s"  # pytest
+    r"^(=+ )?(\d+ (passed|failed|errors?|skipped|deselected)\b.*|no tests ran.*) in [\d.]+s"  # pytest
     r"|^test result: "  # cargo
     r"|^\s*(Test Files|Tests) +.*\b(passed|failed|skipped)\b"  # vitest
     r"|^(Contracts: |Found \d+ error|All checks passed|Success: )"  # import-linter, ruff, mypy
