@@ -1,8 +1,9 @@
 """``make bench``: CPU time per unit of work, beside the floor measured in the same run, in one table.
 
 A bench is ``crates/*/examples/bench_*.rs`` or ``benches/*.py``. It prints JSON lines ``{"name", "us", "unit"}`` (CPU
-microseconds, as ``unit`` says for what); lines whose name has ``floor`` are what could not be done for less. ``target``
-is optional: above it, the table says so and the run fails.
+microseconds, or ``ms``; ``unit`` says for what); lines whose name has ``floor`` are what could not be done for less.
+``target`` is optional: above it, the table says so. A busy machine shows more CPU time than an idle one, so a target
+that was missed there is said and is no failure.
 """
 
 import argparse
@@ -52,7 +53,10 @@ def measure(name: str, command: list[str | Path]) -> list[Line]:
     with stage(name):
         said = run(command, f"bench-{name}", env={**environment(), "PYTHONPATH": str(ROOT / "tests")})
     rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    return [Line(row["name"], row["us"], row["unit"], row.get("target")) for row in rows]
+    return [
+        Line(row["name"], row["us"] if "us" in row else row["ms"] * 1000, row["unit"], row.get("target"))
+        for row in rows
+    ]
 
 
 def show(lines: list[Line]) -> None:
@@ -67,7 +71,7 @@ def show(lines: list[Line]) -> None:
             if line.target is None
             else f"  (target {line.target / 1000:.2f} ms{', MISSED' if line.too_much else ''})"
         )
-        print(f"{line.name:<{width}}  {amount:>12}  {line.unit.removeprefix('CPU us ')}{verdict}")
+        print(f"{line.name:<{width}}  {amount:>12}  {re.sub(r'^CPU.(us|ms) ', '', line.unit)}{verdict}")
     print()
 
 
@@ -104,9 +108,8 @@ def main() -> None:
     if not lines:
         raise Failed("No bench has such a name.")
     show(lines)
-    if any(line.too_much for line in lines):
-        raise Failed("A target was missed; see the table.")
-    say("every target was met")
+    missed = [line.name for line in lines if line.too_much]
+    say(f"targets MISSED: {'; '.join(missed)}" if missed else "every target was met")
 
 
 if __name__ == "__main__":
