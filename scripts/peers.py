@@ -15,6 +15,7 @@ PEERS = {
     "flite": "flite",
     "ip": "iproute2",
     "linphonec": "linphone-cli",
+    "pg_lsclusters": "postgresql",
     "sip-options": "sofia-sip-bin",
     "sipp": "sip-tester",
     "sipsak": "sipsak",

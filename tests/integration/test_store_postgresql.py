@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
+from conftest import need_commands
 from integration.store_house import (
     DOMAIN,
     ROOM,
@@ -31,7 +32,7 @@ from ringback.store.database import Database
 from ringback.store.errors import DuplicateKey, StoreError
 from ringback.store.sealing import Sealer
 
-pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'psycopg[binary]'")
+pytestmark = pytest.mark.needs("pg_lsclusters")
 
 
 def binaries() -> Path | None:
@@ -44,9 +45,9 @@ def binaries() -> Path | None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database server of our own on a free port; as root it runs as ``postgres``, since it refuses root."""
+    need_commands("pg_lsclusters")
     folder = binaries()
-    if folder is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    assert folder is not None, "the package that brings pg_lsclusters brings a server too"
     home = tmp_path_factory.mktemp("postgresql")
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     if os.geteuid() == 0:
