@@ -4,7 +4,7 @@
 //! (two packets in sequence), from the trunk's media networks (the same), and, behind a NAT, from one stranger who
 //! sends five packets in sequence with one SSRC within the first three seconds. After that the source stands: a new
 //! SSRC from it counts after two packets in sequence, another source only after two seconds of silence and only from
-//! the signalled host or those networks. Only negotiated payload types count.
+//! the signalled host, the source's own host (a NAT's new port) or those networks. Only negotiated payload types count.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -206,7 +206,9 @@ impl Latch {
         if signalled == Some(from) {
             return Some(1);
         }
-        let same_host = signalled.is_some_and(|signalled| signalled.ip() == from.ip());
+        // The host that was believed may come back with another port: a NAT has forgotten its mapping.
+        let same_host = signalled.is_some_and(|signalled| signalled.ip() == from.ip())
+            || self.latched.is_some_and(|latched| latched.from.ip() == from.ip());
         if same_host || self.config.networks.iter().any(|network| network.contains(from.ip())) {
             return Some(KNOWN_PACKETS);
         }
@@ -472,6 +474,17 @@ mod tests {
         assert_eq!(line.accepted("192.0.2.7:5555", 2, 0..20), 19);
         line.now += Duration::from_secs(2);
         assert_eq!(line.accepted("198.51.100.200:7000", 3, 0..20), 19);
+    }
+
+    #[test]
+    fn a_phone_whose_nat_gave_it_another_port_while_it_was_silent_is_heard_again() {
+        let mut line = Line::new(true);
+        line.accepted("203.0.113.9:9", 1, 0..20);
+        line.now += Duration::from_secs(60);
+
+        assert_eq!(line.accepted("203.0.113.10:9", 1, 20..40), 0, "another host");
+        assert_eq!(line.accepted("203.0.113.9:4711", 1, 20..40), 19);
+        assert_eq!(line.destination(), "203.0.113.9:4711");
     }
 
     #[test]
