@@ -14,6 +14,9 @@ log = structlog.get_logger(__name__)
 LAG_PROBE = 0.1
 """Seconds between looks at how late the loop runs, while something comes in."""
 
+LAG_COUNTS = 1.0
+"""Seconds for which a look counts: what was late before a quiet hour says nothing about now."""
+
 
 class Door:
     """Decides per source, by token bucket, and for all, by how late the loop runs.
@@ -40,6 +43,7 @@ class Door:
         self._engaged = engaged
         self._quieter = Quieter()
         self._lag = 0.0
+        self._measured = 0.0
         self._probing = False
 
     def admits(self, flow: Flow) -> bool:
@@ -58,11 +62,12 @@ class Door:
         """Whether new calls are turned away; also looks again at how late the loop is."""
         if self._lag_limit is None:
             return False
+        now = self._clock.monotonic()
         if not self._probing:
             self._probing = True
-            due = self._clock.monotonic() + LAG_PROBE
+            due = now + LAG_PROBE
             self._clock.call_at(due, lambda: self._measure(due))
-        return self._lag > self._lag_limit
+        return self._lag > self._lag_limit and now - self._measured < LAG_COUNTS
 
     def note(self, event: str, flow: Flow, **facts: object) -> None:
         """One log line per source and minute."""
@@ -72,4 +77,5 @@ class Door:
 
     def _measure(self, due: float) -> None:
         self._probing = False
-        self._lag = self._clock.monotonic() - due
+        self._measured = self._clock.monotonic()
+        self._lag = self._measured - due

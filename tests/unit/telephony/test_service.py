@@ -325,6 +325,21 @@ async def test_a_late_loop_turns_new_calls_away_and_serves_those_that_are_up(net
     ann.telephony.reject(ann.last("incoming").call, 480)
 
 
+async def test_what_was_late_before_a_quiet_time_turns_nobody_away(network: Network, clock: VirtualClock):
+    """Somebody who called a server at rest heard 503, since the last look had found it late an hour before."""
+    ann = await Station(network, ANN, replace(OPEN, lag_limit=0.2)).start()
+    puppet = Puppet(network)
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.05)
+    clock._mono += 1.0
+    await clock.run_for(3600.0)
+    puppet.request("INVITE", ANN, body=OFFER, call_id="new")
+    await clock.run_for(0.05)
+
+    assert ann.names() == ["incoming"]
+    ann.telephony.reject(ann.last("incoming").call, 480)
+
+
 async def test_keep_alives_and_scraps_are_swallowed(network: Network, clock: VirtualClock):
     ann = await Station(network, ANN, replace(OPEN, rate_limits=RateLimits())).start()
     puppet = Puppet(network)
