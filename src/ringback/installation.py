@@ -111,8 +111,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def taken(section: str, name: str, host: str, port: int, error: OSError) -> ConfigError:
     """An address that cannot be listened on, with the setting to change."""
+    # Some errors bring a sentence of their own in place of the system's words.
+    reason = os.strerror(error.errno) if error.errno else str(error)
     return ConfigError(
-        f"{env_name(section, name)}: cannot listen on {host}:{port} ({error.strerror or error}); "
+        f"{env_name(section, name)}: cannot listen on {host}:{port} ({reason}); "
         "stop what uses it or set another port"
     )
 
