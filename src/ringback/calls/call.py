@@ -46,6 +46,7 @@ class Call:
         self.address: tuple[str, int] | None = None
         self.media: PhoneMedia | None = None
         self.held_by_us = False
+        self._hold_agreed = False
         self._offer_sent: bytes | None = None
         self._sdp_version = 0
         self._digits = DigitFilter()
@@ -87,6 +88,7 @@ class Call:
         if self._offer_sent is None:
             return []
         offer, self._offer_sent = self._offer_sent, None
+        self._hold_agreed = self.held_by_us
         try:
             return self._agree(read_answer(offer, sdp))
         except (BadSdp, NoCommonCodec):
@@ -95,6 +97,7 @@ class Call:
     def reoffer_failed(self, status: int, now: Instant) -> list[Effect]:
         """Our re-INVITE came to nothing: the call goes on as it was, unless the dialog is gone (RFC 3261 §14.1)."""
         self._offer_sent = None
+        self.held_by_us = self._hold_agreed
         if status in (408, 481):
             return self._hang_up_answered(EndReason(Ending.PROTOCOL_ERROR, Fault.REMOTE, status), now)
         return []

@@ -210,6 +210,16 @@ def test_a_failed_re_invite_ends_the_call_only_when_the_dialog_is_gone(status: i
     assert bool(find(effects, Bye)) == ends and call.ended == ends
 
 
+def test_a_hold_that_the_far_end_refused_can_be_asked_for_again():
+    call = answered()
+    call.hold(True, at(5))
+    call.reoffer_failed(500, at(6))
+
+    assert not call.held_by_us
+    (again,) = call.hold(True, at(7))
+    assert isinstance(again, Offer) and b"a=sendonly" in again.sdp
+
+
 def test_a_late_offer_is_ours_and_its_answer_comes_in_the_ack():
     call = dial_in(None)
     (answer,) = find(call.begin(HERE, at(0)), Answer)
