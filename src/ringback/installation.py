@@ -114,8 +114,7 @@ def taken(section: str, name: str, host: str, port: int, error: OSError) -> Conf
     # Some errors bring a sentence of their own in place of the system's words.
     reason = os.strerror(error.errno) if error.errno else str(error)
     return ConfigError(
-        f"{env_name(section, name)}: cannot listen on {host}:{port} ({reason}); "
-        "stop what uses it or set another port"
+        f"{env_name(section, name)}: cannot listen on {host}:{port} ({reason}); stop what uses it or set another port"
     )
 
 
