@@ -6,9 +6,10 @@ import pytest
 
 from ringback.model.end_reason import Ending
 from ringback.model.errors import InvalidRequest, NotFound, RingbackError, Unavailable
-from ringback.model.ids import RoomName
+from ringback.model.ids import CallId, ParticipantId, RoomName
 from ringback.model.records import CallState
 from ringback.model.room import IdleTimeouts
+from ringback.sdp.negotiation import make_offer
 from ringback.testing.rooms import DOMAIN
 from ringback.testing.stage import Stage
 
@@ -60,6 +61,30 @@ async def test_early_media_is_heard_and_nothing_is_sent_before_the_answer():
 
         media = stage.media.legs[call].media
         assert media is not None and media.listen and not media.send
+
+
+async def test_a_dialled_phone_resumes_by_asking_for_our_offer_and_answering_in_its_ack():
+    """Exchanges resume so; the answer was not looked at, and the phone stayed on hold: silence both ways."""
+    async with Stage() as stage:
+        stage.rooms.put("hello", enable_dialout=True)
+        ann = await stage.join("hello", "Ann")
+        call = CallId(await stage.dial_out("hello"))
+        phone = stage.carrier.phone_of(call)
+        phone.pick_up()
+        phone.hold()
+        await stage.settle()
+        assert ann.last("participant-updated")["participant"]["onHold"] is True
+
+        phone.own_offer = b""
+        stage.calls.reoffered(call, None)
+        await stage.settle()
+        stage.calls.acknowledged(call, make_offer(7, 3, "198.51.100.7", 14000, ("PCMU",)))
+        await stage.settle()
+
+        media = stage.media.legs[ParticipantId(call)].media
+        assert media is not None and media.send
+        assert ann.last("participant-updated")["participant"]["onHold"] is False
+        phone.hang_up()
 
 
 async def test_answering_without_ringing_still_tells_connected_before_answered():

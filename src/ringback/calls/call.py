@@ -48,6 +48,7 @@ class Call:
         self.held_by_us = False
         self._hold_agreed = False
         self._offer_sent: bytes | None = None
+        self._late_offer: bytes | None = None
         self._sdp_version = 0
         self._digits = DigitFilter()
 
@@ -76,12 +77,23 @@ class Call:
         if not self.answered:
             return []
         if sdp is None:
-            return [AnswerOffer(self.id, self._offer())]
+            self._late_offer = self._offer()
+            return [AnswerOffer(self.id, self._late_offer)]
         try:
             answer, agreed = self._answer(sdp, self.codecs)
         except (BadSdp, NoCommonCodec):
             return [AnswerOffer(self.id, None, 488)]
         return [*self._agree(agreed), AnswerOffer(self.id, answer)]
+
+    def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
+        """ACK of a 200 of ours, with the answer when the offer was in that 200."""
+        offer, self._late_offer = self._late_offer, None
+        if not self.answered or offer is None:
+            return []
+        try:
+            return self._agree(read_answer(offer, sdp or b""))
+        except (BadSdp, NoCommonCodec):
+            return self._hang_up_answered(EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE), now)
 
     def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
         """The far end took our re-INVITE."""
@@ -107,7 +119,8 @@ class Call:
         if not self.answered or self.held_by_us == on:
             return []
         self.held_by_us = on
-        return [Offer(self.id, self._offer())]
+        self._offer_sent = self._offer()
+        return [Offer(self.id, self._offer_sent)]
 
     def digit(self, digit: str, method: str, volume: int, now: Instant) -> list[Effect]:
         """A key was pressed at the far end; told once, however often it is reported."""
@@ -165,8 +178,7 @@ class Call:
         self._sdp_version += 1
         direction = "sendonly" if self.held_by_us else "sendrecv"
         host, port = self.address
-        self._offer_sent = make_offer(self._session_id(), self._sdp_version, host, port, self.codecs, direction)
-        return self._offer_sent
+        return make_offer(self._session_id(), self._sdp_version, host, port, self.codecs, direction)
 
     def _answer(self, offer: bytes, codecs: Sequence[str]) -> tuple[bytes, Negotiated]:
         assert self.address is not None, "an answer names our RTP port"

@@ -21,7 +21,7 @@ from ringback.model.participant import Participant, ParticipantType, PhoneState,
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions, SipSettings
 from ringback.sdp.errors import BadSdp, NoCommonCodec
-from ringback.sdp.negotiation import Negotiated, read_answer
+from ringback.sdp.negotiation import Negotiated
 
 WAIT = 5.0
 """Seconds a caller hears ringing while a port is found for it."""
@@ -79,7 +79,8 @@ class DialIn(Call):
         self.address = address
         self._wait_until = self._look_at = None
         if self._invite.offer is None:
-            return [*self._enter(now), Answer(self.id, self._offer())]
+            self._late_offer = self._offer()
+            return [*self._enter(now), Answer(self.id, self._late_offer)]
         try:
             answer, agreed, fell_back = self._negotiate(self._invite.offer)
         except (BadSdp, NoCommonCodec):
@@ -93,12 +94,10 @@ class DialIn(Call):
         return [*effects, *self._agree(agreed, silent=True), Answer(self.id, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
-        """ACK of our 200, with the answer when the offer was ours."""
-        if not self.answered:
-            return []
-        if self._offer_sent is not None:
-            return self._late_answer(sdp, now)
-        if self._acknowledged or self.media is None:
+        if self._late_offer is not None:
+            self._acknowledged = True
+            return super().acknowledged(sdp, now)
+        if not self.answered or self._acknowledged or self.media is None:
             return []
         self._acknowledged = True
         return [SetPhone(self.leg, self.media)]
@@ -156,18 +155,6 @@ class DialIn(Call):
         )
         connected = Tell(CallEvent(self.facts, CallStep.CONNECTED))
         return [Save(self.record), PhoneJoins(participant), connected]
-
-    def _late_answer(self, sdp: bytes | None, now: Instant) -> list[Effect]:
-        offer, self._offer_sent = self._offer_sent, None
-        assert offer is not None
-        try:
-            if sdp is None:
-                raise BadSdp("the ACK of a call without an offer has no answer")
-            agreed = read_answer(offer, sdp)
-        except (BadSdp, NoCommonCodec):
-            return self._hang_up_answered(EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE), now)
-        self._acknowledged = True
-        return self._agree(agreed)
 
     def _refuse(self, status: int, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         self._wait_until = None

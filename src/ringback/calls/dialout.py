@@ -63,7 +63,7 @@ class DialOut(Call):
         self.address = address
         self.record = replace(self.record, media=f"{address[0]}:{address[1]}")
         assert self.record.dialog is not None, "a dial-out's dialog is prepared before it begins"
-        self._first_offer, self._offer_sent = self._offer(), None
+        self._first_offer = self._offer()
         invite = OutgoingInvite(
             self.id,
             self.record.dialog,

@@ -391,7 +391,7 @@ class Calls:
             self._post(call, DialIn, lambda it, now: it.cancelled(now))
 
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
-        self._post(call, DialIn, lambda it, now: it.acknowledged(sdp, now))
+        self._post(call, Call, lambda it, now: it.acknowledged(sdp, now))
 
     def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
         self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now))

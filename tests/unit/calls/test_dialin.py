@@ -210,6 +210,20 @@ def test_a_failed_re_invite_ends_the_call_only_when_the_dialog_is_gone(status: i
     assert bool(find(effects, Bye)) == ends and call.ended == ends
 
 
+def test_an_ack_without_a_description_does_not_answer_an_offer_that_is_on_its_way():
+    """A hold that was asked for before the caller's ACK came ended the call for want of a codec."""
+    call = dial_in(offer())
+    call.begin(HERE, at(0))
+    (held,) = call.hold(True, at(1))
+
+    call.acknowledged(None, at(1))
+
+    assert not call.ended
+    assert isinstance(held, Offer)
+    sdp, _ = make_answer(held.sdp, "198.51.100.7", 14000, ["PCMU"], session_id=7, version=2)
+    assert find(call.reoffer_answered(sdp, at(2)), SetPhone)
+
+
 def test_a_hold_that_the_far_end_refused_can_be_asked_for_again():
     call = answered()
     call.hold(True, at(5))
