@@ -46,7 +46,7 @@ class Call:
         self.address: tuple[str, int] | None = None
         self.media: PhoneMedia | None = None
         self.held_by_us = False
-        self._hold_agreed = False
+        self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
         self._late_offer: bytes | None = None
         self._sdp_version = 0
@@ -100,11 +100,12 @@ class Call:
         if self._offer_sent is None:
             return []
         offer, self._offer_sent = self._offer_sent, None
-        self._hold_agreed = self.held_by_us
+        self._hold_agreed = self._hold_offered
         try:
-            return self._agree(read_answer(offer, sdp))
+            effects = self._agree(read_answer(offer, sdp))
         except (BadSdp, NoCommonCodec):
-            return []
+            effects = []
+        return effects + (self._reoffer() if self.held_by_us != self._hold_agreed else [])
 
     def reoffer_failed(self, status: int, now: Instant) -> list[Effect]:
         """Our re-INVITE came to nothing: the call goes on as it was, unless the dialog is gone (RFC 3261 §14.1)."""
@@ -119,8 +120,7 @@ class Call:
         if not self.answered or self.held_by_us == on:
             return []
         self.held_by_us = on
-        self._offer_sent = self._offer()
-        return [Offer(self.id, self._offer_sent)]
+        return [] if self._offer_sent is not None else self._reoffer()
 
     def digit(self, digit: str, method: str, volume: int, now: Instant) -> list[Effect]:
         """A key was pressed at the far end; told once, however often it is reported."""
@@ -172,6 +172,12 @@ class Call:
 
     def _session_id(self) -> int:
         return zlib.crc32(self.id.encode())
+
+    def _reoffer(self) -> list[Effect]:
+        """One offer at a time: what changes meanwhile is offered when the far end has answered this one."""
+        self._hold_offered = self.held_by_us
+        self._offer_sent = self._offer()
+        return [Offer(self.id, self._offer_sent)]
 
     def _offer(self) -> bytes:
         assert self.address is not None, "an offer names our RTP port"

@@ -224,6 +224,21 @@ def test_an_ack_without_a_description_does_not_answer_an_offer_that_is_on_its_wa
     assert find(call.reoffer_answered(sdp, at(2)), SetPhone)
 
 
+def test_taking_back_a_hold_before_it_is_answered_waits_its_turn_and_the_phone_is_heard_again():
+    """The answer to the hold was read as one to the resume, and the phone was never heard again."""
+    call = answered()
+    (held,) = call.hold(True, at(5))
+    assert call.hold(False, at(5.01)) == []
+    assert isinstance(held, Offer)
+    sdp, _ = make_answer(held.sdp, "198.51.100.7", 14000, ["PCMU"], session_id=7, version=2)
+    (resumed,) = find(call.reoffer_answered(sdp, at(5.1)), Offer)
+    assert isinstance(resumed, Offer) and b"a=sendrecv" in resumed.sdp
+    sdp, _ = make_answer(resumed.sdp, "198.51.100.7", 14000, ["PCMU"], session_id=7, version=3)
+
+    assert not find(call.reoffer_answered(sdp, at(5.2)), Offer)
+    assert call.media is not None and call.media.send and call.media.listen
+
+
 def test_a_hold_that_the_far_end_refused_can_be_asked_for_again():
     call = answered()
     call.hold(True, at(5))
