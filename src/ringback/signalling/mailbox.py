@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 
 MAX_KEPT = 1000
 """Events kept per client; a client that is further behind gets everything anew instead."""
@@ -40,9 +41,11 @@ class Mailbox:
         Raises:
             Overrun: Some were dropped before they could be handed out.
         """
-        if self._next <= self.seq and (not self._kept or self._kept[0][0] > self._next):
+        waiting = self.seq - self._next + 1
+        if waiting > len(self._kept):
             raise Overrun
-        frames = [frame for seq, frame in self._kept if seq >= self._next]
+        frames = [frame for _, frame in islice(reversed(self._kept), waiting)]
+        frames.reverse()
         self._next = self.seq + 1
         return frames
 
