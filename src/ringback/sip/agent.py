@@ -24,11 +24,14 @@ from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.server_transaction import ServerTransaction
+from ringback.sip.session_timer import LEAST, is_too_short, option_tags
 from ringback.sip.timers import Timing, Wheel
 from ringback.sip.transactions import Transactions
 from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
 
 METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+EXTENSIONS = ("timer",)
+"""Option tags we understand (§19.2)."""
 
 
 class Chance(Protocol):
@@ -254,7 +257,7 @@ class Agent:
         return [("Allow", METHODS)]
 
     def abilities(self) -> list[Row]:
-        return [("Allow", METHODS), ("Accept", SDP)]
+        return [("Allow", METHODS), ("Accept", SDP), ("Supported", ", ".join(EXTENSIONS))]
 
     def hop(self, dialog: Dialog, flow: Flow) -> Flow:
         """Where the next request in a dialog goes.
@@ -295,6 +298,15 @@ class Agent:
     # ── the transactions' user ──
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        try:
+            self._serve(transaction, now)
+        except SipParseError:
+            # A part read late is broken; unanswered, the transaction would stay for ever.
+            if not transaction.answered:
+                self._respond(transaction, (400, []), now)
+            raise
+
+    def _serve(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
         if request.method == "CANCEL":
             self._on_cancel(transaction, now)
@@ -357,8 +369,8 @@ class Agent:
         headers = request.headers
         if not isinstance(request.uri, SipUri):
             return 416, []
-        if "require" in headers:
-            return 420, [("Unsupported", ", ".join(headers.all("require")))]
+        if unknown := _unknown_extensions(request):
+            return 420, [("Unsupported", ", ".join(unknown))]
         if request.method == "INVITE":
             try:
                 description(request)
@@ -366,6 +378,8 @@ class Agent:
                 return 415, [("Accept", SDP), ("Accept-Encoding", "identity")]
             if "accept" in headers and not _accepts_sdp(headers.all("accept")):
                 return 406, []
+            if is_too_short(request):
+                return 422, [("Min-SE", str(LEAST))]
         return None
 
     def _outside(self, request: Request, flow: Flow, now: float) -> tuple[int, list[Row]]:
@@ -415,8 +429,8 @@ class Agent:
         elif not call.is_from_here(flow) and self._media_flows(call.id):
             self.emit(Refused(f"{request.method} in a dialog from elsewhere", flow))
             self._respond(transaction, (403, []), now)
-        elif "require" in request.headers and request.method != "BYE":
-            self._respond(transaction, (420, [("Unsupported", request.headers.get("require") or "")]), now)
+        elif request.method != "BYE" and (unknown := _unknown_extensions(request)):
+            self._respond(transaction, (420, [("Unsupported", ", ".join(unknown))]), now)
         else:
             call.on_request(transaction, now)
 
@@ -440,6 +454,10 @@ def _user(uri: str) -> str:
     except SipParseError:
         return ""
     return f"{user}@" if user else ""
+
+
+def _unknown_extensions(request: Request) -> list[str]:
+    return [tag for tag in option_tags(request, "require") if tag not in EXTENSIONS]
 
 
 def _accepts_sdp(values: list[str]) -> bool:

@@ -1,4 +1,7 @@
-"""A call's life inside its dialog, whoever began it: re-INVITE both ways, BYE, INFO (RFC 3261 §12.2, §13.2–15)."""
+"""A call's life inside its dialog, whoever began it: re-INVITE both ways, BYE, INFO, session timers.
+
+RFC 3261 §12.2, §13.2–15; RFC 4028.
+"""
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -22,13 +25,19 @@ from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
 from ringback.sip.headers import media_type, q850_cause
 from ringback.sip.info import read_digit
-from ringback.sip.message import Request, Response, Row, reply
+from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.server_transaction import ServerTransaction
+from ringback.sip.session_timer import LEAST, SessionTimer, is_too_short, option_tags
 
 if TYPE_CHECKING:
     from ringback.sip.agent import Agent
 
 GLARE_RETRIES = 4
+MOST_ACKS = 32
+"""How many ACKs are kept for repeats of their 2xx: a call may be refreshed for days."""
+
+REFRESH_AGAIN = 1 / 16
+"""Share of the interval after which a refresh that was refused is tried again."""
 
 
 class Phase(Enum):
@@ -46,6 +55,8 @@ class Alarm(Enum):
     RESEND_2XX = auto()
     ACK_MISSING = auto()
     RETRY_OFFER = auto()
+    REFRESH = auto()
+    EXPIRED = auto()
     SILENCE = auto()
     RINGING_TOO_LONG = auto()
     CANCEL_UNANSWERED = auto()
@@ -77,6 +88,14 @@ class Call:
         self._our_offer: ClientTransaction | None = None
         self._offer: bytes | None = None
         self._glares = 0
+        self.timer = SessionTimer()
+        self._refresh: ClientTransaction | None = None
+        self._refusals = 0
+        self._lengthened = False
+        self._takes_update = False
+        self._ours: bytes = b""
+        self._theirs: bytes = b""
+        self._their_exchange: tuple[bytes, bytes] | None = None
         self._acks: dict[tuple[int, str], tuple[Flow, bytes]] = {}
         self._goodbye: str | None = None
 
@@ -104,8 +123,14 @@ class Call:
         elif alarm is Alarm.ACK_MISSING:
             self._unacked = None
             self._end("ack-timeout", now)
-        elif alarm is Alarm.RETRY_OFFER and self._offer is not None:
-            self._send_offer(self._offer, now)
+        elif alarm is Alarm.RETRY_OFFER:
+            if self._offer is not None and not self._is_negotiating():
+                self._send_offer(self._offer, now)
+        elif alarm is Alarm.REFRESH:
+            self._send_refresh(now)
+        elif alarm is Alarm.EXPIRED:
+            # RFC 4028 §10: the far end promised to refresh, and did not.
+            self._end("protocol-error", now)
 
     # ── our verbs ──
 
@@ -124,7 +149,7 @@ class Call:
             return
         self._offer = sdp
         self._glares = 0
-        if self._our_offer is None and self._their_offer is None and self._unacked is None:
+        if not self._is_negotiating():
             self._send_offer(sdp, now)
 
     def answer_offer(self, sdp: bytes | None, status: int, now: float) -> None:
@@ -167,6 +192,7 @@ class Call:
         if body is not None and not self.is_from_here(flow):
             self.agent.emit(Refused("ACK with a description from elsewhere", flow))
             return
+        self._theirs = body or self._theirs
         self._settle_ack()
         self.agent.emit(Acknowledged(self.id, body))
         if self._goodbye is not None:
@@ -180,6 +206,8 @@ class Call:
                 self.over()
         elif transaction is self._our_offer:
             self._on_offer_response(transaction, response, now)
+        elif transaction is self._refresh:
+            self._on_update_response(transaction, response, now)
         elif 200 <= response.status < 300:
             self.on_stray_2xx(response, now)
 
@@ -193,8 +221,8 @@ class Call:
         """A transaction of ours ended without an answer: ``timeout``, or ``transport`` (cannot be reached)."""
         if transaction.request.method == "BYE":
             self.over()
-        elif transaction is self._our_offer:
-            self._our_offer = None
+        elif transaction in (self._our_offer, self._refresh):
+            self._our_offer = self._refresh = None
             self._end("protocol-error", now)
 
     def is_from_here(self, flow: Flow) -> bool:
@@ -211,6 +239,11 @@ class Call:
         """200 to an INVITE, repeated until its ACK (§13.3.1.4)."""
         assert self.dialog is not None, "200 for a call without a dialog"
         rows: list[Row] = [("Contact", self.contact(transaction.flow)), *self.agent.abilities()]
+        rows += self.timer.accept(transaction.request, now)
+        self.refreshed(transaction.request)
+        offer = _readable(transaction.request) or b""
+        self._ours, self._theirs = sdp or b"", offer or self._theirs
+        self._their_exchange = (offer, self._ours) if offer and sdp else None
         if sdp is not None:
             rows.append(("Content-Type", SDP))
         response = reply(transaction.request, 200, to_tag=self.dialog.local_tag, rows=rows, body=sdp or b"")
@@ -222,6 +255,21 @@ class Call:
         self._resend_interval = timing.t1
         self.set_alarm(Alarm.RESEND_2XX, now + timing.t1)
         self.set_alarm(Alarm.ACK_MISSING, now + timing.give_up)
+
+    def established(self, invite: Request, response: Response, answer: bytes, now: float) -> None:
+        """The far end answered our offer; ``answer`` is its description, wherever that came."""
+        self.timer.agree(response, now)
+        self.refreshed(response)
+        self._ours, self._theirs, self._their_exchange = invite.body, answer, None
+
+    def refreshed(self, message: Message) -> None:
+        """A request or 2xx that refreshes: what the far end can do, and when the next one is due (RFC 4028 §10)."""
+        if "allow" in message.headers:
+            self._takes_update = "update" in option_tags(message, "allow")
+        self._refusals = 0
+        self._lengthened = False
+        self.set_alarm(Alarm.REFRESH, self.timer.refresh_at())
+        self.set_alarm(Alarm.EXPIRED, self.timer.expires_at())
 
     def contact(self, flow: Flow) -> str:
         return self.agent.contact(flow, str(self.record.local_uri))
@@ -239,6 +287,8 @@ class Call:
     def send_ack(self, dialog: Dialog, cseq: int, flow: Flow) -> None:
         ack = dialog.ack(cseq, self.agent.via(flow)).to_bytes()
         self._acks[cseq, dialog.remote_tag] = (flow, ack)
+        if len(self._acks) > MOST_ACKS:
+            del self._acks[next(iter(self._acks))]
         self.agent.transmit(flow, ack)
 
     def proved(self) -> None:
@@ -279,19 +329,26 @@ class Call:
             self._respond(transaction, 500, now, [("Retry-After", wait)])
         elif (offer := _readable(request)) is None:
             self._respond(transaction, 415, now, [("Accept", SDP)])
+        elif is_too_short(request):
+            self._respond(transaction, 422, now, [("Min-SE", str(LEAST))])
         else:
             if self._unacked is not None:
                 # Whoever makes a new offer has our last answer: its ACK was lost.
                 self._settle_ack()
                 self.agent.emit(Acknowledged(self.id, None))
+            moved = self.dialog.refresh(request)
             self._respond(transaction, 100, now)
             self._their_offer = transaction
             transaction.owner = self
             self.flow = transaction.flow
             self.agent.moved(self)
-            if self.dialog.refresh(request):
+            if moved:
                 self.changed()
-            self.agent.emit(Reoffered(self.id, offer or None))
+            if self._their_exchange is not None and offer == self._their_exchange[0]:
+                # RFC 4028 §7.4: the same description again refreshes, and changes nothing anywhere.
+                self.answer_offer(self._their_exchange[1], 200, now)
+            else:
+                self.agent.emit(Reoffered(self.id, offer or None))
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
         """CANCEL of a re-INVITE; 200 to the CANCEL has gone out."""
@@ -327,20 +384,33 @@ class Call:
 
     def _send_offer(self, sdp: bytes, now: float, credentials: tuple[Row, ...] = ()) -> None:
         self._offer = None
-        rows = (("Contact", self.contact(self.hop())), *self.agent.abilities(), ("Content-Type", SDP), *credentials)
-        self._our_offer = self._send("INVITE", rows, sdp, now)
+        self._our_offer = self._send(
+            "INVITE", (*self._refreshing_rows(), ("Content-Type", SDP), *credentials), sdp, now
+        )
+
+    def _refreshing_rows(self) -> tuple[Row, ...]:
+        return (("Contact", self.contact(self.hop())), *self.agent.abilities(), *self.timer.renewal())
 
     def _on_offer_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status < 200:
             return
         assert self.dialog is not None, "an offer's answer without a dialog"
         self._our_offer = None
+        is_refresh, self._refresh = transaction is self._refresh, None
         if response.status < 300:
+            before = self._theirs
+            self.established(transaction.request, response, response.body, now)
             refreshed = self.dialog.refresh(response)
             self.send_ack(self.dialog, transaction.request.cseq.number, self.hop())
             if refreshed:
                 self.changed()
-            self.agent.emit(ReofferAnswered(self.id, response.body))
+            if not is_refresh or (self._offer is None and not _is_same(before, response.body)):
+                self.agent.emit(ReofferAnswered(self.id, response.body))
+        elif is_refresh:
+            self._on_refresh_refused(transaction, response, now)
+        elif response.status == 422 and self.asks_for_longer(response):
+            self._send_offer(transaction.request.body, now)
+            return
         elif response.status == 491 and self._glares < GLARE_RETRIES and self._offer is None:
             self._glares += 1
             self._offer = transaction.request.body
@@ -353,6 +423,65 @@ class Call:
         elif not self._authorize_again(transaction, response, now):
             self.agent.emit(ReofferFailed(self.id, response.status))
         self._next_offer(now)
+
+    # ── session timers ──
+
+    def _send_refresh(self, now: float, credentials: tuple[Row, ...] = ()) -> None:
+        """RFC 4028 §7.4: UPDATE where the far end takes it, else a re-INVITE with the description as it stands."""
+        if self.phase is not Phase.UP or self._refresh is not None:
+            return
+        if self._takes_update:
+            self._refresh = self._send("UPDATE", (*self._refreshing_rows(), *credentials), b"", now)
+        elif self._is_negotiating() or not self._ours:
+            self.set_alarm(Alarm.REFRESH, now + self._glare_wait())
+        else:
+            waiting = self._offer
+            self._send_offer(self._ours, now, credentials)
+            self._offer, self._refresh = waiting, self._our_offer
+
+    def _is_negotiating(self) -> bool:
+        return self._our_offer is not None or self._their_offer is not None or self._unacked is not None
+
+    def _on_update_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status < 200:
+            return
+        assert self.dialog is not None, "an answer to UPDATE without a dialog"
+        self._refresh = None
+        if response.status < 300:
+            self.timer.agree(response, now)
+            self.refreshed(response)
+            if self.dialog.refresh(response):
+                self.changed()
+        else:
+            self._on_refresh_refused(transaction, response, now)
+
+    def _on_refresh_refused(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """RFC 4028 §10, §7.3: a far end that no longer knows the call has ended it; others are asked again."""
+        self._refusals += 1
+        credentials = self.agent.authorize(transaction.request, response, transaction.flow)
+        if response.status in (408, 481):
+            self._end("protocol-error", now)
+        elif credentials is not None:
+            self._send_refresh(now, (credentials,))
+        elif response.status == 422 and self.asks_for_longer(response):
+            self._send_refresh(now)
+        elif response.status in (405, 501) and transaction.request.method == "UPDATE":
+            self._takes_update = False
+            self._send_refresh(now)
+        elif self.timer.interval is not None:
+            # Whoever answers is there: a refusal is no reason for us to end the call.
+            glare = response.status == 491 and self._refusals <= GLARE_RETRIES
+            wait = self._glare_wait() if glare else self.timer.interval * REFRESH_AGAIN
+            self.set_alarm(Alarm.REFRESH, now + wait)
+
+    def asks_for_longer(self, response: Response) -> bool:
+        """RFC 4028 §7.3: a 422 whose least we have not offered yet; heeded once between two refreshes that worked."""
+        if self._lengthened or not self.timer.raised(response):
+            return False
+        self._lengthened = True
+        return True
+
+    # ── small things ──
 
     def _glare_wait(self) -> float:
         """§14.1: 2.1–4 s for who chose the Call-ID, 0–2 s for the other, in steps of 10 ms."""
@@ -396,6 +525,12 @@ class Call:
         if self.phase is Phase.UP:
             self._send_bye("", now)
             self.agent.emit(Ended(self.id, cause))
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Whether two descriptions say the same; their versions may differ."""
+    bare_one, bare_other = ([line for line in sdp.splitlines() if not line.startswith(b"o=")] for sdp in (one, other))
+    return bare_one == bare_other
 
 
 def _readable(request: Request) -> bytes | None:

@@ -168,6 +168,7 @@ class OutboundCall(Call):
             ("CSeq", f"{record.local_cseq} INVITE"),
             ("Contact", self.contact(flow)),
             *self.agent.abilities(),
+            *self.timer.proposal(),
             *credentials,
             *self._rows,
             ("Content-Type", SDP),
@@ -206,10 +207,12 @@ class OutboundCall(Call):
         self._reported = True
         self.dialog = Dialog.of_client(transaction.request, response)
         self.agent.keep(self)
+        answer = _sdp(response) or self._early_sdp
+        self.established(transaction.request, response, answer or b"", now)
         self.send_ack(self.dialog, transaction.request.cseq.number, self.hop())
         self.changed()
         self.agent.wheel.set(self, self.next_wake())
-        self.agent.emit(Answered(self.id, _sdp(response) or self._early_sdp))
+        self.agent.emit(Answered(self.id, answer))
 
     def _on_further_2xx(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§13.2.2.4: a repeat gets its ACK again; another fork's answer gets ACK and BYE."""
@@ -233,6 +236,11 @@ class OutboundCall(Call):
             if credentials is not None:
                 self._challenged = True
                 self._try_next(now, (credentials,), again=True)
+                return
+            if response.status == 422 and self.asks_for_longer(response):
+                # RFC 4028 §7.3. What was proved to a proxy has to be proved anew.
+                self._challenged = False
+                self._try_next(now, again=True)
                 return
         cause, _ = q850_cause(response.headers.all("reason"))
         self._fail(response.status, clean(response.reason), "answer", cause)
