@@ -2,19 +2,23 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
+
+
+def cannot_run(sentence: str) -> NoReturn:
+    """Skip the test, loudly; fail it where CI says that everything is there."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)
 
 
 def need_commands(*commands: str) -> None:
     """Skip the test, loudly, where a program it drives is missing; fail it where CI says that everything is there."""
     missing = [command for command in commands if shutil.which(command) is None]
-    if not missing:
-        return
-    sentence = f"{', '.join(missing)} is not here; `make peers`, as root, installs it"
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(sentence, pytrace=False)
-    pytest.skip(sentence)
+    if missing:
+        cannot_run(f"{', '.join(missing)} is not here; `make peers`, as root, installs it")
 
 
 @pytest.fixture(autouse=True)

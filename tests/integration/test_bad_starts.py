@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import cannot_run
 from interop.peers.server import Server
 
 
@@ -115,16 +116,25 @@ async def test_listening_beyond_loopback_with_a_weak_key_is_refused(tmp_path: Pa
     assert "RINGBACK_API_KEY" in said
 
 
+async def test_a_setting_that_nothing_acts_on_is_told_at_start(tmp_path: Path) -> None:
+    async with Server(tmp_path, {"SIP__CERTIFICATE": "sip.pem", "SIP__KEY": "sip.key"}) as server:
+        said = [line for line in server.log().splitlines() if "settings.idle" in line]
+
+    assert any("RINGBACK_SIP__CERTIFICATE" in line for line in said), said
+    assert any("RINGBACK_SIP__KEY" in line for line in said), said
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with nothing left."""
     folder = tmp_path / "small"
     folder.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("making a small file system takes root")
+        cannot_run("making a small file system takes root and mount")
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine lets nobody mount")
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        cannot_run(f"this machine lets nobody mount: {mounted.stderr.strip()}")
     try:
         with contextlib.suppress(OSError), (folder / "filling").open("wb", buffering=0) as filling:
             while True:
