@@ -21,6 +21,7 @@ from ringback.media.service import Media
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
+from ringback.model.ids import ParticipantId
 from ringback.model.room import Room
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
@@ -34,6 +35,7 @@ from ringback.store.database import Database
 from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
+from ringback.telephony.policy import NetworkPolicy, is_speaking
 from ringback.telephony.service import Telephony, TelephonySettings
 
 log = structlog.get_logger()
@@ -90,6 +92,8 @@ class Application:
 
     async def _start(self) -> None:
         settings, clock = self.settings, SystemClock(asyncio.get_running_loop())
+        for name in idle_settings(settings):
+            log.warning("settings.idle", name=name, because="nothing acts on it yet")
         installation.check_certificate(settings)
         folder = installation.data_folder(settings)
         self.api_key = installation.api_key(settings, folder)
@@ -126,12 +130,17 @@ class Application:
         )
 
         epoch = await database.records.next_epoch(settings.node)
-        self.telephony = Telephony(self._telephony_settings(epoch), clock)
+        self.telephony = Telephony(
+            self._telephony_settings(epoch),
+            clock,
+            media_flows=lambda call: is_speaking(self.media.stats(ParticipantId(call))),
+        )
         world = World(self.telephony, self.media, bus)
         office = Office(world, database.records, clock, wire.spell, settings.node, epoch)
         meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
         self.meetings = await self._cleanup.enter_async_context(meetings)
-        self.calls = await self._cleanup.enter_async_context(Calls(meetings))
+        policy = NetworkPolicy(settings.dialout.allow_private)
+        self.calls = await self._cleanup.enter_async_context(Calls(meetings, policy.allows))
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)

@@ -61,14 +61,14 @@ class Sip(Section):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on for SIP over UDP and TCP.")
     port: int = Field(default=5060, ge=0, le=65535, description="UDP and TCP port to listen on; 0 takes a free one.")
-    tls_port: int = Field(
-        default=5061, ge=0, le=65535, description="TCP port for SIP over TLS, used with a certificate."
-    )
+    tls_port: int = Field(default=5061, ge=0, le=65535, description="TCP port for SIP over TLS (not used yet).")
     domain: str | None = Field(
         default=None, description="Host part of the rooms' SIP addresses. Unset: host and port of the listener."
     )
-    certificate: Path | None = Field(default=None, description="PEM file with the certificate chain for SIP over TLS.")
-    key: Path | None = Field(default=None, description="PEM file with that certificate's private key.")
+    certificate: Path | None = Field(
+        default=None, description="PEM file with the certificate chain for SIP over TLS (not used yet)."
+    )
+    key: Path | None = Field(default=None, description="PEM file with that certificate's private key (not used yet).")
     bare_endpoints: bool = Field(
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
@@ -126,7 +126,7 @@ class Webhooks(Section):
     """Requests that the server makes to its customers' servers."""
 
     allow_private: bool = Field(
-        default=False, description="Allow loopback and private targets and plain http (on in dev)."
+        default=False, description="Allow loopback and private targets and plain http (not used yet)."
     )
 
 
@@ -175,8 +175,10 @@ class Settings(BaseSettings):
         default=None,
         description="sqlite:///path or postgresql+psycopg://user@host/name. Unset: SQLite in the data folder.",
     )
-    nats_url: str | None = Field(default=None, description="NATS server that joins several nodes.")
-    files_url: str | None = Field(default=None, description="Where recordings go: file:///folder or s3://bucket.")
+    nats_url: str | None = Field(default=None, description="NATS server that joins several nodes (not used yet).")
+    files_url: str | None = Field(
+        default=None, description="Where recordings go: file:///folder or s3://bucket (not used yet)."
+    )
     node: str = Field(
         default="main",
         pattern=r"^[A-Za-z0-9-]{1,32}$",
@@ -254,8 +256,15 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
         raise ConfigError(f"{file or CONFIG_FILE}: {error.strerror or error}") from None
 
 
-IDLE = (("nats_url",), ("files_url",), ("webhooks", "allow_private"), ("sip", "tls_port"), ("sip", "certificate"))
-"""Settings that nothing acts on yet."""
+IDLE = (
+    ("nats_url",),
+    ("files_url",),
+    ("webhooks", "allow_private"),
+    ("sip", "tls_port"),
+    ("sip", "certificate"),
+    ("sip", "key"),
+)
+"""Settings that nothing acts on yet; their descriptions say so."""
 
 
 def idle_settings(settings: Settings) -> list[str]:

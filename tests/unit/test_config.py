@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from ringback.config import ConfigError, Settings, idle_settings, load_settings, sample_file, setting_names
+from ringback.config import (
+    IDLE,
+    ConfigError,
+    Settings,
+    env_name,
+    idle_settings,
+    load_settings,
+    sample_file,
+    setting_names,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,6 +133,12 @@ def test_settings_that_nothing_acts_on_are_known(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setenv("RINGBACK_NATS_URL", "nats://127.0.0.1")
     assert idle_settings(load_settings({"sip": {"tls_port": 5071}})) == ["RINGBACK_NATS_URL", "RINGBACK_SIP__TLS_PORT"]
+
+
+def test_the_description_of_a_setting_that_nothing_acts_on_says_so() -> None:
+    idle = {env_name(*path) for path in IDLE}
+
+    assert {name for name, sentence in setting_names().items() if "(not used yet)" in sentence} == idle
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
