@@ -29,7 +29,7 @@ from ringback.sip.timers import Timing, Wheel
 from ringback.sip.transactions import Transactions
 from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
 
-METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
 EXTENSIONS = ("timer",)
 """Option tags we understand (§19.2)."""
 
@@ -216,6 +216,11 @@ class Agent:
         assert call.dialog is not None, "keep a call without a dialog"
         self._dialogs[call.dialog.id] = call
 
+    def release(self, call: Call) -> None:
+        """Undo ``keep``."""
+        if call.dialog is not None:
+            self._dialogs.pop(call.dialog.id, None)
+
     def forget(self, call: Call) -> None:
         """The user above no longer knows it."""
         if self.calls.pop(call.id, None) is not None:
@@ -234,8 +239,7 @@ class Agent:
 
     def drop(self, call: Call) -> None:
         self.forget(call)
-        if call.dialog is not None:
-            self._dialogs.pop(call.dialog.id, None)
+        self.release(call)
         if isinstance(call, InboundCall):
             self._invited.discard(call.merge_key)
 

@@ -1,6 +1,6 @@
-"""A call's life inside its dialog, whoever began it: re-INVITE both ways, BYE, INFO, session timers.
+"""A call's life inside its dialog, whoever began it: re-INVITE both ways, UPDATE, BYE, INFO, session timers.
 
-RFC 3261 §12.2, §13.2–15; RFC 4028.
+RFC 3261 §12.2, §13.2–15; RFC 3311; RFC 4028.
 """
 
 from enum import Enum, auto
@@ -156,7 +156,10 @@ class Call:
         transaction, self._their_offer = self._their_offer, None
         if transaction is None or transaction.answered:
             return
-        if status == 200:
+        if status == 200 and transaction.request.method == "UPDATE":
+            self._accept_update(transaction, sdp, now)
+            self._next_offer(now)
+        elif status == 200:
             self.accept(transaction, sdp, now)
         else:
             self._respond(transaction, status, now)
@@ -172,6 +175,8 @@ class Call:
             self._respond(transaction, 500, now)
         elif request.method == "BYE":
             self._on_bye(transaction, now)
+        elif request.method == "UPDATE" and self.phase in (Phase.SETTING_UP, Phase.UP):
+            self._on_update(transaction, now)
         elif self.phase is not Phase.UP:
             self._respond(transaction, 481, now)
         elif request.method == "INVITE":
@@ -241,9 +246,7 @@ class Call:
         rows: list[Row] = [("Contact", self.contact(transaction.flow)), *self.agent.abilities()]
         rows += self.timer.accept(transaction.request, now)
         self.refreshed(transaction.request)
-        offer = _readable(transaction.request) or b""
-        self._ours, self._theirs = sdp or b"", offer or self._theirs
-        self._their_exchange = (offer, self._ours) if offer and sdp else None
+        self._note_exchange(transaction.request, sdp or b"")
         if sdp is not None:
             rows.append(("Content-Type", SDP))
         response = reply(transaction.request, 200, to_tag=self.dialog.local_tag, rows=rows, body=sdp or b"")
@@ -321,7 +324,7 @@ class Call:
         """§14.2: crossing offers are refused; otherwise the user above answers."""
         request = transaction.request
         assert self.dialog is not None, "re-INVITE without a dialog"
-        if self._our_offer is not None or (self._unacked is not None and not self._unacked.request.body):
+        if self._awaits_answer():
             # Also while the ACK has to bring the answer to an offer of ours.
             self._respond(transaction, 491, now)
         elif self._their_offer is not None:
@@ -349,6 +352,56 @@ class Call:
                 self.answer_offer(self._their_exchange[1], 200, now)
             else:
                 self.agent.emit(Reoffered(self.id, offer or None))
+
+    def _on_update(self, transaction: ServerTransaction, now: float) -> None:
+        """RFC 3311 §5.2: a refresh at any time, or an offer where none is open."""
+        request = transaction.request
+        assert self.dialog is not None, "UPDATE without a dialog"
+        offer = _readable(request)
+        if offer is None:
+            self._respond(transaction, 415, now, [("Accept", SDP)])
+        elif is_too_short(request):
+            self._respond(transaction, 422, now, [("Min-SE", str(LEAST))])
+        elif offer and self._awaits_answer():
+            self._respond(transaction, 491, now)
+        elif offer and (self._their_offer is not None or self.phase is Phase.SETTING_UP):
+            wait = str(int(self.agent.chance.fraction() * 10))
+            self._respond(transaction, 500, now, [("Retry-After", wait)])
+        else:
+            changed = self.dialog.refresh(request)
+            if self.phase is Phase.UP:
+                self.flow = transaction.flow
+                self.agent.moved(self)
+            if changed:
+                self.changed()
+            if not offer:
+                self._accept_update(transaction, None, now)
+            elif self._their_exchange is not None and offer == self._their_exchange[0]:
+                self._accept_update(transaction, self._their_exchange[1], now)
+            else:
+                self._their_offer = transaction
+                transaction.owner = self
+                self.agent.emit(Reoffered(self.id, offer))
+
+    def _awaits_answer(self) -> bool:
+        """Whether an offer of ours is open: in a re-INVITE, or in a 2xx whose ACK has to bring the answer."""
+        return self._our_offer is not None or (self._unacked is not None and not self._unacked.request.body)
+
+    def _accept_update(self, transaction: ServerTransaction, sdp: bytes | None, now: float) -> None:
+        rows: list[Row] = [("Contact", self.contact(transaction.flow)), *self.agent.abilities()]
+        if self.phase is Phase.UP:
+            rows += self.timer.accept(transaction.request, now)
+            self.refreshed(transaction.request)
+        if sdp is not None:
+            rows.append(("Content-Type", SDP))
+            self._note_exchange(transaction.request, sdp)
+        self.agent.transactions.respond(transaction, reply(transaction.request, 200, rows=rows, body=sdp or b""), now)
+
+    def _note_exchange(self, request: Request, ours: bytes) -> None:
+        """Remember the description as it stands after our 2xx."""
+        offer = _readable(request) or b""
+        self._ours, self._theirs = ours, offer or self._theirs
+        self._their_exchange = (offer, ours) if offer and ours else None
 
     def on_cancel(self, invite: ServerTransaction, now: float) -> None:
         """CANCEL of a re-INVITE; 200 to the CANCEL has gone out."""

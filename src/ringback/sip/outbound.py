@@ -15,6 +15,7 @@ from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
 from ringback.sip.headers import q850_cause
 from ringback.sip.message import Message, Request, Response, Row
+from ringback.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import Agent
@@ -88,6 +89,13 @@ class OutboundCall(Call):
         if self._heard:
             self._send_cancel(self._invite, now)
 
+    def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        if transaction.request.method == "BYE" and self.phase is Phase.SETTING_UP:
+            # §15: not on an early dialog; whoever is called says no to the INVITE.
+            self._respond(transaction, 481, now)
+        else:
+            super().on_request(transaction, now)
+
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction.request.method == "CANCEL":
             if self._restored and self.phase is Phase.SETTING_UP:
@@ -131,6 +139,8 @@ class OutboundCall(Call):
     def _try_next(self, now: float, credentials: tuple[Row, ...] = (), again: bool = False) -> None:
         flow = self.flow if again else self._targets.pop(0)
         if self._invites:
+            self.agent.release(self)
+            self.dialog = None
             self.record = replace(
                 self.record,
                 branch=self.agent.branch(),
@@ -187,7 +197,9 @@ class OutboundCall(Call):
         elif response.status > 100:
             if response.to.tag not in ("", self.record.remote_tag):
                 # An early dialog (§12.1): should this process be killed while the far end answers, its tag is known.
-                self.record = Dialog.of_client(transaction.request, response).record(self.record, self.flow)
+                early = Dialog.of_client(transaction.request, response)
+                self.record = early.record(self.record, self.flow)
+                self._adopt(early)
                 self.agent.emit(DialogChanged(self.id, self.record))
             body = _sdp(response)
             self._early_sdp = body or self._early_sdp
@@ -205,14 +217,26 @@ class OutboundCall(Call):
         self._alarms.clear()
         self.phase = Phase.UP
         self._reported = True
-        self.dialog = Dialog.of_client(transaction.request, response)
-        self.agent.keep(self)
+        self._adopt(Dialog.of_client(transaction.request, response))
         answer = _sdp(response) or self._early_sdp
         self.established(transaction.request, response, answer or b"", now)
+        assert self.dialog is not None, "an answer makes a dialog"
         self.send_ack(self.dialog, transaction.request.cseq.number, self.hop())
         self.changed()
         self.agent.wheel.set(self, self.next_wake())
         self.agent.emit(Answered(self.id, answer))
+
+    def _adopt(self, dialog: Dialog) -> None:
+        """Be found by requests in this dialog, early or not; of several forks by the last one heard."""
+        if self.dialog is not None and self.dialog.id == dialog.id:
+            dialog.remote_cseq = self.dialog.remote_cseq
+            dialog.local_cseq = max(dialog.local_cseq, self.dialog.local_cseq)
+        self.agent.release(self)
+        self.dialog = dialog
+        self.agent.keep(self)
+
+    def _awaits_answer(self) -> bool:
+        return self.phase is Phase.SETTING_UP or super()._awaits_answer()
 
     def _on_further_2xx(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§13.2.2.4: a repeat gets its ACK again; another fork's answer gets ACK and BYE."""

@@ -273,7 +273,9 @@ async def test_options_say_the_same_whoever_is_asked_for(ann: Station, puppet: P
     first, second = puppet.heard
     assert isinstance(first, type(second))
     assert puppet.statuses() == [200, 200]
-    assert first.headers.get("allow") == second.headers.get("allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO"
+    assert (
+        first.headers.get("allow") == second.headers.get("allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
+    )
     assert not {"server", "user-agent"} & first.headers.index.keys()
 
 
