@@ -172,11 +172,11 @@ export class CallCore {
     this.emit("joined-meeting", { participants: this.onlyLocal() });
   }
 
-  /** What the room or the token wants off at first stays off until the user turns it on. */
+  /** What room or token want off at first stays off until the user turns it on; the token has the last word. */
   protected obeyStartOff({ room: { config, tokenConfig } }: JoinReply): void {
     for (const kind of ["audio", "video"] as const) {
       const name = `start_${kind}_off`;
-      if (config?.[name] === true || tokenConfig?.[name] === true) void this.devices.setEnabled(kind, false);
+      if ((tokenConfig?.[name] ?? config?.[name]) === true) void this.devices.setEnabled(kind, false);
     }
   }
 

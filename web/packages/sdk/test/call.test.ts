@@ -264,6 +264,14 @@ describe("the call object", () => {
     expect(call.localAudio()).toBe(true);
   });
 
+  test("a token that wants it on wins over a room that wants it off", async () => {
+    const off = { start_audio_off: true, start_video_off: true };
+    const room = { ...joinReply().room, config: off, tokenConfig: { start_audio_off: false } };
+    const { call } = await joined({}, joinReply({ room }));
+
+    expect([call.localAudio(), call.localVideo()]).toEqual([true, false]);
+  });
+
   test("the connection's quality is told when it changes", async () => {
     const all = await joined(undefined, joinReply({ participants: [talking("bob")] }));
     await answerOffer(all);
