@@ -89,6 +89,19 @@ async def test_sipp_calls_without_an_offer_holds_and_sends_a_digit(tmp_path: Pat
         assert (await phone.told("dtmf_info"))[1:] == ("7", 160)
 
 
+async def test_sipp_agrees_on_a_session_timer_and_refreshes(tmp_path: Path):
+    """RFC 4028: 422 first; then UPDATE and the same re-INVITE again, of which nobody above is told."""
+    async with running() as phone:
+        answering(phone)
+        told = []
+        phone.reoffered = lambda call, offer: told.append(offer)  # type: ignore[attr-defined]
+        scenario = str(SCENARIOS / "timer.xml")
+
+        assert await sipp("-sf", scenario, phone.address, "-mp", "14200", "-m", "5", "-r", "5", folder=tmp_path) == 0
+        assert told == []
+        assert phone.telephony.calls == 0
+
+
 async def test_sipp_is_called_and_hung_up_on(tmp_path: Path):
     async with running() as phone:
         callee = asyncio.create_task(sipp("-sn", "uas", "-p", "5093", "-mp", "14200", "-m", "3", folder=tmp_path))
