@@ -58,8 +58,9 @@ class Engine(Protocol):
 
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
-        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``; a codec is a dict of ``name``,
-        ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``."""
+        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``, ``signalling_host``,
+        ``hold_fire``, as in ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``,
+        ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
     def open_pcm(self, room: str, leg: str, sample_rate: int) -> None: ...
@@ -74,7 +75,8 @@ class Engine(Protocol):
     def stats(self, leg: str) -> dict[str, Any]:
         """Counters: ``packets_received``, ``bytes_received``, ``packets_sent``, ``bytes_sent``, ``packets_lost``,
         ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload),
-        ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``. Empty for an unknown leg."""
+        ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``; on a phone leg also ``last_heard_ms`` once
+        it was heard: milliseconds since its last packet was taken. Empty for an unknown leg."""
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the whole engine: ``rooms``, ``legs``, ``garbage`` (datagrams of strangers, dropped),

@@ -136,6 +136,8 @@ impl Phone {
             dtmf_receive_payload_type: None,
             send: true,
             listen: true,
+            signalling_host: None,
+            hold_fire: false,
             trusted: true,
         };
         engine.set_phone(leg, media);

@@ -54,4 +54,8 @@ pub struct PhoneMedia {
     pub listen: bool,
     /// Whether the far end is known, so that it is sent everything before it has sent anything.
     pub trusted: bool,
+    /// Where the far end signals from: RTP from there counts however late it begins, whatever its SDP says.
+    pub signalling_host: Option<IpAddr>,
+    /// Whether `remote` is no address to send to unasked: nothing is sent before the far end has been heard.
+    pub hold_fire: bool,
 }

@@ -1,4 +1,8 @@
 //! Phone legs: their two sockets, whose packets count, key presses, reports, and the silence that ends a call.
+//!
+//! Silence ends a call only where sound is due. Who is on hold owes none: a far end that we hold sends nothing because
+//! we asked it to (`listen` is off), and one that holds us may play music or nothing at all (`send` is off, as it does
+//! not want our sound, or there is no address for it). Whether such a far end still lives is for SIP to find out.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -7,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringback_audio::{Codec, Media};
 use ringback_rtp::{
-    DtmfReceiver, Extended16, Latch, LatchConfig, Reception, Reporter, Rtcp, RtpPacket, Verdict, is_rtcp,
+    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Reporter, Rtcp, RtpPacket, Verdict, is_rtcp,
     parse_compound,
 };
 use ringback_sfu::{Extensions, Mid, Packet};
@@ -137,13 +141,15 @@ impl Worker {
         let config = LatchConfig {
             signalled: media.remote,
             payload_types: payload_types(&media).collect(),
-            networks: Vec::new(),
+            networks: media.signalling_host.map(Network::host).into_iter().collect(),
             nat: true,
             trusted: media.trusted,
+            hold_fire: media.hold_fire,
         };
         let before = phone.media.replace(media);
         let media = phone.media.as_ref().expect("it was just put there");
         let listened = before.as_ref().is_some_and(|m| m.listen);
+        let was_due = before.as_ref().is_some_and(is_sound_due);
         if before.is_none() {
             phone.latch = Latch::new(now, config);
         } else {
@@ -153,7 +159,7 @@ impl Worker {
         if before.as_ref().is_none_or(|m| event_clock(&m.codec) != event_clock(&media.codec)) {
             phone.dtmf = DtmfReceiver::new(event_clock(&media.codec));
         }
-        if media.listen && !listened {
+        if is_sound_due(media) && !was_due {
             phone.alive = now;
             phone.silence_told = false;
         }
@@ -214,6 +220,7 @@ impl Worker {
         };
         phone.alive = now;
         phone.silence_told = false;
+        counters.heard(now);
         LegCounters::add(&counters.packets_received, 1);
         LegCounters::add(&counters.bytes_received, packet.payload.len() as u64);
         if fresh {
@@ -290,8 +297,8 @@ impl Worker {
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let id = leg.id.clone();
         let Some(phone) = leg.phone() else { return };
-        let listening = phone.media.as_ref().is_some_and(|m| m.listen && m.remote.is_some());
-        if listening && !phone.silence_told && now >= phone.alive + SILENCE {
+        let due = phone.media.as_ref().is_some_and(is_sound_due);
+        if due && !phone.silence_told && now >= phone.alive + SILENCE {
             phone.silence_told = true;
             self.mailbox.push(Event::LegSilent { leg: id.to_string() });
         }
@@ -323,6 +330,11 @@ impl Worker {
             let _ = phone.rtcp.send_to(&goodbye, to);
         }
     }
+}
+
+/// Whether the far end has to be heard of: neither side holds the other.
+fn is_sound_due(media: &PhoneMedia) -> bool {
+    media.listen && media.send && media.remote.is_some()
 }
 
 fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
@@ -376,6 +388,8 @@ mod tests {
             send: true,
             listen: true,
             trusted: false,
+            signalling_host: None,
+            hold_fire: false,
         }
     }
 
@@ -431,14 +445,68 @@ mod tests {
     }
 
     #[test]
-    fn on_hold_silence_means_nothing() {
-        let (mut worker, _) = answered();
-        worker.set_phone("ann", PhoneMedia { listen: false, ..media() });
+    fn on_hold_silence_means_nothing_whoever_holds_whom() {
+        let we_hold = PhoneMedia { listen: false, ..media() };
+        let it_holds = PhoneMedia { send: false, ..media() };
+        let both = PhoneMedia { listen: false, send: false, ..media() };
+        let no_address = PhoneMedia { remote: None, ..media() };
+        for hold in [we_hold, it_holds, both, no_address] {
+            let (mut worker, _) = answered();
+            worker.set_phone("ann", hold);
 
-        assert_eq!(silent_for(&mut worker, 300), 0);
+            assert_eq!(silent_for(&mut worker, 300), 0);
+            worker.set_phone("ann", media());
+            assert_eq!(silent_for(&mut worker, 59), 0);
+            assert_eq!(silent_for(&mut worker, 10), 1);
+        }
+    }
+
+    #[test]
+    fn from_hold_to_another_hold_and_back_silence_is_counted_anew() {
+        let (mut worker, _) = answered();
+        worker.set_phone("ann", PhoneMedia { send: false, ..media() });
+        silent_for(&mut worker, 50);
+        worker.set_phone("ann", PhoneMedia { listen: false, ..media() });
+        silent_for(&mut worker, 50);
         worker.set_phone("ann", media());
+
         assert_eq!(silent_for(&mut worker, 59), 0);
         assert_eq!(silent_for(&mut worker, 10), 1);
+    }
+
+    #[test]
+    fn a_late_phone_is_heard_from_the_host_it_signals_from_and_from_nowhere_else() {
+        let (mut worker, key) = answered();
+        let remote = Some(([10, 0, 0, 1], 4000).into());
+        let host = Some([203, 0, 113, 9].into());
+        worker.set_phone("ann", PhoneMedia { remote, signalling_host: host, hold_fire: true, ..media() });
+        silent_for(&mut worker, 10);
+
+        for sequence in 0..10 {
+            worker.rtp_packet(key, ([198, 51, 100, 4], 4).into(), &rtp(sequence));
+            worker.rtp_packet(key, ([203, 0, 113, 9], 4711).into(), &rtp(sequence));
+        }
+
+        let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
+        assert_eq!(phone.latch.destination(), Some(([203, 0, 113, 9], 4711).into()));
+        let counters = &worker.legs[&key].shared.counters;
+        assert_eq!(counters.packets_received.load(Relaxed), 9);
+        assert!(counters.since_heard(worker.now).is_some_and(|since| since <= Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn neither_sound_nor_reports_go_to_an_address_we_hold_fire_on() {
+        let (mut worker, key) = answered();
+        let far_rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        far_rtp.set_nonblocking(true).unwrap();
+        let remote = far_rtp.local_addr().ok();
+
+        worker.set_phone("ann", PhoneMedia { remote, hold_fire: true, trusted: true, ..media() });
+        silent_for(&mut worker, 20);
+
+        assert!(far_rtp.recv(&mut [0; LONGEST]).is_err(), "nothing came");
+        let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
+        assert_eq!(phone.rtcp_destination(), None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the caller's thread and the worker both touch of a leg: counters, and the sound of in-process participants.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
 use ringback_audio::Codec;
 
@@ -27,6 +28,9 @@ impl Way {
     }
 }
 
+/// What moments of counters are counted from.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// Counters of a leg, written by the worker and read by anybody.
 #[derive(Debug, Default)]
 pub struct LegCounters {
@@ -48,6 +52,8 @@ pub struct LegCounters {
     pub jitter_us: AtomicU64,
     /// Packets from a wrong source or of a wrong payload type.
     pub packets_rejected: AtomicU64,
+    /// When the last packet was taken, in milliseconds since `EPOCH` and 1; 0 is never.
+    heard: AtomicU64,
     way: AtomicU8,
     codec: AtomicU8,
 }
@@ -56,6 +62,18 @@ impl LegCounters {
     /// Add to a counter.
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Relaxed);
+    }
+
+    /// Note that a packet was taken at `now`.
+    pub fn heard(&self, now: Instant) {
+        let since = now.saturating_duration_since(*EPOCH).as_millis() as u64;
+        self.heard.store(since + 1, Relaxed);
+    }
+
+    /// How long ago the last packet was taken; `None` when none ever was.
+    pub fn since_heard(&self, now: Instant) -> Option<Duration> {
+        let heard = Duration::from_millis(self.heard.load(Relaxed).checked_sub(1)?);
+        Some(now.saturating_duration_since(*EPOCH).saturating_sub(heard))
     }
 
     /// Note how the leg is given its sound, and in which codec.
@@ -153,6 +171,18 @@ pub struct LegShared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_ago_a_leg_was_heard_is_known_once_it_was() {
+        let counters = LegCounters::default();
+        let now = Instant::now() + Duration::from_secs(1);
+
+        assert_eq!(counters.since_heard(now), None);
+        counters.heard(now);
+        let since = counters.since_heard(now + Duration::from_secs(2)).unwrap();
+
+        assert!(since.abs_diff(Duration::from_secs(2)) <= Duration::from_millis(2), "{since:?}");
+    }
 
     #[test]
     fn speech_is_queued_taken_in_order_and_flushed_with_its_count() {

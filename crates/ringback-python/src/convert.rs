@@ -18,6 +18,7 @@ pub fn address(text: &str) -> PyResult<IpAddr> {
 pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
     let remote: Option<(String, u16)> = optional(media, "remote")?;
     let receive: Vec<Bound<'_, PyDict>> = optional(media, "receive")?.unwrap_or_default();
+    let signalling_host: Option<String> = optional(media, "signalling_host")?;
     Ok(PhoneMedia {
         remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
         codec: phone_codec(&required(media, "codec")?)?,
@@ -27,6 +28,8 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         send: optional(media, "send")?.unwrap_or(true),
         listen: optional(media, "listen")?.unwrap_or(true),
         trusted: optional(media, "trusted")?.unwrap_or(false),
+        signalling_host: signalling_host.and_then(|host| host.parse().ok()),
+        hold_fire: optional(media, "hold_fire")?.unwrap_or(false),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -153,6 +154,9 @@ impl Engine {
             stats.set_item(name, counter.load(Relaxed))?;
         }
         stats.set_item("jitter_ms", c.jitter_us.load(Relaxed) as f64 / 1000.0)?;
+        if let Some(since) = c.since_heard(Instant::now()) {
+            stats.set_item("last_heard_ms", since.as_millis() as u64)?;
+        }
         stats.set_item("way", c.way().name())?;
         stats.set_item("codec", c.codec())?;
         Ok(stats)

@@ -5,6 +5,9 @@
 //! sends five packets in sequence with one SSRC within the first three seconds. After that the source stands: a new
 //! SSRC from it counts after two packets in sequence, another source only after two seconds of silence and only from
 //! the signalled host, the source's own host (a NAT's new port) or those networks. Only negotiated payload types count.
+//!
+//! With `hold_fire` the signalled address is one we must not send to on the far end's word alone: it counts no more than
+//! any stranger's, and nothing is sent anywhere before somebody is latched.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -34,12 +37,14 @@ pub struct LatchConfig {
     pub signalled: Option<SocketAddr>,
     /// Payload types the far end may send, telephone-event and comfort noise included.
     pub payload_types: PayloadTypes,
-    /// Media networks of the trunk, when it has named them.
+    /// Media networks of the trunk, when it has named them, and the host that the far end signals from.
     pub networks: Vec<Network>,
     /// Whether the far end may be behind a NAT, so that its packets come from elsewhere.
     pub nat: bool,
     /// Whether the far end is known (a trunk, a registered client): no cap on what is sent before it sends.
     pub trusted: bool,
+    /// Whether nothing may be sent before a source is latched, and the signalled address proves nothing.
+    pub hold_fire: bool,
 }
 
 /// Why a packet does not count.
@@ -202,7 +207,7 @@ impl Latch {
 
     /// Packets in sequence that `from` has to send to be believed; `None` when it never will be.
     fn required(&self, now: Instant, from: SocketAddr) -> Option<u8> {
-        let signalled = self.config.signalled.map(canonical);
+        let signalled = self.believed();
         if signalled == Some(from) {
             return Some(1);
         }
@@ -217,6 +222,11 @@ impl Latch {
         open.then_some(NAT_PACKETS)
     }
 
+    /// The signalled address, where it counts by itself.
+    fn believed(&self) -> Option<SocketAddr> {
+        self.config.signalled.filter(|_| !self.config.hold_fire).map(canonical)
+    }
+
     fn latch(&mut self, now: Instant, from: SocketAddr, ssrc: u32, sequence: SourceValidator) -> Verdict {
         self.latched = Some(Latched { from, ssrc, sequence, last_heard: now, outdated: 0, next: None });
         self.candidates.clear();
@@ -228,7 +238,7 @@ impl Latch {
         let from = canonical(from).ip();
         let expected = match &self.latched {
             Some(latched) => Some(latched.from.ip()),
-            None => self.config.signalled.map(|signalled| canonical(signalled).ip()),
+            None => self.believed().map(|signalled| signalled.ip()),
         };
         let counts = expected == Some(from) || self.config.networks.iter().any(|network| network.contains(from));
         if counts {
@@ -244,8 +254,8 @@ impl Latch {
     pub fn destination(&self) -> Option<SocketAddr> {
         let signalled = self.config.signalled?;
         match &self.latched {
-            Some(latched) if latched.outdated == 0 => Some(latched.from),
-            _ => Some(signalled),
+            Some(latched) if latched.outdated == 0 || self.config.hold_fire => Some(latched.from),
+            _ => Some(signalled).filter(|_| !self.config.hold_fire),
         }
     }
 
@@ -438,6 +448,63 @@ mod tests {
         line.now += Duration::from_millis(3010);
 
         assert_eq!(line.accepted("203.0.113.9:9", 1, 10..50), 0);
+    }
+
+    #[test]
+    fn behind_a_nat_a_late_phone_is_heard_from_the_host_it_signals_from() {
+        let mut line = Line::new(true);
+        line.latch.update(line.now, LatchConfig { networks: vec![host("203.0.113.9")], ..config(SIGNALLED, true) });
+        line.now += Duration::from_secs(30);
+
+        assert_eq!(line.accepted("198.51.100.4:4", 2, 10..50), 0);
+        assert_eq!(line.accepted("203.0.113.9:4711", 1, 10..20), 9);
+        assert_eq!(line.destination(), "203.0.113.9:4711");
+    }
+
+    fn holding_fire() -> Line {
+        let mut line = Line::new(true);
+        let networks = vec![host("203.0.113.9")];
+        line.latch = Latch::new(line.now, LatchConfig { networks, hold_fire: true, ..config(SIGNALLED, true) });
+        line
+    }
+
+    #[test]
+    fn an_address_that_must_not_be_sent_to_is_left_alone_until_the_phone_itself_is_heard() {
+        let mut line = holding_fire();
+
+        assert!(!line.latch.may_send(line.now));
+        assert_eq!(line.latch.destination(), None);
+        assert_eq!(line.accepted("203.0.113.9:4711", 1, 10..20), 9);
+        assert_eq!(line.destination(), "203.0.113.9:4711");
+        assert!(line.latch.may_send(line.now));
+    }
+
+    #[test]
+    fn an_address_that_must_not_be_sent_to_proves_nothing_by_one_forged_packet_or_report() {
+        let mut line = holding_fire();
+
+        assert!(!line.latch.receive_rtcp(line.now, "192.0.2.7:4001".parse().unwrap()));
+        assert_eq!(line.packet(SIGNALLED, 1, 10), Verdict::Reject(Rejection::Source));
+        assert!(line.latch.receive_rtcp(line.now, "203.0.113.9:4712".parse().unwrap()));
+        assert_eq!(line.latch.destination(), None);
+        line.now += Duration::from_secs(4);
+        assert_eq!(line.accepted(SIGNALLED, 1, 10..50), 0);
+    }
+
+    #[test]
+    fn a_new_address_that_must_not_be_sent_to_leaves_the_sound_with_the_source_that_speaks() {
+        let mut line = holding_fire();
+        line.accepted("203.0.113.9:4711", 1, 10..20);
+
+        let networks = vec![host("203.0.113.9")];
+        line.latch.update(line.now, LatchConfig { networks, hold_fire: true, ..config("10.0.0.1:22", true) });
+
+        assert_eq!(line.destination(), "203.0.113.9:4711");
+        assert_eq!(line.accepted("203.0.113.9:5000", 2, 10..20), 9, "its new port");
+    }
+
+    fn host(address: &str) -> Network {
+        Network::host(address.parse().unwrap())
     }
 
     #[test]

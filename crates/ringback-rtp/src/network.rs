@@ -12,6 +12,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network of one address.
+    pub fn host(address: IpAddr) -> Network {
+        Network { address, prefix: if address.to_canonical().is_ipv4() { 32 } else { 128 } }
+    }
+
     /// Whether `address` lies in it. IPv4-mapped IPv6 addresses are taken as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address.to_canonical(), address.to_canonical()) {
@@ -43,6 +48,8 @@ mod tests {
         assert!(lies("2001:db8::", 32, "2001:db8:1::5") && !lies("2001:db8::", 32, "2001:db9::5"));
         assert!(lies("10.0.0.0", 0, "8.8.8.8") && !lies("10.0.0.0", 0, "2001:db8::1"));
         assert!(lies("10.0.0.0", 8, "::ffff:10.1.2.3"));
+        let one = Network::host("2001:db8::1".parse().unwrap());
+        assert!(one.contains("2001:db8::1".parse().unwrap()) && !one.contains("2001:db8::2".parse().unwrap()));
         assert!(lies("10.0.0.1", 200, "10.0.0.1"), "a prefix beyond the address is the whole address");
     }
 }

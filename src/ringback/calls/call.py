@@ -5,7 +5,7 @@ handed out to be saved at each step; times of the row are Unix seconds.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ringback.calls.codecs import phone_media
@@ -34,6 +34,9 @@ class Call:
         record: Its row as it stands before anything happened.
         facts: What its events repeat.
         codecs: Codec names it may use, best first.
+
+    Attributes:
+        reachable: Whether sound may go to a host and port on nothing but the far end's word.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
@@ -45,6 +48,7 @@ class Call:
         self.codecs = tuple(codecs)
         self.address: tuple[str, int] | None = None
         self.media: PhoneMedia | None = None
+        self.reachable: Callable[[str, int], bool] = lambda host, port: True
         self.held_by_us = False
         self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
@@ -204,16 +208,19 @@ class Call:
 
     def _agree(self, agreed: Negotiated, silent: bool = False) -> list[Effect]:
         """Run the stream as agreed; ``silent``: send nothing yet. The far end holds us when it lets us send nothing."""
-        self.media = replace(phone_media(agreed), trusted=self._speaks_from(agreed.remote))
+        host, proved = self._signalling_host(), self._speaks_from(agreed.remote)
+        hold_fire = agreed.remote is not None and not proved and not self.reachable(*agreed.remote)
+        self.media = replace(phone_media(agreed), trusted=proved, signalling_host=host, hold_fire=hold_fire)
         now = replace(self.media, send=False) if silent else self.media
         return [SetPhone(self.leg, now), PhoneChanges(self.id, on_hold=not agreed.send)]
 
     def _speaks_from(self, remote: tuple[str, int] | None) -> bool:
         """Whether sound goes to the very address that the far end signals from: a handshake has proved that one."""
+        return remote is not None and remote[0] == self._signalling_host()
+
+    def _signalling_host(self) -> str:
         dialog = self.record.dialog
-        if remote is None or dialog is None:
-            return False
-        return dialog.peer.rpartition(":")[0].strip("[]") == remote[0]
+        return dialog.peer.rpartition(":")[0].strip("[]") if dialog is not None else ""
 
 
 def _names_another_invite(old: DialogRecord, new: DialogRecord) -> bool:

@@ -214,6 +214,9 @@ class PhoneMedia:
         send, listen: Direction as seen from us, for hold.
         trusted: The far end is known, or we called it: it is sent everything before it has sent anything itself
             (others at most 50 packets in 2 s, so that nobody can be flooded through us).
+        signalling_host: IP address the far end signals from, empty when unknown: RTP from there counts however late it
+            begins, as with a phone behind a NAT whose SDP names an address that nobody else can reach.
+        hold_fire: ``remote`` is no address to send to on the far end's word: nothing is sent before it has been heard.
     """
 
     remote: tuple[str, int] | None
@@ -224,6 +227,8 @@ class PhoneMedia:
     send: bool = True
     listen: bool = True
     trusted: bool = False
+    signalling_host: str = ""
+    hold_fire: bool = False
 
 
 class MediaLegs(Protocol):
@@ -276,7 +281,10 @@ class MediaLegs(Protocol):
         """What the leg has heard since the last read: int16 mono, at most 5 s kept."""
 
     def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
-        """Counters of a leg: packets and bytes each way, lost, late, concealed, jitter."""
+        """Counters of a leg: packets and bytes each way, lost, late, concealed, jitter.
+
+        ``last_heard_ms`` is how long ago a phone's last RTP packet was taken; absent when there was none.
+        """
 
 
 class MediaEvents(Protocol):
@@ -293,7 +301,7 @@ class MediaEvents(Protocol):
 
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
     def leg_silent(self, leg: ParticipantId) -> None:
-        """60 s without RTP or RTCP on a phone leg that should be sending."""
+        """60 s without RTP or RTCP on a phone leg while neither side holds the other."""
 
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         """The core gave this leg up (a bug of ours); it is already closed."""

@@ -60,10 +60,12 @@ class Calls:
 
     Args:
         meetings: Where calls go in and come from.
+        reachable: Whether sound may go to an IP address and port that only a far end's SDP vouches for.
     """
 
-    def __init__(self, meetings: Meetings) -> None:
+    def __init__(self, meetings: Meetings, reachable: Callable[[str, int], bool] = lambda host, port: True) -> None:
         self._meetings = meetings
+        self._reachable = reachable
         self._office = meetings.office
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], asyncio.Future[CallId]] = {}
@@ -447,6 +449,7 @@ class Calls:
         actor.post(step)
 
     def _register(self, actor: Actor, call: Call) -> None:
+        call.reachable = self._reachable
         actor.calls[call.id] = call
         self._meetings.by_call[call.id] = actor
 

@@ -181,6 +181,8 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "send": media.send,
         "listen": media.listen,
         "trusted": media.trusted,
+        "signalling_host": media.signalling_host,
+        "hold_fire": media.hold_fire,
     }
 
 

@@ -1,8 +1,8 @@
-"""Which addresses we may send to when somebody else names them."""
+"""Which addresses we may send to when somebody else names them, and whose word counts in a call."""
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -11,6 +11,9 @@ _SPECIAL = [ipaddress.ip_network(text) for text in ("100.64.0.0/10", "192.0.0.0/
 """Networks that some versions of ``ipaddress`` still call global."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+SPEAKING_MS = 2000
+"""Milliseconds without a packet after which a far end no longer counts as speaking."""
 
 
 def parse_ip(text: str) -> IpAddress | None:
@@ -30,6 +33,16 @@ def parse_ip(text: str) -> IpAddress | None:
 def is_disguised_ip(host: str) -> bool:
     """``127.1``, ``0x7f000001``, ``2130706433``, ``0177.0.0.1``: read as an address by some, as a name by others."""
     return parse_ip(host) is None and _NUMERIC.fullmatch(host) is not None
+
+
+def is_speaking(stats: Mapping[str, object]) -> bool:
+    """Whether a far end is being heard, by its leg's counters (``calls.ports.MediaLegs.stats``).
+
+    While it is, a request in its dialog from a foreign address is not its own; afterwards it may be: carriers say
+    goodbye from another node.
+    """
+    last_heard = stats.get("last_heard_ms")
+    return isinstance(last_heard, int | float) and last_heard < SPEAKING_MS
 
 
 class NetworkPolicy:

@@ -98,6 +98,44 @@ def test_after_the_ack_the_address_that_was_signalled_from_is_sent_everything_at
     assert isinstance(media, SetPhone) and media.media.trusted is trusted
 
 
+@pytest.mark.parametrize(
+    ("peer", "reachable", "hold_fire"),
+    [
+        ("203.0.113.9:5060", False, True),
+        ("203.0.113.9:5060", True, False),
+        ("198.51.100.7:5060", False, False),
+        ("", False, True),
+    ],
+)
+def test_an_address_we_may_not_send_to_is_sent_nothing_before_the_phone_is_heard(
+    peer: str, reachable: bool, hold_fire: bool
+):
+    """E11, D5. A phone behind a NAT names its private address: it is answered, and found by where it sends from."""
+    call = dial_in(offer())
+    asked: list[tuple[str, int]] = []
+    call.reachable = lambda host, port: bool(asked.append((host, port))) or reachable
+    call.record = replace(call.record, dialog=replace(DIALOG, peer=peer))
+    effects = call.begin(HERE, at(0))
+
+    (media,) = find(call.acknowledged(None, at(1)), SetPhone)
+
+    assert find(effects, Answer) and isinstance(media, SetPhone)
+    assert (media.media.remote, media.media.hold_fire) == (("198.51.100.7", 14000), hold_fire)
+    assert media.media.signalling_host == peer.rpartition(":")[0]
+    assert set(asked) <= {("198.51.100.7", 14000)}
+
+
+def test_a_call_that_moves_to_an_address_we_may_not_send_to_is_not_followed_there():
+    call = answered()
+    call.reachable = lambda host, port: False
+
+    effects = call.reoffered(offer(version=2), at(5))
+
+    (media,) = find(effects, SetPhone)
+    assert isinstance(media, SetPhone) and media.media.hold_fire
+    assert [e.status for e in effects if isinstance(e, AnswerOffer)] == [200]
+
+
 def test_without_a_port_it_rings_and_is_answered_when_there_is_one():
     call = dial_in(offer())
 

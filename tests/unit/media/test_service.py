@@ -194,7 +194,7 @@ async def test_sources_are_passed_as_a_list_and_everybody_as_none(media: Media, 
 
 
 def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
-    media = PhoneMedia(("192.0.2.1", 4000), PCMU, (PCMU,), 101, 96, send=True, listen=False)
+    media = PhoneMedia(("192.0.2.1", 4000), PCMU, (PCMU,), 101, 96, listen=False, signalling_host="192.0.2.9")
 
     fields = phone_fields(media)
 
@@ -208,4 +208,6 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
         "send": True,
         "listen": False,
         "trusted": False,
+        "signalling_host": "192.0.2.9",
+        "hold_fire": False,
     }

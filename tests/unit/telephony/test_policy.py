@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
+from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, is_speaking, parse_ip
 
 FORBIDDEN = [
     "127.0.0.1",
@@ -72,3 +72,17 @@ def test_ipv4_in_an_ipv6_coat_is_that_ipv4_address():
     """A14."""
     assert str(parse_ip("::ffff:192.0.2.1")) == "192.0.2.1"
     assert str(parse_ip("64:ff9b::c000:201")) == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("stats", "speaking"),
+    [
+        ({"last_heard_ms": 0}, True),
+        ({"last_heard_ms": 1999}, True),
+        ({"last_heard_ms": 2000}, False),
+        ({"packets_received": 0}, False),
+        ({}, False),
+    ],
+)
+def test_a_far_end_speaks_while_its_last_packet_is_younger_than_two_seconds(stats: dict[str, object], speaking: bool):
+    assert is_speaking(stats) is speaking
