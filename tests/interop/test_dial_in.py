@@ -100,6 +100,27 @@ async def test_two_phones_and_a_browser_hear_the_others_and_not_themselves(
         assert not second.hears(OTHER_HZ)
 
 
+async def test_a_page_is_told_of_a_caller_in_order_and_that_it_speaks(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await joined(server, chromium)
+    await page.evaluate("window.ringback.call.setLocalAudio(false)")
+
+    async with Baresip(tmp_path / "phone", hz=PHONE_HZ) as phone:
+        await phone.dial(await address(server))
+        caller = (await page.event("dialin-connected"))["sessionId"]
+
+        async def speaks() -> bool:
+            told = await page.events("active-speaker-change")
+            return caller in [event["activeSpeaker"]["peerId"] for event in told]
+
+        await until(speaks, "the page is told that the caller speaks")
+        await phone.command("hangup")
+
+        expected = ["participant-joined", "dialin-connected", "participant-left", "dialin-stopped"]
+        assert await page.order(*expected, of=caller) == expected
+
+
 async def test_a_call_over_tcp_is_heard(tmp_path: Path, server: Server, chromium: Chromium) -> None:
     page = await joined(server, chromium)
 

@@ -53,6 +53,17 @@ async def test_a_dialled_phone_is_a_participant_with_its_name_and_both_hear(
     await wait_present(server, "sales", 1)
 
 
+async def test_a_page_is_told_of_a_dialled_phone_in_order(tmp_path: Path, server: Server, page: RoomPage) -> None:
+    async with Baresip(tmp_path / "phone", hz=PHONE_HZ) as phone:
+        session = await server.dial_out("sales", phone.uri)
+        await page.event("dialout-answered")
+
+        await phone.command("hangup")
+
+        expected = ["dialout-connected", "dialout-answered", "participant-left", "dialout-stopped"]
+        assert await page.order("participant-joined", *expected, of=session) == ["participant-joined", *expected]
+
+
 async def test_the_far_end_hanging_up_stops_the_dial_out(tmp_path: Path, server: Server, page: RoomPage) -> None:
     async with Baresip(tmp_path / "phone", hz=PHONE_HZ) as phone:
         await server.dial_out("sales", phone.uri)

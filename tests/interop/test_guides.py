@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from interop.peers.browser import Chromium
 from interop.peers.phone import Phone
 from interop.peers.server import KEY, ROOT, Server
 from interop.peers.waiting import free_port
@@ -73,6 +74,26 @@ async def test_the_dial_out_guide_does_what_it_prints(dev: Server, tmp_path: Pat
             await dev.hang_up_all("hello")
         first = (await phone.events_of("incoming", 1))[0]
     assert first["headers"] == {"X-Case": "17", "X-Lang": "de"}
+
+
+@pytest.mark.needs("chromium")
+async def test_the_dial_out_guide_with_video_warns_everybody_in_the_room(
+    dev: Server, tmp_path: Path, chromium: Chromium
+) -> None:
+    [(command, printed)] = [step for step in steps("dial-out") if '"video": true' in step[0]]
+    page = await chromium.open(f"{dev.url}/hello")
+    await page.join()
+    port = free_port()
+    async with Phone(tmp_path / "phone", "answer", "--port", str(port)) as phone:
+        await phone.event("waiting")
+
+        answer = run(command, dev, port)
+
+        check_shape(answer, printed)
+        warning = await page.event("dialout-warning")
+        assert warning["sessionId"] == answer["sessionId"]
+        assert "video" in warning["errorMsg"]
+        await page.event("dialout-answered")
 
 
 async def test_one_endpoint_has_no_extra_ones_and_two_have_exactly_one(dev: Server) -> None:

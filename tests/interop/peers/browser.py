@@ -193,6 +193,12 @@ class RoomPage:
             told = [event["action"] for event in await self.events()]
             raise AssertionError(f"{error}; it was told {told}\n" + "\n".join(self.console[-20:])) from None
 
+    async def order(self, *names: str, of: str) -> list[str]:
+        """Names of those events that tell of one participant, in the order they came; the last one is waited for."""
+        await self.event(names[-1])
+        told = await self.events(*names)
+        return [event["action"] for event in told if of in (event.get("sessionId"), _who(event))]
+
     async def close(self) -> None:
         """Close page and profile, as when the window is closed."""
         await self._context.close()
@@ -227,3 +233,7 @@ class RoomPage:
     async def evaluate(self, script: str) -> Any:
         """Run a script in the page."""
         return await self.page.evaluate(script)
+
+
+def _who(event: Mapping[str, Any]) -> str:
+    return str(event.get("participant", {}).get("session_id", ""))
