@@ -1,5 +1,6 @@
 """The door of the SIP side: who is heard before anything is parsed, and what the operator's log is told of the rest."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -16,6 +17,14 @@ LAG_PROBE = 0.1
 
 LAG_COUNTS = 1.0
 """Seconds for which a look counts: what was late before a quiet hour says nothing about now."""
+
+
+_TO_TAG = re.compile(rb"^(?:to|t)[ \t]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=", re.IGNORECASE | re.MULTILINE)
+
+
+def opens_call(data: bytes) -> bool:
+    """Whether a datagram is an INVITE outside any dialog, told without parsing it: its ``To`` has no tag."""
+    return data.startswith(b"INVITE ") and _TO_TAG.search(data.partition(b"\r\n\r\n")[0]) is None
 
 
 class Door:

@@ -26,7 +26,7 @@ from ringback.sip.parser import parse, refusal
 from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
 from ringback.telephony.admission import RateLimits
-from ringback.telephony.door import Door
+from ringback.telephony.door import Door, opens_call
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
@@ -281,7 +281,7 @@ class Telephony:
     def on_datagram(self, data: bytes, flow: Flow) -> None:
         if not data.strip(b"\r\n\0") or not self._door.admits(flow):
             return
-        if self._door.is_late() and data.startswith(b"INVITE "):
+        if self._door.is_late() and opens_call(data):
             self._refuse(data, 503, "Service Unavailable", flow)
             return
         try:

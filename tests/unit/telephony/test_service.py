@@ -325,6 +325,20 @@ async def test_a_late_loop_turns_new_calls_away_and_serves_those_that_are_up(net
     ann.telephony.reject(ann.last("incoming").call, 480)
 
 
+async def test_a_late_loop_still_takes_re_invites(network: Network, clock: VirtualClock):
+    """C2 is for new calls: a 503 to a re-INVITE would leave the far end on hold."""
+    await Station(network, ANN, replace(OPEN, lag_limit=0.2)).start()
+    puppet = Puppet(network)
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.05)
+    clock._mono += 1.0
+    await clock.run_for(0.1)
+    puppet.request("INVITE", ANN, body=OFFER, call_id="up", to_tag="ours", cseq=2)
+    await clock.run_for(0.05)
+
+    assert sorted(puppet.statuses()) == [200, 481], "it was looked for among the calls that are up"
+
+
 async def test_what_was_late_before_a_quiet_time_turns_nobody_away(network: Network, clock: VirtualClock):
     """Somebody who called a server at rest heard 503, since the last look had found it late an hour before."""
     ann = await Station(network, ANN, replace(OPEN, lag_limit=0.2)).start()

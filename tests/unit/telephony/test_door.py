@@ -1,0 +1,38 @@
+"""What the door can tell of a datagram before anything is parsed."""
+
+import pytest
+
+from ringback.telephony.door import opens_call
+
+HEAD = b"INVITE sip:1@h SIP/2.0\r\nFrom: <sip:a@h>;tag=a\r\n"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        b"To: <sip:1@h>;tag=x",
+        b"t:<sip:1@h>;tag=x",
+        b"TO : <sip:1@h> ; x=1 ; Tag = x",
+        b"To: <sip:1@h>\r\n ;tag=x",
+    ],
+)
+def test_an_invite_with_a_tag_in_its_to_is_of_a_call_that_is_up(to: bytes):
+    assert not opens_call(HEAD + to + b"\r\nCall-ID: c\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"To: <sip:1@h>\r\nCall-ID: c\r\n\r\n",
+        b"To: <sip:1@h>\r\nX-Note: ;tag=x\r\n\r\n",
+        b"To: <sip:1@h>\r\n\r\nTo: <sip:1@h>;tag=x\r\n",
+        b"\r\n",
+        b"",
+    ],
+)
+def test_an_invite_without_one_opens_a_call(rest: bytes):
+    assert opens_call(HEAD + rest)
+
+
+def test_other_requests_open_no_call():
+    assert not opens_call(b"BYE sip:1@h SIP/2.0\r\nTo: <sip:1@h>\r\n\r\n")
