@@ -43,6 +43,9 @@ log = structlog.get_logger()
 COLLECT_AFTER = (20_000, 20, 50)
 """Allocations, young and middle collections after which the collector looks for cycles; there are few."""
 
+HANG_UP_WITHIN = 2.0
+"""Seconds that far ends get at the very end to confirm that their calls are over."""
+
 HOUSEKEEPING = 60.0
 """Seconds between looks for expired rooms and old records."""
 
@@ -238,10 +241,19 @@ class Application:
         except OSError as error:
             raise installation.taken("sip", "port", settings.sip.host, settings.sip.port, error) from None
         self._cleanup.push_async_callback(self.telephony.stop)
+        self._cleanup.push_async_callback(self._hang_up)
         scheme = "https" if settings.http.certificate else "http"
         host = installation.shown_host(settings.http.host)
         self.addresses.public_url = settings.public_url or f"{scheme}://{host}:{http_port}"
         self.addresses.sip_domain = settings.sip.domain or self.telephony.local_addresses[0]
+
+    async def _hang_up(self) -> None:
+        """End what is left while SIP still runs, and give the far ends a moment to confirm."""
+        await self.meetings.close_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_WITHIN):
+                while self.telephony.calls:
+                    await asyncio.sleep(0.02)
 
     async def _why_not_ready(self) -> str | None:
         if self._ready is None and self._database is not None:

@@ -87,6 +87,11 @@ class Process:
         assert self._process is not None, "it was not started"
         return await asyncio.wait_for(self._process.wait(), timeout_s)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None, "it was not started"
+        self._process.send_signal(number)
+
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         await self._end(signal.SIGKILL, 5.0)
