@@ -1,5 +1,6 @@
 """``make check``: all that a reviewer will run and that needs no running server."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,9 @@ import licences
 from run_tests import BIN, WEB, Suite, run_all
 from stages import ROOT, Failed, one_sentence, say, stage
 from toolchain import check_machine, environment
+
+skipped: list[str] = []
+"""What could not be checked here: said again at the end, where it is seen."""
 
 
 def suites() -> list[Suite]:
@@ -32,15 +36,24 @@ def audits() -> None:
     with stage("licences"):
         licences.check()
     if shutil.which("cargo-deny") is None:
-        say("SKIPPED: advisories of Rust crates; cargo install --locked cargo-deny brings the tool")
+        _not_audited("cargo install --locked cargo-deny brings the tool")
         return
     env = environment()
     found = subprocess.run(["cargo", "deny", "check"], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if "failed to fetch" in found.stderr:
-        say("SKIPPED: advisories of Rust crates; their list could not be fetched")
+        _not_audited("their list could not be fetched")
     elif found.returncode != 0:
         print(found.stderr)
         raise Failed("cargo-deny objects to a crate; see above.")
+
+
+def _not_audited(because: str) -> None:
+    """Say so where nobody overlooks it; where CI says that everything is there, it is a failure."""
+    sentence = f"NOT CHECKED: advisories and sources of Rust crates; {because}"
+    if os.environ.get("CI", "").lower() == "true":
+        raise Failed(sentence)
+    skipped.append(sentence)
+    say(sentence)
 
 
 def main() -> None:
@@ -51,6 +64,8 @@ def main() -> None:
     build.node_packages()
     audits()
     run_all(suites())
+    for sentence in skipped:
+        say(sentence)
 
 
 if __name__ == "__main__":
