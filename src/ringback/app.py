@@ -161,6 +161,7 @@ class Application:
                 meetings=meetings,
                 calls=self.calls,
                 reports=database.reports,
+                traces=self.telephony,
                 addresses=self.addresses,
                 clock=clock,
                 version=__version__,

@@ -15,6 +15,7 @@ from ringback.calls.service import Calls
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
+from ringback.model.traces import Remembered
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
@@ -43,6 +44,7 @@ class House:
     services: Services
     database: Database
     carrier: FakeCarrier
+    traces: "FakeTraces"
     meetings: Meetings
     clock: VirtualClock
     domain: Domain
@@ -60,6 +62,13 @@ class House:
         return (await self.services.access.add_key(domain.id, "test")).secret
 
 
+class FakeTraces(dict[tuple[str, str], Remembered]):
+    """What is remembered, by Call-ID and our tag."""
+
+    def trace(self, sip_call_id: str, our_tag: str) -> Remembered:
+        return self.get((sip_call_id, our_tag), Remembered())
+
+
 @asynccontextmanager
 async def a_house(
     folder: Path, *, rate_limits: bool = False, caps: Caps | None = None, bare: bool = False, seed: int = 1
@@ -72,7 +81,7 @@ async def a_house(
     rooms = Rooms(database.rooms, domains, addresses, clock, chance, caps)
     access = Access(database.keys, domains, clock, chance)
     domain = await access.start(KEY, "acme")
-    carrier, media = FakeCarrier(), FakeMedia(100)
+    carrier, media, traces = FakeCarrier(), FakeMedia(100), FakeTraces()
     bus: LocalBus[Message] = LocalBus()
     bus.subscribe(lambda message: None)
     epoch = await database.records.next_epoch("test")
@@ -90,6 +99,7 @@ async def a_house(
             meetings,
             calls,
             database.reports,
+            traces,
             addresses,
             clock,
             "0.0.test",
@@ -103,5 +113,5 @@ async def a_house(
             httpx.AsyncClient(transport=transport, base_url="http://test", headers=bearer) as http,
             httpx.AsyncClient(transport=transport, base_url="http://test") as stranger,
         ):
-            yield House(services, database, carrier, meetings, clock, domain, http, stranger)
+            yield House(services, database, carrier, traces, meetings, clock, domain, http, stranger)
     await database.close()

@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ringback.access.service import Access
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
-from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, tokens
+from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, tokens, traces
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
-from ringback.rest.ports import Calls, Meetings, Reports
+from ringback.rest.ports import Calls, Meetings, Reports, Traces
 from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.domains import Domains
@@ -29,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *dialout.OPERATIONS,
     *meetings.OPERATIONS,
     *own.OPERATIONS,
+    *traces.OPERATIONS,
 )
 
 
@@ -55,6 +56,7 @@ class Services:
     meetings: Meetings
     calls: Calls
     reports: Reports
+    traces: Traces
     addresses: Addresses
     clock: Clock
     version: str

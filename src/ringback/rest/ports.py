@@ -6,6 +6,7 @@ from typing import Protocol
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+from ringback.model.traces import Remembered
 
 
 class Meetings(Protocol):
@@ -61,3 +62,9 @@ class Reports(Protocol):
     async def meeting(
         self, domain: DomainId, meeting: str
     ) -> tuple[MeetingRecord, Sequence[ParticipantRecord]] | None: ...
+
+
+class Traces(Protocol):
+    """``telephony.service.Telephony``."""
+
+    def trace(self, sip_call_id: str, our_tag: str, /) -> Remembered: ...

@@ -13,6 +13,7 @@ from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite, Timer
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.digest import Authenticator, Credential
 from ringback.sip.errors import SipParseError
@@ -30,7 +31,7 @@ from ringback.telephony.door import Door, opens_call
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
-from ringback.telephony.trace import Said, Trace
+from ringback.telephony.trace import Trace
 from ringback.telephony.wire import Sockets, Wire
 
 log = structlog.get_logger(__name__)
@@ -178,9 +179,9 @@ class Telephony:
         """What we listen on and are called by: ``host:port``."""
         return (format_host_port(*self._advertised(Flow("udp", "127.0.0.1", 5060))),)
 
-    def trace(self, sip_call_id: str) -> list[Said]:
-        """What was said in a call, oldest first, fit to be shown; empty when it is no longer remembered."""
-        return self._trace.of(sip_call_id)
+    def trace(self, sip_call_id: str, our_tag: str = "") -> Remembered:
+        """What was said in a call, fit to be shown; empty when it is no longer remembered."""
+        return self._trace.of(sip_call_id, our_tag)
 
     @property
     def idle(self) -> bool:
