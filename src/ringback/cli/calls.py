@@ -1,14 +1,18 @@
 """``ringback calls``: list, show, watch."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from itertools import islice
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
+from ringback.cli.ladder import can_draw, draw
+from ringback.cli.verdict import what_failed
 
 EVERY_S = 1.0
 COLUMNS = {
@@ -46,9 +50,19 @@ def list_calls(
 
 
 @app.command()
-def show(call: Annotated[str, typer.Argument(help="Its id.")], as_json: AsJson = False) -> None:
+def show(
+    call: Annotated[str, typer.Argument(help="Its id.")],
+    with_ladder: Annotated[
+        bool, typer.Option("--ladder", help="Draw what was said on the wire, and say what failed first.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """One call in full: who, when, how it ended and whose fault that was."""
-    found = connect().get(f"/ringback/calls/{quoted(call)}")
+    client = connect()
+    found = client.get(f"/ringback/calls/{quoted(call)}")
+    if with_ladder:
+        _show_ladder(found, client.get(f"/ringback/calls/{quoted(call)}/trace"), as_json)
+        return
     if as_json:
         show_json(found)
         return
@@ -81,6 +95,21 @@ def watch(room: InRoom = None, as_json: AsJson = False) -> None:
         for call_id in known.keys() - now.keys():
             _say(client.get(f"/ringback/calls/{quoted(call_id)}"), as_json)
         known = now
+
+
+def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: bool) -> None:
+    messages = trace["messages"]
+    if as_json:
+        show_json(messages)
+    else:
+        # Not a terminal: nothing is folded, and nothing coloured.
+        console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+        for line in draw(messages, plain=not can_draw(console.encoding)):
+            console.print(line, no_wrap=True, overflow="ellipsis", crop=sys.stdout.isatty())
+    if trace["dropped"]:
+        typer.echo(f"{trace['dropped']} messages in the middle are no longer remembered.", err=as_json)
+    if not as_json:
+        typer.echo(what_failed(messages, call))
 
 
 def _calls(client: Client, room: str | None, ongoing: bool) -> Any:
