@@ -25,8 +25,8 @@ PACES = ((25, 500), (250, 3000))
 
 WARM_UP = 500
 TARGET_US = 2500
-ROOMS, ENDPOINTS = 10, 5
-"""An address takes one call at a time: with fifty, each has 0.2 s between two calls at the faster pace."""
+ROOMS, ENDPOINTS = 50, 5
+"""An address takes one call at a time: with these many, each has a second between two calls at the faster pace."""
 
 # SIPp's built-in caller, but for the user part, which comes from a list.
 SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
