@@ -33,9 +33,11 @@ def what_failed(messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) 
     if over is None:
         return "Nothing has failed so far."
     sentence = shown(str(end.get("sentence") or "it ended"))
-    if end.get("fault") in (None, "nobody"):
+    well = end.get("fault") in (None, "nobody")
+    if well and heard:
         return f"Nothing failed: {sentence}."
-    return f"The messages show no failure. The call ended: {sentence}, fault: {shown(str(end['fault']))}."
+    fault = "" if well else f", fault: {shown(str(end['fault']))}"
+    return f"{'The messages show no failure. ' if heard else ''}The call ended: {sentence}{fault}."
 
 
 def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -> Iterator[tuple[float, str]]:

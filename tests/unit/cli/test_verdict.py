@@ -101,8 +101,9 @@ CASES = {
     "no message was ever sent": (
         [],
         call(reason="unresolvable", fault="caller", sentence="unresolvable"),
-        "The messages show no failure. The call ended: unresolvable, fault: caller.",
+        "The call ended: unresolvable, fault: caller.",
     ),
+    "a call that went well and is forgotten": ([], call(), "The call ended: hangup remote."),
     "it still rings": ([row(0, "out", INVITE), row(1, "in", RINGING)], call(None), "Nothing has failed so far."),
     "a far end that writes to terminals": (
         [row(0, "out", INVITE), row(0.2, "in", "SIP/2.0 500 \x1b[2J[red]\u202e")],
