@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import structlog
+
 from ringback.calls.service import Calls
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, Tell
@@ -9,6 +11,8 @@ from ringback.meetings.service import Meetings
 from ringback.model.events import ActiveSpeakerChanged
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
+
+log = structlog.get_logger()
 
 LEG_FAILED = ("connection-error", "The media connection failed; join again.")
 
@@ -22,9 +26,11 @@ class MediaReports:
 
     def webrtc_state(self, leg: ParticipantId, state: str) -> None:
         """The WebSocket says who is there; a lost media path alone removes nobody, it may come back."""
+        log.info(f"media.{state}", leg=leg)
 
     def media_started(self, leg: ParticipantId, track: str) -> None:
         """Tracks are shown as their senders describe them, so nothing changes for the others."""
+        log.info("media.started", leg=leg, track=track)
 
     def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
         self._calls.digit(leg, digit, volume)

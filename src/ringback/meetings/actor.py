@@ -28,10 +28,11 @@ from ringback.meetings.effects import (
 )
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.ports import Office, Told, Unseated
+from ringback.meetings.silence import SilenceWatch, counters
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import RingbackError, Unavailable
 from ringback.model.events import DURABLE
-from ringback.model.ids import CallId
+from ringback.model.ids import CallId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, CallState, EventRecord, MeetingRecord, ParticipantRecord, Unit
 
@@ -102,6 +103,7 @@ class Actor:
         self._backlog: Batch | None = None
         self._states: dict[CallId, CallState] = {}
         self._log = log.bind(room=meeting.settings.room.name, meeting=meeting.id)
+        self._watch = SilenceWatch(office.world.media, office.clock, self._log)
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,6 +140,7 @@ class Actor:
                 self._log.exception("meeting.broken")
                 await self._collapse()
         self._cancel_timer()
+        self._watch.stop()
         for _, future in self._queue:
             _settle(future, MeetingOver())
         self._queue.clear()
@@ -270,12 +273,17 @@ class Actor:
                 continue
             first = call.id not in self._states
             self._states[call.id] = call.state
-            facts: dict[str, str] = {"call": call.id}
+            facts: dict[str, object] = {"call": call.id}
             if first:
                 facts |= {"direction": call.direction.value, "sip_call_id": call.sip_call_id, "remote": call.remote}
+            if call.state is CallState.ANSWERED:
+                facts |= {"codec": call.codec, "media": call.media}
+                self._watch.answered(call)
             if call.end is not None:
                 del self._states[call.id]
+                self._watch.ended(call.id)
                 facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
+                facts |= counters(self._office.world.media.stats(ParticipantId(call.id)))
             self._log.info(f"call.{call.state}", **facts)
 
     def _keep(self, batch: Batch) -> None:
