@@ -22,6 +22,10 @@ BY_CAUSE = {
 }
 
 
+BY_SILENCE = {"timeout": 408, "transport": 503, "resolve": 503}
+"""What no answer at all counts as, for programs that look at the status: RFC 3261 §8.1.3.1."""
+
+
 def of_failure(failure: Failure, rang: bool) -> EndReason:
     """Why our INVITE came to nothing. A timeout after ringing is nobody answering, before it an unreachable host."""
     if failure.cause == "timeout":
@@ -30,7 +34,8 @@ def of_failure(failure: Failure, rang: bool) -> EndReason:
         ending, fault = BY_CAUSE[failure.cause]
     else:
         ending, fault = BY_STATUS.get(failure.status, (Ending.REJECTED, Fault.REMOTE))
-    return EndReason(ending, fault, failure.status or None, failure.reason or None, failure.q850)
+    status = failure.status or BY_SILENCE.get(failure.cause)
+    return EndReason(ending, fault, status, failure.reason or None, failure.q850)
 
 
 BY_DIALOG_END = {

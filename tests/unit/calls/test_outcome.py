@@ -27,7 +27,15 @@ def test_a_failure_says_what_happened_and_whose_fault_it_was(
     reason = of_failure(failure, rang)
 
     assert (reason.ending, reason.fault) == (ending, fault)
-    assert reason.sip_status == (failure.status or None)
+    assert failure.status in (0, reason.sip_status)
+
+
+@pytest.mark.parametrize(
+    ("cause", "status"), [("timeout", 408), ("transport", 503), ("resolve", 503), ("policy", None)]
+)
+def test_no_answer_at_all_counts_as_a_status_for_programs_that_look_at_it(cause: str, status: int | None):
+    """RFC 3261 §8.1.3.1. What we refused ourselves was never sent, so it has none."""
+    assert of_failure(Failure(0, "nothing", cause), False).sip_status == status
 
 
 def test_the_far_ends_cause_is_kept():
