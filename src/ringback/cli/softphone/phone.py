@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ringback.calls.codecs import phone_media
 from ringback.calls.ports import (
     Carrier,
     Clock,
@@ -15,14 +16,13 @@ from ringback.calls.ports import (
     IncomingInvite,
     MediaLegs,
     OutgoingInvite,
-    PhoneCodec,
     PhoneMedia,
 )
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
 from ringback.sdp.errors import BadSdp, NoCommonCodec
-from ringback.sdp.negotiation import Negotiated, NegotiatedCodec, make_answer, make_offer, read_answer
+from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
 LINE = MeetingId("line")
 FAR = ParticipantId("far")
@@ -281,7 +281,7 @@ class Softphone:
             self._tell("problem", {"reason": str(error)})
 
     def _talk(self, negotiated: Negotiated) -> None:
-        media = _media(negotiated)
+        media = phone_media(negotiated)
         self._codec = media.codec.name
         if media != self._running:
             self._running = media
@@ -302,19 +302,3 @@ class Softphone:
         self._tell("ended", told | {"seconds": round(seconds, 1), "exit": int(outcome.exit)})
         self.over.set_result(outcome)
         self.talking.cancel()
-
-
-def _media(negotiated: Negotiated) -> PhoneMedia:
-    return PhoneMedia(
-        remote=negotiated.remote,
-        codec=_codec(negotiated.codec),
-        receive=tuple(_codec(codec) for codec in negotiated.receive),
-        dtmf_payload_type=negotiated.dtmf_payload_type,
-        dtmf_receive_payload_type=negotiated.dtmf_receive_payload_type,
-        send=negotiated.send,
-        listen=negotiated.listen,
-    )
-
-
-def _codec(codec: NegotiatedCodec) -> PhoneCodec:
-    return PhoneCodec(codec.name, codec.payload_type, codec.receive_payload_type, codec.clock_rate, codec.ptime_ms)
