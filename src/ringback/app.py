@@ -233,6 +233,7 @@ class Application:
             allow_private=settings.dialout.allow_private,
             lag_limit=0.2 if sip.rate_limits else None,
             prefix=f"{settings.node}{epoch}x",
+            hold_ack=True,
         )
 
     async def _open_telephony(self, http_port: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ringback.calls.call import Call
 from ringback.calls.codecs import offered
 from ringback.calls.dialin import VIDEO_WARNING
-from ringback.calls.effects import Bye, Cancel, Invite
+from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure
 from ringback.calls.ports import Failure, OutgoingInvite
 from ringback.calls.requests import DialOutRequest
@@ -105,6 +105,7 @@ class DialOut(Call):
             Save(self.record),
             PhoneChanges(self.id, PhoneState.ANSWERED),
             Tell(CallEvent(self.facts, CallStep.ANSWERED)),
+            Confirm(self.id),
             *self._agree(agreed),
         ]
         if _fell_back(self.request.audio_codecs, agreed.codec.name):

@@ -30,6 +30,20 @@ class Answer(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm(Outside):
+    """ACK an answer: only now is the far end told that it arrived."""
+
+    call: CallId
+
+    @property
+    def needs_row(self) -> CallId | None:
+        return self.call
+
+    def apply(self, world: World) -> None:
+        world.carrier.confirm(self.call)
+
+
+@dataclass(frozen=True, slots=True)
 class Reject(Outside):
     call: CallId
     status: int

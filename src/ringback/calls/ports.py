@@ -134,6 +134,10 @@ class Carrier(Protocol):
     def reject(self, call: CallId, status: int, reason: str = "", headers: Sequence[tuple[str, str]] = ()) -> None:
         """Final refusal of a dial-in."""
 
+    def confirm(self, call: CallId) -> None:
+        """ACK the answer to our INVITE. Said once its row is stored: a far end that was told that its answer arrived is
+        then always hung up on after a restart. A ``Carrier`` may have done so already."""
+
     def bye(self, call: CallId, reason: str = "") -> None:
         """End an answered call; ``reason`` goes into a ``Reason`` header (RFC 3326) when given."""
 
@@ -161,7 +165,7 @@ class CarrierEvents(Protocol):
         """18x to our INVITE (100 is not reported)."""
 
     def answered(self, call: CallId, sdp: bytes | None) -> None:
-        """200 to our INVITE; ACK is sent by telephony."""
+        """200 to our INVITE. Its ACK goes out at ``Carrier.confirm``, or when the call is ended."""
 
     def failed(self, call: CallId, failure: Failure) -> None: ...
     def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:

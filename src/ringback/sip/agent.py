@@ -58,6 +58,7 @@ class AgentSettings:
         calls: Most calls at once; beyond them 503.
         unconfirmed_per_source: Most INVITEs of one address that no ACK has proved yet; ``None`` for any number.
         credentials: What challenges are answered with, and for whom.
+        hold_ack: The ACK of an answered INVITE waits for ``OutboundCall.confirm``.
     """
 
     timing: Timing = field(default_factory=Timing)
@@ -68,6 +69,7 @@ class AgentSettings:
     unconfirmed_per_source: int | None = 10
     credentials: Sequence[Credential] = ()
     slot: float = 1 / 32
+    hold_ack: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class OutboundCall(Call):
         self._cancel_sent = False
         self._cancel_reason = ""
         self._reported = False
+        self._unacknowledged: int | None = None
         self._early_sdp: bytes | None = None
 
     def start(self, now: float) -> None:
@@ -221,10 +222,22 @@ class OutboundCall(Call):
         answer = _sdp(response) or self._early_sdp
         self.established(transaction.request, response, answer or b"", now)
         assert self.dialog is not None, "an answer makes a dialog"
-        self.send_ack(self.dialog, transaction.request.cseq.number, self.hop())
+        self._unacknowledged = transaction.request.cseq.number
+        if not self.agent.settings.hold_ack:
+            self.confirm()
         self.changed()
         self.agent.wheel.set(self, self.next_wake())
         self.agent.emit(Answered(self.id, answer))
+
+    def bye(self, reason: str, now: float) -> None:
+        self.confirm()
+        super().bye(reason, now)
+
+    def confirm(self) -> None:
+        """ACK the answer, if that has not been done: whoever had to remember the call does."""
+        if self._unacknowledged is not None and self.dialog is not None:
+            cseq, self._unacknowledged = self._unacknowledged, None
+            self.send_ack(self.dialog, cseq, self.hop())
 
     def _adopt(self, dialog: Dialog) -> None:
         """Be found by requests in this dialog, early or not; of several forks by the last one heard."""
@@ -242,6 +255,8 @@ class OutboundCall(Call):
         """§13.2.2.4: a repeat gets its ACK again; another fork's answer gets ACK and BYE."""
         if (transaction.request.cseq.number, response.to.tag) in self._acks:
             self.on_stray_2xx(response, now)
+        elif self._unacknowledged is not None and self.dialog and response.to.tag == self.dialog.remote_tag:
+            return  # it is repeated until our ACK, which is being held
         else:
             self.dismiss(transaction, response, now)
 

@@ -56,6 +56,7 @@ class TelephonySettings:
         credentials: What challenges to our calls are answered with, and for whom.
         patience: Seconds without any answer after which a call has failed.
         lag_limit: Seconds the loop may be late before new calls are turned away with 503; ``None`` for never.
+        hold_ack: ACK an answer only at ``confirm``, for whoever must first remember the call.
         prefix: Goes into every branch: node and boot epoch.
     """
 
@@ -73,6 +74,7 @@ class TelephonySettings:
     patience: float = 4.0
     lag_limit: float | None = 0.2
     prefix: str = ""
+    hold_ack: bool = False
     timing: Timing = field(default_factory=Timing)
 
 
@@ -131,6 +133,7 @@ class Telephony:
                 patience=settings.patience,
                 credentials=settings.credentials,
                 unconfirmed_per_source=None if settings.rate_limits is None else 10,
+                hold_ack=settings.hold_ack,
             ),
             self._chance,
             advertised=self._advertised,
@@ -244,6 +247,12 @@ class Telephony:
         found = self._agent.calls.get(call)
         if isinstance(found, InboundCall):
             found.reject(status, reason, [(name, clean(value)) for name, value in headers], self._now())
+            self._flush()
+
+    def confirm(self, call: CallId) -> None:
+        found = self._agent.calls.get(call)
+        if isinstance(found, OutboundCall):
+            found.confirm()
             self._flush()
 
     def bye(self, call: CallId, reason: str = "") -> None:

@@ -114,6 +114,7 @@ class FakeCarrier:
     def __init__(self) -> None:
         self.events: CarrierEvents | None = None
         self.sent: list[tuple[str, CallId]] = []
+        self.confirmed: list[CallId] = []
         self.phones: dict[CallId, FakePhone] = {}
         self.dialogs: dict[CallId, DialogRecord] = {}
         self.finished: list[CallRecord] = []
@@ -224,6 +225,11 @@ class FakeCarrier:
         phone = self._say("reject", call, "refused")
         if phone is not None:
             phone.status, phone.headers = status, tuple(headers)
+
+    def confirm(self, call: CallId) -> None:
+        """The far end is told that its answer arrived; kept in ``confirmed``."""
+        if call in self.phones:
+            self.confirmed.append(call)
 
     def bye(self, call: CallId, reason: str = "") -> None:
         self._say("bye", call, "over", reason)

@@ -140,7 +140,7 @@ class SipStage(Stage):
         self._mortal = MortalClock(self.clock)
         self._wire = self.network.attach(SERVER)
         self.telephony = Telephony(
-            TelephonySettings(rate_limits=None, allow_private=True, lag_limit=None),
+            TelephonySettings(rate_limits=None, allow_private=True, lag_limit=None, hold_ack=True),
             self._mortal,
             wire=self._wire,
             chance=SeededChance(f"server {epoch}"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ringback.calls.dialout import DialOut
-from ringback.calls.effects import Bye, Cancel, Invite
+from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.ports import Failure
 from ringback.calls.requests import validate
 from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, Save, SetPhone, Tell
@@ -156,3 +156,15 @@ def test_ringing_is_no_failure_and_failing_while_it_rings_is_stopped():
 
     assert steps(rang.call.failed(Failure(486, "Busy Here"), at(2))) == [CallStep.STOPPED]
     assert steps(silent.call.failed(Failure(486, "Busy Here"), at(2))) == [CallStep.ERROR]
+
+
+def test_the_far_end_is_told_that_its_answer_arrived_only_once_the_row_is_stored():
+    """A kill before the commit leaves an answer without ACK, which the far end gives up by itself."""
+    rig = Rig()
+
+    effects = rig.call.far_end_answered(rig.sdp(), at(2))
+
+    kinds = [type(effect) for effect in effects]
+    assert kinds.index(Save) < kinds.index(Confirm)
+    (confirm,) = find(effects, Confirm)
+    assert isinstance(confirm, Confirm) and confirm.needs_row == CALL
