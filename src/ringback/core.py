@@ -59,10 +59,17 @@ class Engine(Protocol):
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
         ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``, ``signalling_host``,
-        ``hold_fire``, as in ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``,
-        ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``."""
+        ``hold_fire``, ``networks`` (list of CIDR), ``crypto`` (None or a dict), as in ``calls.ports.PhoneMedia``; a
+        codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in
+        ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``, ``receive_key``, ``receive_mki`` (bytes) as
+        in ``calls.ports.PhoneCrypto``. ``ValueError`` names a field that makes no sense."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
+    def play_tone(self, leg: str, frequencies: list[float], rhythm_ms: list[int], level_dbm0: float) -> None:
+        """A phone leg sounds like this to its room, as ``model.tones.Tone`` says, until ``stop_tone`` or its own sound.
+        ``ValueError`` for a tone that breaks the limits given there."""
+
+    def stop_tone(self, leg: str) -> None: ...
     def open_pcm(self, room: str, leg: str, sample_rate: int) -> None: ...
     def push_pcm(self, leg: str, data: bytes) -> int: ...
     def flush_pcm(self, leg: str) -> int: ...

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.tones import Tone
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -206,6 +207,22 @@ class PhoneCodec:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneCrypto:
+    """Keys of a protected stream, agreed in SDP (RFC 4568). A side whose key stays keeps its packet count (ROC).
+
+    Attributes:
+        suite: As in ``a=crypto``: a name of ``sdp.crypto.SUITES``.
+        send_key, receive_key: Master key and salt of each direction, in one, as long as the suite says. Never shown.
+        receive_mki: Master key identifier that each packet of the far end carries, usually empty.
+    """
+
+    suite: str
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
+    receive_mki: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneMedia:
     """How a phone leg's stream runs, after an offer/answer.
 
@@ -221,6 +238,9 @@ class PhoneMedia:
         signalling_host: IP address the far end signals from, empty when unknown: RTP from there counts however late it
             begins, as with a phone behind a NAT whose SDP names an address that nobody else can reach.
         hold_fire: ``remote`` is no address to send to on the far end's word: nothing is sent before it has been heard.
+        networks: Networks (CIDR) that a trunk's media may come from, other than where it signals from.
+        crypto: Keys of SRTP and SRTCP; ``None``: the stream is in the clear. With keys, nothing is sent or taken
+            without protection.
     """
 
     remote: tuple[str, int] | None
@@ -233,6 +253,8 @@ class PhoneMedia:
     trusted: bool = False
     signalling_host: str = ""
     hold_fire: bool = False
+    networks: tuple[str, ...] = ()
+    crypto: PhoneCrypto | None = None
 
 
 class MediaLegs(Protocol):
@@ -253,6 +275,17 @@ class MediaLegs(Protocol):
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         """Queue RFC 4733 events; they follow any already queued."""
+
+    def play_tone(self, leg: ParticipantId, tone: Tone) -> None:
+        """Let a phone leg sound like this to everybody who hears it (local ringback, before it is answered).
+
+        From the beginning of its rhythm, in place of an earlier tone, until ``stop_tone`` or until sound of the far end
+        itself arrives. The leg needs no ``set_phone`` before; ``Media`` refuses a tone that breaks the limits of
+        ``Tone`` with ``ValueError``.
+        """
+
+    def stop_tone(self, leg: ParticipantId) -> None:
+        """Silence again; without a tone nothing happens."""
 
     def close_leg(self, leg: ParticipantId) -> None: ...
 
@@ -285,9 +318,12 @@ class MediaLegs(Protocol):
         """What the leg has heard since the last read: int16 mono, at most 5 s kept."""
 
     def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
-        """Counters of a leg: packets and bytes each way, lost, late, concealed, jitter.
+        """Counters of a leg: packets and bytes each way, lost, late, concealed, jitter, and for phones quality.
 
-        ``last_heard_ms`` is how long ago a phone's last RTP packet was taken; absent when there was none.
+        What a phone leg has beside the counters, each absent until it is known: ``last_heard_ms`` (since its last RTP
+        packet was taken), ``round_trip_ms``, ``loss_percent`` and ``mos`` (1.0 to 4.5, of what we hear of it),
+        ``remote_packets_lost``, ``remote_loss_percent``, ``remote_jitter_ms`` and ``remote_mos`` (of what it hears of
+        us, by its own reports), ``buffer_ms`` (what the jitter buffer aims at), ``srtp`` (the suite, where protected).
         """
 
 

@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneMedia
+from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneMedia
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.tones import Tone
 
 
 class Media:
@@ -67,6 +68,12 @@ class Media:
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         self._engine.send_digits(leg, digits, duration_ms, gap_ms)
+
+    def play_tone(self, leg: ParticipantId, tone: Tone) -> None:
+        self._engine.play_tone(leg, list(tone.frequencies), list(tone.rhythm_ms), tone.level_dbm0)
+
+    def stop_tone(self, leg: ParticipantId) -> None:
+        self._engine.stop_tone(leg)
 
     def close_leg(self, leg: ParticipantId) -> None:
         self._engine.close_leg(leg)
@@ -183,6 +190,18 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "trusted": media.trusted,
         "signalling_host": media.signalling_host,
         "hold_fire": media.hold_fire,
+        "networks": list(media.networks),
+        "crypto": None if media.crypto is None else crypto_fields(media.crypto),
+    }
+
+
+def crypto_fields(crypto: PhoneCrypto) -> dict[str, Any]:
+    """``PhoneCrypto`` as ``core.Engine.set_phone`` takes it."""
+    return {
+        "suite": crypto.suite,
+        "send_key": crypto.send_key,
+        "receive_key": crypto.receive_key,
+        "receive_mki": crypto.receive_mki,
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ringback.calls.ports import MediaEvents, PhoneMedia
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.tones import Tone
 
 HOST = "192.0.2.10"
 FIRST_PORT = 20000
@@ -26,6 +27,7 @@ class FakeLeg:
     subscriptions: dict[str, tuple[ParticipantId, str]] = field(default_factory=dict)
     digits: list[tuple[str, int, int]] = field(default_factory=list)
     pcm: bytearray = field(default_factory=bytearray)
+    tone: Tone | None = None
 
 
 class FakeMedia:
@@ -64,6 +66,14 @@ class FakeMedia:
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         if leg in self.legs:
             self.legs[leg].digits.append((digits, duration_ms, gap_ms))
+
+    def play_tone(self, leg: ParticipantId, tone: Tone) -> None:
+        if leg in self.legs:
+            self.legs[leg].tone = tone
+
+    def stop_tone(self, leg: ParticipantId) -> None:
+        if leg in self.legs:
+            self.legs[leg].tone = None
 
     def close_leg(self, leg: ParticipantId) -> None:
         self.legs.pop(leg, None)

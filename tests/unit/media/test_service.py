@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneMedia
 from ringback.media.service import Media, phone_fields
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.tones import Tone
 
 ANN = ParticipantId("ann")
 PCMU = PhoneCodec("PCMU", 0, 0, 8000)
@@ -194,7 +195,17 @@ async def test_sources_are_passed_as_a_list_and_everybody_as_none(media: Media, 
 
 
 def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
-    media = PhoneMedia(("192.0.2.1", 4000), PCMU, (PCMU,), 101, 96, listen=False, signalling_host="192.0.2.9")
+    media = PhoneMedia(
+        ("192.0.2.1", 4000),
+        PCMU,
+        (PCMU,),
+        101,
+        96,
+        listen=False,
+        signalling_host="192.0.2.9",
+        networks=("198.51.100.0/24",),
+        crypto=PhoneCrypto("AEAD_AES_128_GCM", b"s" * 28, b"r" * 28),
+    )
 
     fields = phone_fields(media)
 
@@ -210,4 +221,24 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
         "trusted": False,
         "signalling_host": "192.0.2.9",
         "hold_fire": False,
+        "networks": ["198.51.100.0/24"],
+        "crypto": {
+            "suite": "AEAD_AES_128_GCM",
+            "send_key": b"s" * 28,
+            "receive_key": b"r" * 28,
+            "receive_mki": b"",
+        },
     }
+
+
+def test_keys_are_not_shown() -> None:
+    crypto = PhoneCrypto("AEAD_AES_128_GCM", b"sesame", b"sesame")
+
+    assert "sesame" not in repr(PhoneMedia(None, PCMU, crypto=crypto))
+
+
+async def test_a_tone_is_played_and_stopped(media: Media, engine: FakeEngine) -> None:
+    media.play_tone(ANN, Tone((440, 480), (2000, 4000)))
+    media.stop_tone(ANN)
+
+    assert engine.asked == [("play_tone", ANN, [440, 480], [2000, 4000], -19.0), ("stop_tone", ANN)]
