@@ -75,6 +75,14 @@ class DialOut(Call):
         effects: list[Effect] = [Save(self.record), Invite(invite)]
         return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects
 
+    def routed(self, attempt: int, trunk: str, now: Instant) -> list[Effect]:
+        """Another way is being tried: from here on its offer and its trunk count."""
+        if self.ended or self.answered or self.record.trunk == trunk:
+            return []
+        self.record = replace(self.record, trunk=trunk)
+        self.facts = replace(self.facts, trunk=trunk)
+        return [Save(self.record)]
+
     def progress(self, status: int, reason: str, sdp: bytes | None, now: Instant) -> list[Effect]:
         """18x: it rings over there; with SDP its early media is heard."""
         if self.ended or self.answered:

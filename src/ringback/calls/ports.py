@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ringback.model.ids import CallId, MeetingId, ParticipantId
+from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
 from ringback.model.tones import Tone
 
@@ -51,6 +51,11 @@ class IncomingInvite:
         sip_call_id: ``Call-ID``.
         source: ``host:port`` the request came from.
         dialog: The dialog an answer would create (our tag already chosen), so that it can be stored before the answer.
+        trunk: Name of the trunk it came over, empty for none.
+        called_number: The telephone number it is for (E.164 with ``+``), by the trunk's rules; empty without a trunk or
+            when it dialled something that is no number.
+        caller: Who calls, as a trusted trunk vouches for: an E.164 number or a ``sip:`` URI; empty when nobody vouches.
+        withheld: The caller asked not to be shown (``Privacy: id``).
     """
 
     call: CallId
@@ -65,6 +70,79 @@ class IncomingInvite:
     uri_headers: Mapping[str, str] = field(default_factory=dict)
     headers: Sequence[tuple[str, str]] = ()
     dialog: DialogRecord | None = None
+    trunk: str = ""
+    called_number: str = ""
+    caller: str = ""
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One way of setting up a call: over one host of one trunk, or straight to an address.
+
+    Attributes:
+        uri: Request-URI (and ``To``).
+        trunk: Name of the trunk: its credentials, TLS policy, caps and rate apply. Empty: none has to do with it.
+        proxy: Where it is sent first, as a ``sip:`` URI; empty for the host of ``uri``.
+        transport: ``udp``, ``tcp`` or ``tls``; empty for what ``uri`` says.
+        from_uri: Our ``From``, empty for the dialog's own.
+        headers: Identity headers, made by us (``P-Asserted-Identity``, ``Remote-Party-ID``, ``Privacy``).
+        codecs: Codec names it may use, best first; empty for any.
+        dtmf: ``auto``, ``telephone-event``, ``sip-info``, ``in-band``.
+        srtp: ``off``, ``optional``, ``required``.
+        patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.
+        offer: SDP for this attempt; empty for the call's own.
+    """
+
+    uri: str
+    trunk: str = ""
+    proxy: str = ""
+    transport: str = ""
+    from_uri: str = ""
+    headers: Sequence[tuple[str, str]] = ()
+    codecs: tuple[str, ...] = ()
+    dtmf: str = "auto"
+    srtp: str = "off"
+    patience: float | None = None
+    offer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRoute:
+    """Where a call goes out.
+
+    Attributes:
+        attempts: Best first, at least one. The next one is made when nothing came, the network failed or 503 was
+            answered, and never once a phone has rung.
+        number: The number dialled after the rules that all trunks share, E.164; empty for a ``sip:`` address.
+        caller_id: The number that is shown, E.164; empty for none.
+    """
+
+    attempts: tuple[Attempt, ...]
+    number: str = ""
+    caller_id: str = ""
+
+
+class Routes(Protocol):
+    """Which trunks carry a call out."""
+
+    async def route(
+        self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
+    ) -> OutgoingRoute:
+        """Find the way to ``destination``: an E.164 number with ``+``, or a ``sip:`` address.
+
+        Raises:
+            InvalidRequest: No trunk is set up, none takes this number, or ``caller_id`` is not one of the domain's; the
+                text says what to set.
+            Forbidden: An emergency number, a short code, or a number that every trunk's rules deny.
+        """
+
+
+class NumberedRooms(Protocol):
+    """Which room a telephone number rings."""
+
+    async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
+        """The room of an E.164 number called over ``trunk``; ``None`` when nothing is set up for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +156,8 @@ class OutgoingInvite:
         headers: Extra headers, names already checked to start with ``X-``, values free of control characters.
         offer: SDP body.
         ring_timeout: Seconds to wait for a final answer before CANCEL.
+        attempts: Ways to try, best first; empty: straight to the dialog's target. ``CarrierEvents.routed`` tells
+            which one is being tried.
     """
 
     call: CallId
@@ -86,6 +166,7 @@ class OutgoingInvite:
     display_name: str = ""
     headers: Sequence[tuple[str, str]] = ()
     ring_timeout: float = 60.0
+    attempts: Sequence[Attempt] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +242,9 @@ class CarrierEvents(Protocol):
 
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
         """ACK of our 200; with SDP when the offer was ours (delayed offer)."""
+
+    def routed(self, call: CallId, attempt: int, trunk: str) -> None:
+        """The attempt of that number (from 0) is being made, over that trunk; once for each attempt, in order."""
 
     def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
         """18x to our INVITE (100 is not reported)."""

@@ -395,6 +395,9 @@ class Calls:
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
         self._post(call, Call, lambda it, now: it.acknowledged(sdp, now))
 
+    def routed(self, call: CallId, attempt: int, trunk: str) -> None:
+        self._post(call, DialOut, lambda it, now: it.routed(attempt, trunk, now))
+
     def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
         self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now))
 

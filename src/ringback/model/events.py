@@ -88,6 +88,7 @@ class CallFacts:
         origin: Dial-out: our own address.
         endpoint: Dial-in: full ``sip:`` address that was dialled.
         sip_headers: ``X-`` headers of the INVITE, either way.
+        trunk: Name of the trunk that carries it, empty for none.
     """
 
     call: CallId
@@ -101,6 +102,7 @@ class CallFacts:
     endpoint: str = ""
     caller_id: str | None = None
     sip_headers: Mapping[str, str] = field(default_factory=dict)
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

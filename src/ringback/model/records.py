@@ -73,6 +73,7 @@ class CallRecord:
         media: Advertised RTP address ``host:port``.
         idempotency_key: The caller's key for a dial-out command, unique per domain while remembered.
         request: The dial-out request as accepted (wire names), or the INVITE's ``X-`` headers for dial-in.
+        trunk: Name of the trunk that carries it, empty for none.
     """
 
     id: CallId
@@ -98,6 +99,7 @@ class CallRecord:
     dialog: DialogRecord | None = None
     idempotency_key: str | None = None
     request: Mapping[str, object] = field(default_factory=dict)
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ calls = Table(
     Column("dialog", Text),
     Column("idempotency_key", Text),
     Column("request", Text, nullable=False),
+    Column("trunk", Text, nullable=False, server_default=""),
     Index(None, "domain", "created_at"),
     Index(None, "ended_at"),
 )
@@ -169,4 +170,24 @@ events = Table(
     Column("recipients", Text),
     UniqueConstraint("meeting", "epoch", "sequence"),
     sqlite_autoincrement=True,
+)
+
+# ``config`` is the trunk without its secrets, which are JSON under ``sealed``.
+trunks = Table(
+    "trunks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("config", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("number", String(32), primary_key=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("room", String(128), nullable=False),
+    Column("created_at", Float, nullable=False),
 )

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite, OutgoingInvite
+from ringback.calls.ports import Attempt, CarrierEvents, Failure, IncomingInvite, OutgoingInvite
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, DialogRecord
@@ -24,6 +24,7 @@ class FakePhone:
         headers: Headers of the refusal it got, or of the INVITE it got.
         agreed: What it negotiated, as it sees it.
         holding: Whether the server has put it on hold.
+        attempts: Ways that were given to reach it.
     """
 
     call: CallId
@@ -39,6 +40,7 @@ class FakePhone:
     rang: bool = False
     own_offer: bytes = b""
     reoffers: list[int] = field(default_factory=list)
+    attempts: Sequence[Attempt] = ()
 
     @property
     def _events(self) -> CarrierEvents:
@@ -51,6 +53,13 @@ class FakePhone:
         """CANCEL before the answer."""
         self.state = "over"
         self._events.cancelled(self.call)
+
+    # ── on the way to a callee ───────────────────────────────────────────────────────────────────────────────────────
+
+    def fail_over(self, attempt: int) -> None:
+        """The attempts before this one came to nothing."""
+        self.offer = self.attempts[attempt].offer or self.offer
+        self._events.routed(self.call, attempt, self.attempts[attempt].trunk)
 
     # ── as a callee ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,8 +143,11 @@ class FakeCarrier:
         headers: Sequence[tuple[str, str]] = (),
         from_uri: str = "sip:ann@phones.example",
         offer: bytes | None = None,
+        trunk: str = "",
+        called_number: str = "",
+        caller: str = "",
     ) -> FakePhone:
-        """A phone dials ``user``."""
+        """A phone dials ``user``; over ``trunk``, which says what number that is and who calls."""
         number = next(self._count)
         call = CallId(f"in-{number}")
         phone = FakePhone(call, self, codecs=codecs)
@@ -155,10 +167,13 @@ class FakeCarrier:
             f"sip-in-{number}",
             f"{PHONE_HOST}:5060",
             offer,
-            known,
+            known or bool(trunk),
             uri_headers or {},
             headers,
             self.dialogs[call],
+            trunk,
+            called_number,
+            caller,
         )
         assert self.events is not None, "nobody listens to the carrier"
         self.events.incoming(invite)
@@ -200,7 +215,10 @@ class FakeCarrier:
     def invite(self, invite: OutgoingInvite) -> None:
         assert invite.call not in self.phones, f"the INVITE of {invite.call} was sent twice"
         self.sent.append(("invite", invite.call))
-        self.phones[invite.call] = FakePhone(invite.call, self, headers=invite.headers, offer=invite.offer)
+        phone = FakePhone(invite.call, self, headers=invite.headers, offer=invite.offer, attempts=invite.attempts)
+        self.phones[invite.call] = phone
+        if invite.attempts:
+            phone.fail_over(0)
 
     def cancel(self, call: CallId, reason: str = "") -> None:
         self._say("cancel", call, "over", reason)

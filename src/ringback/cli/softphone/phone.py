@@ -181,6 +181,9 @@ class Softphone:
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
         """The call stands; nothing is left to be done."""
 
+    def routed(self, call: CallId, attempt: int, trunk: str) -> None:
+        """A phone has no trunks."""
+
     def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
         if call == self._call:
             self._tell("ringing", {"status": status, "reason": reason})
