@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
 from ringback.model.tones import Tone
 
@@ -56,6 +56,8 @@ class IncomingInvite:
             when it dialled something that is no number.
         caller: Who calls, as a trusted trunk vouches for: an E.164 number or a ``sip:`` URI; empty when nobody vouches.
         withheld: The caller asked not to be shown (``Privacy: id``).
+        client: Username of the SIP client that makes the call and has proved so; empty for anybody else.
+        client_domain: The client's domain.
     """
 
     call: CallId
@@ -74,6 +76,8 @@ class IncomingInvite:
     called_number: str = ""
     caller: str = ""
     withheld: bool = False
+    client: str = ""
+    client_domain: DomainId = NO_DOMAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,13 @@ class Routes(Protocol):
         """
 
 
+class SipClients(Protocol):
+    """Accounts of plain SIP phones, which register with us."""
+
+    def address(self, domain: DomainId, user: str) -> str | None:
+        """``sip:`` address of a domain's client of that name, registered now or not; ``None``: there is no such."""
+
+
 class NumberedRooms(Protocol):
     """Which room a telephone number rings."""
 
@@ -158,6 +169,7 @@ class OutgoingInvite:
         ring_timeout: Seconds to wait for a final answer before CANCEL.
         attempts: Ways to try, best first; empty: straight to the dialog's target. ``CarrierEvents.routed`` tells
             which one is being tried.
+        domain: Whose call it is. SIP clients are called only by their own domain; to others they are not registered.
     """
 
     call: CallId
@@ -167,6 +179,7 @@ class OutgoingInvite:
     headers: Sequence[tuple[str, str]] = ()
     ring_timeout: float = 60.0
     attempts: Sequence[Attempt] = ()
+    domain: DomainId = NO_DOMAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +191,8 @@ class Failure:
         reason: Reason phrase, control characters removed; or our own words when ``status`` is 0.
         q850: Cause of a ``Reason: Q.850`` header.
         cause: ``answer`` (the far end said no), ``timeout`` (nothing came), ``transport`` (could not be sent),
-            ``resolve`` (no address for the host), ``policy`` (the address is not allowed).
+            ``resolve`` (no address for the host), ``policy`` (the address is not allowed), ``unregistered`` (a SIP
+            client that is not registered now; status 480).
     """
 
     status: int

@@ -5,6 +5,9 @@ from typing import NewType
 DomainId = NewType("DomainId", str)
 """UUID of a customer's domain (Daily: ``domain_id``)."""
 
+NO_DOMAIN = DomainId("")
+"""In place of a domain where none has to do with it."""
+
 RoomId = NewType("RoomId", str)
 """UUID of a room."""
 

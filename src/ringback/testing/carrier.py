@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ringback.calls.ports import Attempt, CarrierEvents, Failure, IncomingInvite, OutgoingInvite
 from ringback.model.errors import InvalidRequest
-from ringback.model.ids import CallId
+from ringback.model.ids import CallId, DomainId
 from ringback.model.records import CallRecord, DialogRecord
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
@@ -146,8 +146,10 @@ class FakeCarrier:
         trunk: str = "",
         called_number: str = "",
         caller: str = "",
+        client: str = "",
+        client_domain: str = "",
     ) -> FakePhone:
-        """A phone dials ``user``; over ``trunk``, which says what number that is and who calls."""
+        """A phone dials ``user``; over ``trunk``, which says what number that is and who calls, or as a SIP client."""
         number = next(self._count)
         call = CallId(f"in-{number}")
         phone = FakePhone(call, self, codecs=codecs)
@@ -167,13 +169,15 @@ class FakeCarrier:
             f"sip-in-{number}",
             f"{PHONE_HOST}:5060",
             offer,
-            known or bool(trunk),
+            known or bool(trunk or client),
             uri_headers or {},
             headers,
             self.dialogs[call],
             trunk,
             called_number,
             caller,
+            client=client,
+            client_domain=DomainId(client_domain),
         )
         assert self.events is not None, "nobody listens to the carrier"
         self.events.incoming(invite)
