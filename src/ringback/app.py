@@ -231,6 +231,7 @@ class Application:
             domain=sip.domain or "",
             rate_limits=RateLimits() if sip.rate_limits else None,
             allow_private=settings.dialout.allow_private,
+            known=sip.known_networks,
             lag_limit=0.2 if sip.rate_limits else None,
             prefix=f"{settings.node}{epoch}x",
             hold_ack=True,

@@ -6,7 +6,7 @@ Later sources win: ``ringback.toml``, then ``RINGBACK_*`` in the environment (``
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -73,13 +73,28 @@ class Sip(Section):
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
+    known: str = Field(
+        default="",
+        description="Networks of SIP peers, comma-separated (as in 203.0.113.0/24,2001:db8::7), that are told why "
+        "a call is refused and are never limited; strangers are told one thing for all reasons.",
+    )
     rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
+
+    @field_validator("known", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        return _network_list(value)
 
     @model_validator(mode="after")
     def _pair(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key are set together or not at all")
         return self
+
+    @property
+    def known_networks(self) -> tuple[str, ...]:
+        """``known`` as CIDR texts."""
+        return _split(self.known)
 
 
 class Media(Section):
@@ -365,6 +380,24 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if value is not None
     }
+
+
+def _split(value: str) -> tuple[str, ...]:
+    """The parts of a comma-separated setting."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _network_list(value: Any) -> Any:
+    """A list (in the file) or a comma-separated text as the latter. Raises ``ValueError`` for what is no network."""
+    if isinstance(value, list | tuple):
+        value = ",".join(str(part) for part in value)
+    if isinstance(value, str):
+        for part in _split(value):
+            try:
+                ip_network(part, strict=False)
+            except ValueError:
+                raise ValueError(f"{part[:64]} is no network: write 203.0.113.0/24 or an IP address") from None
+    return value
 
 
 def _is_loopback(host: str) -> bool:

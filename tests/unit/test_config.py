@@ -64,6 +64,16 @@ def test_another_file_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert load_settings().node == "other"
 
 
+def test_networks_are_a_list_in_the_file_and_comma_separated_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ringback.toml").write_text('[sip]\nknown = ["10.0.0.0/8", "2001:db8::7"]\n')
+    assert load_settings().sip.known_networks == ("10.0.0.0/8", "2001:db8::7")
+
+    monkeypatch.setenv("RINGBACK_SIP__KNOWN", "10.0.0.1, 192.0.2.0/24,")
+    assert load_settings().sip.known_networks == ("10.0.0.1", "192.0.2.0/24")
+
+
 def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGBACK_CONFIG", "nowhere.toml")
 
@@ -76,6 +86,7 @@ def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch)
         ("RINGBACK_SIP__PORT", "loud", "RINGBACK_SIP__PORT (sip.port in ringback.toml)"),
         ("RINGBACK_SIP__PORT", "70000", "RINGBACK_SIP__PORT (sip.port in ringback.toml)"),
         ("RINGBACK_SIP__PROT", "5060", "did you mean RINGBACK_SIP__PORT?"),
+        ("RINGBACK_SIP__KNOWN", "10.0.0.0/8, home", "home is no network"),
         ("RINGBACK_COLOUR", "red", "RINGBACK_COLOUR is not a setting of this version"),
         ("RINGBACK_MEDIA__RTP_PORTS", "9-1", "RINGBACK_MEDIA__RTP_PORTS"),
         ("RINGBACK_MEDIA__PUBLIC_ADDRESS", "home", "RINGBACK_MEDIA__PUBLIC_ADDRESS"),
