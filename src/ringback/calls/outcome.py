@@ -42,6 +42,8 @@ BY_DIALOG_END = {
     "bye": (Ending.HANGUP_REMOTE, Fault.NOBODY),
     "ack-timeout": (Ending.ACK_TIMEOUT, Fault.NETWORK),
     "protocol-error": (Ending.PROTOCOL_ERROR, Fault.REMOTE),
+    "refresh-missed": (Ending.REFRESH_MISSED, Fault.REMOTE),
+    "gone": (Ending.DIALOG_GONE, Fault.REMOTE),
 }
 
 

@@ -29,7 +29,7 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
-from ringback.calls.ports import Failure, IncomingInvite
+from ringback.calls.ports import Failure, IncomingInvite, Refer
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
@@ -386,7 +386,7 @@ class Calls:
 
     # ── what telephony reports ───────────────────────────────────────────────────────────────────────────────────────
 
-    def cancelled(self, call: CallId) -> None:
+    def cancelled(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         if call in self._looking:
             self._looking.discard(call)
         else:
@@ -398,7 +398,15 @@ class Calls:
     def routed(self, call: CallId, attempt: int, trunk: str) -> None:
         self._post(call, DialOut, lambda it, now: it.routed(attempt, trunk, now))
 
-    def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
+    def progress(
+        self,
+        call: CallId,
+        status: int,
+        reason: str,
+        sdp: bytes | None,
+        fork: str = "",
+        wants_answer: bool = False,
+    ) -> None:
         self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now))
 
     def answered(self, call: CallId, sdp: bytes | None) -> None:
@@ -421,6 +429,16 @@ class Calls:
 
     def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
         self._post(call, Call, lambda it, now: it.digit(digit, "sip-info", 0, now))
+
+    def picture_wanted(self, call: CallId) -> None:
+        """Telephones are sent no pictures."""
+
+    def referred(self, call: CallId, refer: Refer) -> None:
+        """A far end moves nobody in or out of a room."""
+        self._office.world.carrier.refuse_refer(call, refer.id)
+
+    def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
+        """We refer nobody."""
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         self._post(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))

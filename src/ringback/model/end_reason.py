@@ -37,6 +37,8 @@ class Ending(StrEnum):
     IDLE_TIMEOUT = "idle-timeout"
     ACK_TIMEOUT = "ack-timeout"
     PROTOCOL_ERROR = "protocol-error"
+    REFRESH_MISSED = "refresh-missed"
+    DIALOG_GONE = "dialog-gone"
     LIMIT_REACHED = "limit-reached"
     SERVER_RESTART = "server-restart"
     SERVER_DRAIN = "server-drain"

@@ -24,7 +24,7 @@ from ringback.sip.events import (
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
 from ringback.sip.headers import media_type, q850_cause
-from ringback.sip.info import read_digit
+from ringback.sip.info import DTMF_RELAY, read_digit, write_digit
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session_timer import LEAST, SessionTimer, is_too_short, option_tags
@@ -164,6 +164,11 @@ class Call:
         else:
             self._respond(transaction, status, now)
             self._next_offer(now)
+
+    def send_digit(self, digit: str, duration_ms: int, now: float) -> None:
+        """Press a key by INFO; what the far end says to it changes nothing."""
+        if self.phase is Phase.UP:
+            self._send("INFO", (("Content-Type", DTMF_RELAY),), write_digit(digit, duration_ms), now)
 
     # ── what came ──
 

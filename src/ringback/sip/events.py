@@ -31,10 +31,14 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
+    """18x; ``fork`` is the tag of its early dialog."""
+
     call: CallId
     status: int
     reason: str
     body: bytes | None
+    fork: str = ""
+    wants_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Transferred:
+    """How a REFER of ours goes, as ``calls.ports.CarrierEvents.refer_progress`` tells it."""
+
+    call: CallId
+    status: int
+    reason: str
+    final: bool
+    notified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """For the operator's log: which rule turned a request away. Strangers are not told."""
 
@@ -114,5 +129,6 @@ Event = (
     | ReofferFailed
     | Digit
     | Ended
+    | Transferred
     | Refused
 )

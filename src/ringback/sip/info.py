@@ -8,10 +8,18 @@ _PLAIN = re.compile(r"[ \t\r\n]*([0-9A-Da-d*#]|1[01])[ \t\r\n]*")
 _NUMBERED = {"10": "*", "11": "#"}
 
 
+DTMF_RELAY = "application/dtmf-relay"
+
+
+def write_digit(digit: str, duration_ms: int) -> bytes:
+    """The body of an INFO of kind ``DTMF_RELAY``."""
+    return f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode()
+
+
 def read_digit(kind: str, body: bytes) -> tuple[str, int] | None:
     """The digit and its length in ms (250 when not told, 40–6000), or ``None`` if there is none."""
     text = body[:256].decode("ascii", "replace").replace("\r\n", "\n")
-    if kind == "application/dtmf-relay":
+    if kind == DTMF_RELAY:
         signal, duration = _SIGNAL.search(text), _DURATION.search(text)
         length = int(duration[1]) if duration else 250
     elif kind == "application/dtmf":

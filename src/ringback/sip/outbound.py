@@ -204,7 +204,7 @@ class OutboundCall(Call):
                 self.agent.emit(DialogChanged(self.id, self.record))
             body = _sdp(response)
             self._early_sdp = body or self._early_sdp
-            self.agent.emit(Progress(self.id, response.status, clean(response.reason), body))
+            self.agent.emit(Progress(self.id, response.status, clean(response.reason), body, response.to.tag))
 
     def _on_success(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if self.phase is not Phase.SETTING_UP or transaction is not self._invite:

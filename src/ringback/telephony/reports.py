@@ -19,8 +19,8 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             to.cancelled(call)
         case sip.Acknowledged(call, body):
             to.acknowledged(call, body)
-        case sip.Progress(call, status, reason, body):
-            to.progress(call, status, reason, body)
+        case sip.Progress(call, status, reason, body, fork, wants_answer):
+            to.progress(call, status, reason, body, fork, wants_answer)
         case sip.Answered(call, body):
             to.answered(call, body)
         case sip.Failed(call, status, reason, cause, q850):
@@ -37,6 +37,8 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             to.dtmf_info(call, digit, duration_ms)
         case sip.Ended(call, cause, reason, q850):
             to.ended(call, cause, reason, q850)
+        case sip.Transferred(call, status, reason, final, notified):
+            to.refer_progress(call, status, reason, final, notified)
         case sip.Refused():
             pass
 

@@ -17,7 +17,7 @@ from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.digest import Authenticator, Credential
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Failed, Incoming, Refused
+from ringback.sip.events import Event, Failed, Incoming, Refused, Transferred
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import TOKEN, clean
 from ringback.sip.inbound import InboundCall
@@ -220,7 +220,7 @@ class Telephony:
             task = self._run(self._resolve_and_send(invite, uri))
             self._resolving[invite.call] = task
 
-    def cancel(self, call: CallId, reason: str = "") -> None:
+    def cancel(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         task = self._resolving.pop(call, None)
         if task is not None:
             task.cancel()
@@ -231,7 +231,7 @@ class Telephony:
             found.cancel(reason, self._now())
             self._flush()
 
-    def ring(self, call: CallId) -> None:
+    def ring(self, call: CallId, sdp: bytes | None = None) -> None:
         found = self._agent.calls.get(call)
         if isinstance(found, InboundCall):
             found.ring(self._now())
@@ -249,13 +249,13 @@ class Telephony:
             found.reject(status, reason, [(name, clean(value)) for name, value in headers], self._now())
             self._flush()
 
-    def confirm(self, call: CallId) -> None:
+    def confirm(self, call: CallId, sdp: bytes | None = None) -> None:
         found = self._agent.calls.get(call)
         if isinstance(found, OutboundCall):
             found.confirm()
             self._flush()
 
-    def bye(self, call: CallId, reason: str = "") -> None:
+    def bye(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         found = self._agent.calls.get(call)
         if found is not None:
             found.bye(reason, self._now())
@@ -272,6 +272,25 @@ class Telephony:
         if found is not None:
             found.answer_offer(sdp, status, self._now())
             self._flush()
+
+    def send_info_digit(self, call: CallId, digit: str, duration_ms: int) -> None:
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.send_digit(digit, duration_ms, self._now())
+            self._flush()
+
+    def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
+        if call in self._agent.calls:
+            self._tell(Transferred(call, 501, "Not Implemented", True))
+
+    def accept_refer(self, call: CallId, refer: str) -> None:
+        """No REFER is handed up: the stack declines them itself."""
+
+    def notify_refer(self, call: CallId, refer: str, status: int, reason: str = "") -> None:
+        """No REFER is handed up: the stack declines them itself."""
+
+    def refuse_refer(self, call: CallId, refer: str, status: int = 603) -> None:
+        """No REFER is handed up: the stack declines them itself."""
 
     def finish(self, record: CallRecord) -> None:
         dialog = record.dialog
@@ -431,7 +450,7 @@ class Telephony:
             targets,
             name=invite.display_name,
             rows=_extra_rows(invite.headers),
-            body=invite.offer,
+            body=invite.offer or b"",
             ring_timeout=invite.ring_timeout,
         )
         self._agent.invite(call, self._now())

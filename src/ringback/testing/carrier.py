@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ringback.calls.ports import Attempt, CarrierEvents, Failure, IncomingInvite, OutgoingInvite
+from ringback.calls.ports import Attempt, CarrierEvents, Failure, IncomingInvite, OutgoingInvite, Refer, Replaces
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, DomainId
 from ringback.model.records import CallRecord, DialogRecord
@@ -25,6 +25,9 @@ class FakePhone:
         agreed: What it negotiated, as it sees it.
         holding: Whether the server has put it on hold.
         attempts: Ways that were given to reach it.
+        referred: Statuses told of each call it asked for, by the id of its REFER.
+        asked_to_call: Targets the server asked it to call, and by which call they are replaced.
+        info_digits: Keys pressed towards it by INFO.
     """
 
     call: CallId
@@ -41,6 +44,9 @@ class FakePhone:
     own_offer: bytes = b""
     reoffers: list[int] = field(default_factory=list)
     attempts: Sequence[Attempt] = ()
+    referred: dict[str, list[int]] = field(default_factory=dict)
+    asked_to_call: list[tuple[str, CallId | None]] = field(default_factory=list)
+    info_digits: str = ""
 
     @property
     def _events(self) -> CarrierEvents:
@@ -63,27 +69,27 @@ class FakePhone:
 
     # ── as a callee ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ring(self, status: int = 180, early: bool = False) -> None:
-        """18x, with early media when asked."""
+    def ring(self, status: int = 180, early: bool = False, fork: str = "far") -> None:
+        """18x, with early media when asked; each ``fork`` is another telephone."""
         self.state, self.rang = "ringing", True
-        dialog = replace(self.carrier.dialogs[self.call], remote_tag="far")
+        dialog = replace(self.carrier.dialogs[self.call], remote_tag=fork)
         self.carrier.dialogs[self.call] = dialog
         self._events.dialog_changed(self.call, dialog)
-        self._events.progress(self.call, status, "Ringing", self._answer() if early else None)
+        self._events.progress(self.call, status, "Ringing", self._answer() if early else None, fork)
 
-    def pick_up(self) -> None:
+    def pick_up(self, fork: str = "far") -> None:
         """200 with the first of our codecs that was offered."""
         self.state, self.status = "answered", 200
         sdp = self._answer()
-        dialog = replace(self.carrier.dialogs[self.call], remote_tag="far", remote_target=f"sip:phone@{PHONE_HOST}")
+        dialog = replace(self.carrier.dialogs[self.call], remote_tag=fork, remote_target=f"sip:phone@{PHONE_HOST}")
         self.carrier.dialogs[self.call] = dialog
         self._events.dialog_changed(self.call, dialog)
         self._events.answered(self.call, sdp)
 
-    def refuse(self, status: int, reason: str, cause: str = "answer") -> None:
+    def refuse(self, status: int, reason: str, cause: str = "answer", contacts: Sequence[str] = ()) -> None:
         """A final failure."""
         self.state, self.status = "refused", status
-        self._events.failed(self.call, Failure(status, reason, cause))
+        self._events.failed(self.call, Failure(status, reason, cause, contacts=contacts))
 
     # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,6 +97,17 @@ class FakePhone:
         """BYE."""
         self.state = "over"
         self._events.ended(self.call, "bye")
+
+    def refer(self, target: str, *, replaces: Replaces | None = None, referred_by: str = "") -> str:
+        """REFER; the statuses that come back are in ``referred`` under the id returned."""
+        refer = Refer(f"refer-{next(self.carrier.count)}", target, referred_by, replaces)
+        self.referred[refer.id] = []
+        self._events.referred(self.call, refer)
+        return refer.id
+
+    def follow(self, status: int, reason: str = "OK") -> None:
+        """Tell of the call that the server's REFER asked for; from 200 on for the last time."""
+        self._events.refer_progress(self.call, status, reason, status >= 200, notified=True)
 
     def press(self, digit: str, method: str = "telephone-event") -> None:
         """A key, as one of the two ways reports it."""
@@ -118,6 +135,7 @@ class FakeCarrier:
         sent: Every verb said, with its call, in order.
         phones: Far ends by call.
         unreachable: Hosts nothing can be sent to.
+        refer_answer: What far ends answer to a REFER.
     """
 
     def __init__(self) -> None:
@@ -128,7 +146,8 @@ class FakeCarrier:
         self.dialogs: dict[CallId, DialogRecord] = {}
         self.finished: list[CallRecord] = []
         self.press_by_rtp: Callable[[CallId, str], None] = lambda call, digit: None
-        self._count = itertools.count(1)
+        self.refer_answer = 202
+        self.count = itertools.count(1)
 
     # ── what a test does ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,9 +167,11 @@ class FakeCarrier:
         caller: str = "",
         client: str = "",
         client_domain: str = "",
+        replaces: CallId | None = None,
     ) -> FakePhone:
-        """A phone dials ``user``; over ``trunk``, which says what number that is and who calls, or as a SIP client."""
-        number = next(self._count)
+        """A phone dials ``user``; over ``trunk``, which says what number that is and who calls, or as a SIP client;
+        ``replaces``: in the place of that call."""
+        number = next(self.count)
         call = CallId(f"in-{number}")
         phone = FakePhone(call, self, codecs=codecs)
         self.phones[call] = phone
@@ -178,6 +199,7 @@ class FakeCarrier:
             caller,
             client=client,
             client_domain=DomainId(client_domain),
+            replaces=replaces,
         )
         assert self.events is not None, "nobody listens to the carrier"
         self.events.incoming(invite)
@@ -201,7 +223,7 @@ class FakeCarrier:
     def prepare(self, target: str, call: CallId, user: str) -> DialogRecord:
         if "maddr" in target:
             raise InvalidRequest("sipUri: maddr is not allowed")
-        number = next(self._count)
+        number = next(self.count)
         dialog = DialogRecord(
             f"sip-out-{number}",
             f"tag-{number}",
@@ -219,15 +241,17 @@ class FakeCarrier:
     def invite(self, invite: OutgoingInvite) -> None:
         assert invite.call not in self.phones, f"the INVITE of {invite.call} was sent twice"
         self.sent.append(("invite", invite.call))
-        phone = FakePhone(invite.call, self, headers=invite.headers, offer=invite.offer, attempts=invite.attempts)
+        phone = FakePhone(
+            invite.call, self, headers=invite.headers, offer=invite.offer or b"", attempts=invite.attempts
+        )
         self.phones[invite.call] = phone
         if invite.attempts:
             phone.fail_over(0)
 
-    def cancel(self, call: CallId, reason: str = "") -> None:
+    def cancel(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         self._say("cancel", call, "over", reason)
 
-    def ring(self, call: CallId) -> None:
+    def ring(self, call: CallId, sdp: bytes | None = None) -> None:
         self._say("ring", call, "ringing")
 
     def answer(self, call: CallId, sdp: bytes) -> None:
@@ -248,12 +272,12 @@ class FakeCarrier:
         if phone is not None:
             phone.status, phone.headers = status, tuple(headers)
 
-    def confirm(self, call: CallId) -> None:
+    def confirm(self, call: CallId, sdp: bytes | None = None) -> None:
         """The far end is told that its answer arrived; kept in ``confirmed``."""
         if call in self.phones:
             self.confirmed.append(call)
 
-    def bye(self, call: CallId, reason: str = "") -> None:
+    def bye(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         self._say("bye", call, "over", reason)
 
     def offer(self, call: CallId, sdp: bytes) -> None:
@@ -270,8 +294,33 @@ class FakeCarrier:
             if sdp is not None and phone.own_offer:
                 phone.agreed = read_answer(phone.own_offer, sdp)
 
+    def send_info_digit(self, call: CallId, digit: str, duration_ms: int) -> None:
+        phone = self._say("info-digit", call, "answered")
+        if phone is not None:
+            phone.info_digits += digit
+
+    def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
+        phone = self._say("refer", call, "answered")
+        if phone is not None and self.events is not None:
+            phone.asked_to_call.append((target, replaces))
+            self.events.refer_progress(call, self.refer_answer, "", self.refer_answer >= 300)
+
+    def accept_refer(self, call: CallId, refer: str) -> None:
+        self._answer_refer("accept-refer", call, refer, 100)
+
+    def notify_refer(self, call: CallId, refer: str, status: int, reason: str = "") -> None:
+        self._answer_refer("notify-refer", call, refer, status)
+
+    def refuse_refer(self, call: CallId, refer: str, status: int = 603) -> None:
+        self._answer_refer("refuse-refer", call, refer, status)
+
     def finish(self, record: CallRecord) -> None:
         self.finished.append(record)
+
+    def _answer_refer(self, verb: str, call: CallId, refer: str, status: int) -> None:
+        phone = self._say(verb, call, "answered")
+        if phone is not None:
+            phone.referred[refer].append(status)
 
     def _say(self, verb: str, call: CallId, state: str, reason: str = "") -> FakePhone | None:
         self.sent.append((verb, call))

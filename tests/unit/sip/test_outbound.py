@@ -37,7 +37,7 @@ async def test_ringing_and_answer_are_told_and_the_answer_is_acknowledged(
     await clock.run_for(0.1)
 
     assert ann.names() == ["progress", "answered"]
-    assert ann.last("progress") == (call, 183, "Session Progress", OFFER)
+    assert ann.last("progress") == (call, 183, "Session Progress", OFFER, "puppet", False)
     assert ann.last("answered") == (call, OFFER)
     assert (invite.headers.get("x-team"), invite.target) == ("blue", TARGET)
     ack = puppet.last_request("ACK")

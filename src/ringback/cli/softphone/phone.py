@@ -17,6 +17,7 @@ from ringback.calls.ports import (
     MediaLegs,
     OutgoingInvite,
     PhoneMedia,
+    Refer,
 )
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId
@@ -174,7 +175,7 @@ class Softphone:
             self.carrier.answer(invite.call, sdp)
             self._picked_up()
 
-    def cancelled(self, call: CallId) -> None:
+    def cancelled(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         if call == self._call:
             self._end(Outcome(Exit.CANCELLED, "the caller gave up"), by="them")
 
@@ -184,7 +185,15 @@ class Softphone:
     def routed(self, call: CallId, attempt: int, trunk: str) -> None:
         """A phone has no trunks."""
 
-    def progress(self, call: CallId, status: int, reason: str, sdp: bytes | None) -> None:
+    def progress(
+        self,
+        call: CallId,
+        status: int,
+        reason: str,
+        sdp: bytes | None,
+        fork: str = "",
+        wants_answer: bool = False,
+    ) -> None:
         if call == self._call:
             self._tell("ringing", {"status": status, "reason": reason})
             if sdp is not None:
@@ -236,6 +245,17 @@ class Softphone:
     def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
         if call == self._call:
             self._tell("digit", {"digit": digit, "duration_ms": duration_ms, "method": "sip-info"})
+
+    def picture_wanted(self, call: CallId) -> None:
+        """A telephone without a camera."""
+
+    def referred(self, call: CallId, refer: Refer) -> None:
+        self.carrier.refuse_refer(call, refer.id)
+        if call == self._call:
+            self._tell("referred", {"to": refer.target})
+
+    def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
+        """We transfer nobody."""
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         if call == self._call:
