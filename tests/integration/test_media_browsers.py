@@ -18,6 +18,7 @@ from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.tones import Tone
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="module")]
 
@@ -129,6 +130,37 @@ async def test_a_phone_and_a_browser_hear_each_other(join: Join, media: Media, c
     codecs = {c["id"]: c["mimeType"] for c in await ann.report("codec")}
     assert codecs[inbound[0]["codecId"]].upper() == f"AUDIO/{codec}"
     assert (await ann.heard(from_phone, 440))[0] < 20, "ann hears herself"
+
+
+async def test_a_browser_hears_a_phone_ring_and_then_the_phone_itself_untouched(join: Join, media: Media) -> None:
+    """The tone is made in G.711, so that the phone's own payloads can follow it on the same stream."""
+    media.open_phone(ROOM, ParticipantId("phone"))
+    media.play_tone(ParticipantId("phone"), Tone((425,)))
+    ann = await join("ann")
+    from_phone = await ann.receive("phone", "audio")
+    await ann.negotiate()
+
+    async def hears(hz: float) -> bool:
+        return (await ann.heard(from_phone, hz))[0] > 30
+
+    async def silence(hz: float) -> bool:
+        return not await hears(hz)
+
+    await until(lambda: hears(425), "ann hears the ringing")
+    media.close_leg(ParticipantId("phone"))
+    phone = FarPhone(media, "phone", "PCMA")
+    here = media.open_phone(ROOM, ParticipantId("phone"))
+    phone.connect(here)
+    media.play_tone(ParticipantId("phone"), Tone((500,)))
+    await until(lambda: hears(500), "ann hears the next ringing")
+    media.set_phone(ParticipantId("phone"), PhoneMedia(phone.address, CODECS["PCMA"], tuple(CODECS.values())))
+    phone.speak(900, 15)
+
+    await until(lambda: hears(900), "ann hears the phone")
+    await until(lambda: silence(500), "the ringing is over")
+    inbound = [s for s in await ann.report("inbound-rtp") if s["kind"] == "audio"]
+    codecs = {c["id"]: c["mimeType"] for c in await ann.report("codec")}
+    assert codecs[inbound[0]["codecId"]] == "audio/PCMA"
 
 
 async def test_a_browser_without_the_phones_codec_hears_it_transcoded(join: Join, media: Media) -> None:

@@ -15,6 +15,7 @@ from ringback.calls.ports import PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.tones import Tone
 
 ROOM = MeetingId("room")
 ALL = tuple(CODECS.values())
@@ -245,3 +246,49 @@ async def test_changing_between_forwarding_and_mixing_does_not_crack(media: Medi
     assert peaks.max() < 0.25 * 1.4, "a crack"
     # A busy machine may hold the media thread up for a moment; what a change of way would lose is more.
     assert np.count_nonzero(peaks < 0.02) <= 5, "a hole"
+
+
+async def test_a_room_hears_a_phone_ring_until_it_speaks_itself(media: Media, seen: Seen) -> None:
+    """Local ringback: the far end is not answered and sends nothing; its first sound (early media) ends the tone."""
+    bob = await rtp_call(media, "bob", 880)
+    eve = RtpPhone(hz=1300)
+    address, here = await eve.open(), media.open_phone(ROOM, ParticipantId("eve"))
+
+    media.play_tone(ParticipantId("eve"), Tone((440, 480), (400, 200)))
+
+    await until(lambda: len(bob.sound()) > 24000, "bob heard three seconds")
+    rung = [bool(np.abs(part).max() > 0.05) for part in np.split(bob.sound()[:24000], 60)]
+    rings = [len(list(same)) for on, same in itertools.groupby(rung) if on]
+    assert len(rings) >= 3 and 7 <= max(rings) <= 9, f"0.4 s of tone each: {rung}"
+    assert min(level_db(bob.sound()[:24000], 8000, hz) for hz in (440, 480)) > 30
+    assert not [leg for _, leg in seen.speakers if leg == "eve"], "who rings does not speak"
+
+    media.set_phone(ParticipantId("eve"), PhoneMedia(address, CODECS["PCMU"], ALL))
+    eve.talk(here)
+
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 1300) > 30, "bob hears eve")
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 480) < 20, "and the ringing no more")
+    assert media.stats(ParticipantId("bob"))["way"] == "forward"
+    steps = {
+        ((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF)
+        for a, b in itertools.pairwise(bob.received)
+    }
+    assert steps == {(1, 160)}, "one unbroken stream"
+    for phone in (bob, eve):
+        phone.close()
+
+
+async def test_a_tone_stops_when_told_to_and_an_impossible_one_is_refused(media: Media) -> None:
+    bob = await rtp_call(media, "bob", 880)
+    media.open_phone(ROOM, ParticipantId("eve"))
+    media.play_tone(ParticipantId("eve"), Tone((425,)))
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 425) > 30, "bob hears the tone")
+
+    media.stop_tone(ParticipantId("eve"))
+
+    await until(lambda: np.abs(last(bob.sound(), 8000)).max() < 0.01, "silence again")
+    with pytest.raises(ValueError, match="4000 Hz"):
+        media.play_tone(ParticipantId("eve"), Tone((5000,)))
+    media.play_tone(ParticipantId("nobody"), Tone((425,)))
+    media.stop_tone(ParticipantId("nobody"))
+    bob.close()

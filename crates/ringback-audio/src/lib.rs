@@ -18,6 +18,7 @@ mod resample;
 mod sender;
 mod staged;
 mod sys;
+mod tone;
 
 pub use codec::{Codec, Decoder, Encoder};
 pub use conceal::Concealer;
@@ -30,3 +31,4 @@ pub use opus_packet::{OpusFrames, opus_ticks};
 pub use receiver::{Expected, Receiver, ReceiverConfig, ReceiverStats};
 pub use resample::Resampler;
 pub use sender::{Sender, SenderConfig};
+pub use tone::{TONE_RATE, Tone, ToneShape};

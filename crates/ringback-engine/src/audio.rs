@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringback_audio::Codec;
+use ringback_audio::{Codec, ToneShape};
 use ringback_rtp::RtpPacket;
 use ringback_sfu::{Mid, Packet};
 
@@ -11,7 +11,7 @@ use crate::counters::count;
 use crate::event::Event;
 use crate::leg::Kind;
 use crate::sound::{Outcome, TICK};
-use crate::source::{Source, as_datagram, codec_of, expected_of, expected_of_browsers};
+use crate::source::{Feed, Source, as_datagram, codec_of, expected_of, expected_of_browsers};
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
@@ -127,6 +127,30 @@ impl Worker {
                 room.sound.sources.insert(track, source);
             }
         }
+    }
+
+    /// What a phone's room hears of it until its own sound arrives.
+    pub fn play_tone(&mut self, id: &str, shape: Option<ToneShape>) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Kind::Phone(phone) = &leg.kind else { return };
+        let Some(track) = phone.track else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        let expected = phone.media.as_ref().map(expected_of).unwrap_or_default();
+        let playing = shape.is_some();
+        let source = room.sound.sources.entry(track);
+        source.or_insert_with(|| Source::of_packets(key, leg.shared.clone(), expected)).set_tone(shape);
+        if playing {
+            let listeners = self.tracks.get(track).map(|t| t.subscribers.clone()).unwrap_or_default();
+            listeners.into_iter().for_each(|(listener, mid)| self.want_transcoding(track, listener, mid));
+        }
+    }
+
+    /// Whether a track has no payloads to forward: an in-process participant's voice, or a tone.
+    pub fn is_made_here(&self, track: TrackKey) -> bool {
+        let room = self.tracks.get(track).and_then(|track| self.rooms.get(track.room()));
+        let source = room.and_then(|room| room.sound.sources.get(&track));
+        source.is_some_and(|source| source.has_tone() || matches!(source.feed, Feed::Pcm(_)))
     }
 
     /// A phone's sound.

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::UdpSocket;
 use std::sync::Arc;
 
+use ringback_audio::ToneShape;
+
 use crate::config::PhoneMedia;
 use crate::shared::LegShared;
 
@@ -18,6 +20,7 @@ pub enum Command {
     OpenPhone { room: String, leg: String, rtp: UdpSocket, rtcp: UdpSocket, shared: Arc<LegShared> },
     SetPhone { leg: String, media: PhoneMedia },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
+    PlayTone { leg: String, shape: Option<ToneShape> },
     OpenPcm { room: String, leg: String, shared: Arc<LegShared> },
     SetSources { leg: String, sources: Option<HashSet<String>> },
     SetMuted { leg: String, muted: bool },

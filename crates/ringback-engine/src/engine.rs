@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
+use ringback_audio::ToneShape;
 use rustix::net::sockopt;
 
 use crate::command::Command;
@@ -159,6 +160,16 @@ impl Engine {
     /// Queue RFC 4733 events behind those already queued.
     pub fn send_digits(&self, leg: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
         self.send(Command::SendDigits { leg: leg.into(), digits: digits.into(), duration_ms, gap_ms });
+    }
+
+    /// A phone sounds like this to its room, until `stop_tone` or its own sound.
+    pub fn play_tone(&self, leg: &str, shape: ToneShape) {
+        self.send(Command::PlayTone { leg: leg.into(), shape: Some(shape) });
+    }
+
+    /// It no longer does.
+    pub fn stop_tone(&self, leg: &str) {
+        self.send(Command::PlayTone { leg: leg.into(), shape: None });
     }
 
     /// A participant inside this process.

@@ -33,5 +33,5 @@ mod worker;
 pub use config::{Config, PhoneCodec, PhoneMedia};
 pub use engine::Engine;
 pub use event::Event;
-pub use ringback_audio::Codec;
+pub use ringback_audio::{Codec, ToneShape};
 pub use shared::{LegCounters, Way};

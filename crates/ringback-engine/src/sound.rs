@@ -88,7 +88,7 @@ impl Sound {
     pub fn rest(&mut self) {
         self.next_tick = None;
         self.buses.clear();
-        self.sources.retain(|_, source| matches!(source.feed, Feed::Pcm(_)));
+        self.sources.retain(|_, source| matches!(source.feed, Feed::Pcm(_)) || source.has_tone());
     }
 
     /// One tick of 20 ms, nominally at `at`.
@@ -138,7 +138,7 @@ impl Sound {
     fn phone_plan(&self, phone: &PhoneLeg, heard: &[(TrackKey, &Source)], hears: impl Fn() -> Hears) -> Option<Plan> {
         let codec = phone.voice.sender.as_ref()?.codec();
         if let [(track, source)] = heard
-            && source.codec == Some(codec)
+            && source.codec() == Some(codec)
         {
             return Some(Plan::Forward(*track, None));
         }
@@ -147,7 +147,7 @@ impl Sound {
         let before = phone
             .voice
             .forwarded
-            .filter(|track| heard.iter().any(|(other, source)| other == track && source.codec == Some(codec)));
+            .filter(|track| heard.iter().any(|(other, source)| other == track && source.codec() == Some(codec)));
         Some(match before {
             Some(track) if !filled => Plan::Forward(track, Some(rate)),
             _ => Plan::Bus(rate, hears(), heard.len()),
@@ -167,7 +167,7 @@ impl Sound {
             if source.begins() {
                 outcome.started.push(source.leg);
             }
-            if !leg.muted && (is_phone || matches!(source.feed, Feed::Pcm(_))) {
+            if !leg.muted && !source.has_tone() && (is_phone || matches!(source.feed, Feed::Pcm(_))) {
                 outcome.levels.push((source.leg, *track, source.level));
             }
             if let Some(phone) = leg.phone() {
@@ -242,13 +242,14 @@ impl Sound {
                 continue;
             }
             let muted = legs.get(&source.leg).is_none_or(|leg| leg.muted);
+            let tone = source.has_tone();
             let mut wanted: Vec<(Codec, LegKey, Mid)> = Vec::new();
             source.browsers.retain(|&(key, mid)| {
                 let Some(webrtc) = legs.get_mut(&key).and_then(|leg| leg.webrtc()) else { return false };
                 if webrtc.received.get(&mid).is_none_or(|r| r.track != *track || !r.made) {
                     return false;
                 }
-                let codec = webrtc.format_for(mid).and_then(|format| codec_of(format.kind));
+                let codec = webrtc.format_for(mid, tone).and_then(|format| codec_of(format.kind));
                 wanted.extend(codec.map(|codec| (codec, key, mid)));
                 true
             });

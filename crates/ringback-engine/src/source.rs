@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ringback_audio::{
-    Codec, Encoder, Expected, Media, OpusSettings, Origin, Receiver, ReceiverConfig, Resampler, level_dbov,
+    Codec, Encoder, Expected, Media, OpusSettings, Origin, Receiver, ReceiverConfig, Resampler, TONE_RATE, Tone,
+    ToneShape, level_dbov,
 };
 use ringback_rtp::{JitterConfig, RtpHeader, RtpPacket};
 use ringback_sfu::{Extensions, FormatKind, Mid, Packet};
@@ -26,8 +27,10 @@ pub struct Source {
     pub leg: LegKey,
     pub shared: Arc<LegShared>,
     pub feed: Feed,
+    /// A tone in place of its own sound, and the present 20 ms of it.
+    tone: Option<(Tone, Vec<i16>)>,
     /// Codec of the last packet.
-    pub codec: Option<Codec>,
+    codec: Option<Codec>,
     ssrc: Option<u32>,
     last_sound: Option<Instant>,
     begun: bool,
@@ -84,6 +87,7 @@ impl Source {
             leg,
             shared,
             feed,
+            tone: None,
             codec: None,
             ssrc: None,
             last_sound: None,
@@ -112,6 +116,22 @@ impl Source {
         receiver.push(now, packet);
         self.codec = Some(codec);
         self.last_sound = Some(now);
+        self.tone = None;
+    }
+
+    /// Play a tone from its beginning, or none; it ends with the first packet.
+    pub fn set_tone(&mut self, shape: Option<ToneShape>) {
+        self.tone = shape.map(|shape| (Tone::new(shape), Vec::new()));
+    }
+
+    /// Whether a tone is heard in place of its own sound.
+    pub fn has_tone(&self) -> bool {
+        self.tone.is_some()
+    }
+
+    /// The codec of its payloads, where there are any to forward.
+    pub fn codec(&self) -> Option<Codec> {
+        self.codec.filter(|_| self.tone.is_none())
     }
 
     /// A browser's packet, in the clothes of a phone's; another SSRC is another stream.
@@ -129,6 +149,11 @@ impl Source {
     /// The next 20 ms. `decode`: samples are needed, not only the payload.
     pub fn pull(&mut self, at: Instant, decode: bool) {
         self.resampled.iter_mut().for_each(|rated| rated.done = false);
+        if let Some((tone, pcm)) = &mut self.tone {
+            tone.tick(pcm);
+            self.last_sound = Some(at);
+            return;
+        }
         match &mut self.feed {
             Feed::Packets(receiver) => {
                 receiver.set_decoding(decode);
@@ -164,16 +189,20 @@ impl Source {
 
     /// Its 20 ms, for a listener of `codec`: as they came if that fits.
     pub fn media(&self, codec: Codec) -> Media<'_> {
-        match &self.feed {
-            Feed::Packets(receiver) => receiver.frame().media(codec),
-            Feed::Pcm(pcm) if pcm.is_empty() => Media::Silence,
-            Feed::Pcm(pcm) => Media::Pcm { pcm, sample_rate: self.feed.sound(&self.shared).1 },
+        match (&self.feed, self.sound()) {
+            (Feed::Packets(receiver), _) if self.tone.is_none() => receiver.frame().media(codec),
+            (_, ([], _)) => Media::Silence,
+            (_, (pcm, sample_rate)) => Media::Pcm { pcm, sample_rate },
         }
+    }
+
+    fn sound(&self) -> (&[i16], u32) {
+        sound(&self.feed, &self.tone, &self.shared)
     }
 
     /// Its 20 ms at `rate`; empty for silence.
     pub fn pcm_at(&mut self, rate: u32) -> &[i16] {
-        let (pcm, own) = self.feed.sound(&self.shared);
+        let (pcm, own) = sound(&self.feed, &self.tone, &self.shared);
         if own == rate || pcm.is_empty() {
             return pcm;
         }
@@ -195,7 +224,7 @@ impl Source {
 
     /// This tick's packet for browsers that take `codec` and not what the source sends; `None` while it is silent.
     pub fn encoded(&mut self, codec: Codec) -> Option<Packet> {
-        let (pcm, rate) = self.feed.sound(&self.shared);
+        let (pcm, rate) = sound(&self.feed, &self.tone, &self.shared);
         if !self.encoders.iter().any(|e| e.codec == codec) {
             self.encoders.push(Encoded::new(codec));
         }
@@ -204,13 +233,12 @@ impl Source {
     }
 }
 
-impl Feed {
-    /// The present 20 ms, empty for silence, and their rate.
-    fn sound<'a>(&'a self, shared: &LegShared) -> (&'a [i16], u32) {
-        match self {
-            Feed::Packets(receiver) => (receiver.frame().pcm(), receiver.frame().sample_rate()),
-            Feed::Pcm(pcm) => (pcm, shared.pcm.as_ref().map_or(16_000, |queues| queues.rate)),
-        }
+/// The present 20 ms of a source, empty for silence, and their rate.
+fn sound<'a>(feed: &'a Feed, tone: &'a Option<(Tone, Vec<i16>)>, shared: &LegShared) -> (&'a [i16], u32) {
+    match (tone, feed) {
+        (Some((_, pcm)), _) => (pcm, TONE_RATE),
+        (None, Feed::Packets(receiver)) => (receiver.frame().pcm(), receiver.frame().sample_rate()),
+        (None, Feed::Pcm(pcm)) => (pcm, shared.pcm.as_ref().map_or(16_000, |queues| queues.rate)),
     }
 }
 

@@ -13,7 +13,6 @@ use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, Pee
 use crate::counters::count;
 use crate::demux::Source;
 use crate::event::Event;
-use crate::leg::Kind;
 use crate::shared::LegCounters;
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -94,6 +93,8 @@ pub struct Received {
     pub format: Option<Format>,
     /// It is encoded for this listener; what the source itself sends does not suit it.
     pub made: bool,
+    /// `format` was chosen for a tone: the source's own of the same clock rate may take its place.
+    pub toned: bool,
 }
 
 /// Why a peer is done for.
@@ -132,7 +133,9 @@ impl WebrtcLeg {
     /// `made`: it was encoded for those who cannot take what `source` sends.
     pub fn send(&mut self, mid: Mid, source: u64, packet: &Packet, made: bool, now: Instant) -> Result<bool, Broken> {
         let Some(received) = self.received.get_mut(&mid) else { return Ok(false) };
-        if packet.format.kind.is_audio() && received.format.is_some_and(|f| f != packet.format) {
+        let fixed =
+            received.format.filter(|f| !received.toned || f.kind.clock_rate() != packet.format.kind.clock_rate());
+        if packet.format.kind.is_audio() && fixed.is_some_and(|f| f != packet.format) {
             return Ok(false);
         }
         let peer = &mut self.peer;
@@ -141,6 +144,7 @@ impl WebrtcLeg {
         }
         received.format = Some(packet.format);
         received.made = made;
+        received.toned &= made;
         let clock = packet.format.kind.clock_rate();
         let rewriter = received.rewriter.get_or_insert_with(|| {
             let random = sys::random_u64();
@@ -153,16 +157,19 @@ impl WebrtcLeg {
     }
 
     /// The format sound for `mid` is to be made in when it cannot be forwarded: what was sent there before, else the
-    /// best the far end takes.
-    pub fn format_for(&mut self, mid: Mid) -> Option<Format> {
-        if let Some(format) = self.received.get(&mid)?.format {
+    /// best the far end takes. For a tone that is G.711: most likely the phone will speak it too, and be forwarded.
+    pub fn format_for(&mut self, mid: Mid, tone: bool) -> Option<Format> {
+        let received = self.received.get_mut(&mid)?;
+        if let Some(format) = received.format {
             return Some(format);
         }
+        received.toned = tone;
+        let mut order = [FormatKind::Opus, FormatKind::G722, FormatKind::Pcmu, FormatKind::Pcma];
+        if tone {
+            order.rotate_left(2);
+        }
         let peer = &mut self.peer;
-        [FormatKind::Opus, FormatKind::G722, FormatKind::Pcmu, FormatKind::Pcma]
-            .into_iter()
-            .map(FormatKind::plain)
-            .find(|format| peer.takes(mid, *format))
+        order.into_iter().map(FormatKind::plain).find(|format| peer.takes(mid, *format))
     }
 }
 
@@ -253,7 +260,7 @@ impl Worker {
                 continue;
             }
             let track = self.tracks.subscribe(&room, &source.0, &source.1, key, mid);
-            received.insert(mid, Received { track, source, rewriter: None, format: None, made: false });
+            received.insert(mid, Received { track, source, rewriter: None, format: None, made: false, toned: false });
             new.push((track, mid));
         }
         if let Some(webrtc) = self.webrtc_leg(key) {
@@ -261,16 +268,10 @@ impl Worker {
         }
         for (track, mid) in new {
             self.want_keyframe(track);
-            if self.is_pcm(track) {
+            if self.is_made_here(track) {
                 self.want_transcoding(track, key, mid);
             }
         }
-    }
-
-    /// Whether a track is an in-process participant's voice, which exists in no codec yet.
-    fn is_pcm(&self, track: TrackKey) -> bool {
-        let source = self.tracks.get(track).and_then(|track| track.source);
-        source.and_then(|(leg, _)| self.legs.get(&leg)).is_some_and(|leg| matches!(leg.kind, Kind::Pcm(_)))
     }
 
     /// A packet on the WebRTC port.

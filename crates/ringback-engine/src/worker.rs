@@ -391,6 +391,7 @@ impl Worker {
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
             }
+            Command::PlayTone { leg, shape } => self.play_tone(&leg, shape),
             Command::OpenPcm { room, leg, shared } => {
                 let key = self.enter(&room, &leg, shared, |_, _| Kind::Pcm(Box::new(PcmLeg::new())));
                 self.pcm_opened(key);

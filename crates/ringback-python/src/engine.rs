@@ -102,6 +102,23 @@ impl Engine {
         self.off(py, |e| e.send_digits(leg, digits, duration_ms, gap_ms));
     }
 
+    fn play_tone(
+        &self,
+        py: Python<'_>,
+        leg: &str,
+        frequencies: Vec<f64>,
+        rhythm_ms: Vec<u32>,
+        level_dbm0: f64,
+    ) -> PyResult<()> {
+        let shape = core::ToneShape::new(frequencies, rhythm_ms, level_dbm0).map_err(error::argument)?;
+        self.off(py, |e| e.play_tone(leg, shape));
+        Ok(())
+    }
+
+    fn stop_tone(&self, py: Python<'_>, leg: &str) {
+        self.off(py, |e| e.stop_tone(leg));
+    }
+
     fn open_pcm(&self, py: Python<'_>, room: &str, leg: &str, sample_rate: u32) -> PyResult<()> {
         if !matches!(sample_rate, 8_000 | 16_000 | 48_000) {
             return Err(error::argument(format!("sample_rate {sample_rate} is none of 8000, 16000, 48000")));

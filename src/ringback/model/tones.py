@@ -10,7 +10,7 @@ class Tone:
     Attributes:
         frequencies: Hertz, one to four of them, each above 0 and below 4000.
         rhythm_ms: Milliseconds on, off, on, off …; empty: without a pause. An even count, each 10 to 60,000.
-        level_dbm0: Power of each frequency; 0 dBm0 is 6 dB below what the codec can carry.
+        level_dbm0: Power of each frequency; a sine of 0 dBm0 is 3.17 dB below what G.711 can carry.
     """
 
     frequencies: tuple[float, ...]
