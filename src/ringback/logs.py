@@ -8,12 +8,13 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+import threading
+from collections.abc import Callable, MutableMapping
 from functools import lru_cache
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import FilteringBoundLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -24,10 +25,18 @@ JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 SUSPECT = re.compile(r"\d{7}|sips?:|tel:|eyJ|bearer|basic|digest", re.IGNORECASE)
 """What any of the other patterns needs: most values have nothing of it, and one look is cheaper than four."""
 
+MANY_DIGITS = re.compile(r"\d{7}")
+SUSPECT_WORDS = ("sip", "tel:", "eyj", "bearer", "basic", "digest")
+"""The same for plain ASCII, where looking for words is cheaper still."""
+
 BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+\S+")
 
 PLAIN_KEYS = frozenset({"event", "level", "timestamp", "logger", "exception"})
 MAX_TEXT = 2000
+NEEDS_QUOTES = re.compile(r'[\s"=]')
+
+LONGEST_REMEMBERED = 100
+"""Characters of a value whose safe form is kept for the next line that shows it."""
 
 COLOURS = {"debug": "2", "info": "36", "warning": "33", "error": "31", "critical": "31"}
 """Terminal colours by level (ECMA-48 SGR)."""
@@ -38,12 +47,19 @@ def redact(text: str) -> str:
 
     ``+15551234567`` becomes ``+155…67``, ``sip:bob@host`` becomes ``sip:b…@host``.
     """
-    if not SUSPECT.search(text):
+    if not _is_suspect(text):
         return text
     text = JWT.sub("[token]", text)
     text = BEARER.sub(lambda found: f"{found[1]} [hidden]", text)
     text = SIP_USER.sub(lambda found: found[1] + _shorten(found[2]) + found[3] if found[3] else found[0], text)
     return NUMBER.sub(lambda found: _shorten(found[0]), text)
+
+
+def _is_suspect(text: str) -> bool:
+    if not text.isascii():
+        return SUSPECT.search(text) is not None
+    lower = text.lower()
+    return any([word in lower for word in SUSPECT_WORDS]) or MANY_DIGITS.search(text) is not None
 
 
 def _shorten(text: str) -> str:
@@ -63,18 +79,10 @@ def escape(text: str) -> str:
 def configure(format: str = "text", level: str = "info", stream: TextIO | None = None) -> None:
     """Set up logging for the process: ours, and through the standard library that of others (warnings and up)."""
     out = stream or sys.stderr
-    render: Processor = _json if format == "json" else _Text(colours=out.isatty())
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _safe,
-            render,
-        ],
+        processors=[_Line(_json if format == "json" else _Text(colours=out.isatty()))],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Sturdy(out))),
+        logger_factory=lambda: _Output(_Sturdy(out)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
@@ -93,6 +101,21 @@ class _Sturdy:
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             self._out.flush()
+
+
+class _Output:
+    """Where lines go, each in one piece and at once: what was logged is out before the next step is taken."""
+
+    def __init__(self, out: _Sturdy) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def write(self, line: str) -> None:
+        with self._lock:
+            self._out.write(line + "\n")
+            self._out.flush()
+
+    debug = info = warning = error = critical = write
 
 
 class OncePerMinute:
@@ -133,15 +156,41 @@ class _Bridge(logging.Handler):
         )
 
 
-def _safe(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    for key, value in fields.items():
-        if key == "exception":
-            fields[key] = redact(str(value))
-        elif _is_secret(key):
-            fields[key] = "[hidden]"
-        elif key not in PLAIN_KEYS and not isinstance(value, bool | int | float | None):
-            fields[key] = escape(redact(value if isinstance(value, str) else str(value)))
-    return fields
+class _Line:
+    """From fields to a line in one step, for every call writes several.
+
+    Args:
+        render: Makes the line of fields that may be shown.
+    """
+
+    def __init__(self, render: Callable[[MutableMapping[str, Any]], str]) -> None:
+        self._render = render
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+    def __call__(self, logger: object, name: str, fields: MutableMapping[str, Any]) -> str:
+        fields["level"] = name
+        fields = self._stamp(logger, name, fields)
+        if "exc_info" in fields:
+            fields = structlog.processors.format_exc_info(logger, name, fields)
+        for key, value in fields.items():
+            if key not in PLAIN_KEYS:
+                fields[key] = "[hidden]" if _is_secret(key) else _safe(value)
+            elif key == "exception":
+                fields[key] = redact(str(value))
+        return self._render(fields)
+
+
+def _safe(value: object) -> object:
+    """A value that may stand in a line. Most are seen again: rooms, meetings, calls, codecs, reasons."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    return _safe_word(text) if len(text) <= LONGEST_REMEMBERED else escape(redact(text))
+
+
+@lru_cache(maxsize=4096)
+def _safe_word(text: str) -> str:
+    return escape(redact(text))
 
 
 @lru_cache(maxsize=1000)
@@ -149,7 +198,7 @@ def _is_secret(key: str) -> bool:
     return SECRET_KEYS.search(key) is not None
 
 
-def _json(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> str:
+def _json(fields: MutableMapping[str, Any]) -> str:
     return json.dumps(fields, ensure_ascii=True, default=str)
 
 
@@ -159,7 +208,7 @@ class _Text:
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
 
-    def __call__(self, _logger: object, _name: str, fields: MutableMapping[str, Any]) -> str:
+    def __call__(self, fields: MutableMapping[str, Any]) -> str:
         at = str(fields.pop("timestamp", ""))[11:19]
         level = str(fields.pop("level", "info"))
         event = str(fields.pop("event", ""))
@@ -167,12 +216,11 @@ class _Text:
         shown = f"{level:<8}"
         if self._colours:
             shown = f"\x1b[{COLOURS.get(level, '0')}m{shown}\x1b[0m"
-        words = " ".join(f"{key}={self._value(value)}" for key, value in fields.items())
+        words = " ".join([f"{key}={_quoted(str(value))}" for key, value in fields.items()])
         return f"{at} {shown}{event} {words}".rstrip() + (f"\n{trace}" if trace else "")
 
-    @staticmethod
-    def _value(value: object) -> str:
-        text = str(value)
-        if text and not re.search(r'[\s"=]', text):
-            return text
-        return '"' + text.replace('"', "'") + '"'
+
+def _quoted(text: str) -> str:
+    if text and not NEEDS_QUOTES.search(text):
+        return text
+    return '"' + text.replace('"', "'") + '"'

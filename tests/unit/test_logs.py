@@ -104,3 +104,71 @@ def test_a_log_that_nobody_reads_any_more_costs_the_line_and_nothing_else():
     logs.configure("text", stream=Gone())
 
     structlog.get_logger().info("call.answered")
+
+
+GOLDEN = [
+    (
+        ("info", "call.answered", {"call": "5b1c0c56-1f0e-4b0a-9d53-0a51c6a4d0be", "codec": "OPUS"}),
+        "info    call.answered room=hello call=5b1c0c56-1f0e-4b0a-9d53-0a51c6a4d0be codec=OPUS",
+        {"call": "5b1c0c56-1f0e-4b0a-9d53-0a51c6a4d0be", "codec": "OPUS"},
+    ),
+    (
+        ("info", "call.ringing", {"remote": "sip:+15551234567@carrier.example", "sip_call_id": 'a b"c=d'}),
+        'info    call.ringing room=hello remote=sip:+155…67@carrier.example sip_call_id="a b\'c=d"',
+        {"remote": "sip:+155…67@carrier.example", "sip_call_id": 'a b"c=d'},
+    ),
+    (
+        ("warning", "sip.refused", {"rule": "", "kept": 0, "ratio": 0.5, "late": True, "why": None}),
+        'warning sip.refused room=hello rule="" kept=0 ratio=0.5 late=True why=None',
+        {"rule": "", "kept": 0, "ratio": 0.5, "late": True, "why": None},
+    ),
+    (
+        ("error", "odd", {"token": "abc", "digits": 1234, "number": 15551234567, "who": ("sip:bob@h", 1)}),
+        "error   odd room=hello token=[hidden] digits=[hidden] number=15551234567 who=\"('sip:b…@h', 1)\"",
+        {"token": "[hidden]", "digits": "[hidden]", "number": 15551234567, "who": "('sip:b…@h', 1)"},
+    ),
+    (
+        ("info", "hostile", {"agent": 'evil"\r\n\x1b[31m\u202e', "long": "x" * 150 + "+4930123456789"}),
+        'info    hostile room=hello agent="evil\'\\u000d\\u000a\\u001b[31m\\u202e" long=' + "x" * 150 + "+4930…89",
+        {"agent": 'evil"\\u000d\\u000a\\u001b[31m\\u202e', "long": "x" * 150 + "+4930…89"},
+    ),
+    (
+        (
+            "warning",
+            "library",
+            {"logger": "other.lib", "message": "é \udcff \uff53ip: \u0661\u0662\u0663\u0664\u0665\u0666\u0667"},
+        ),
+        'warning library room=hello logger=other.lib message="é \\udcff \uff53ip: \u0661\u0662\u0663\u0664…\u0666\u0667"',
+        {"logger": "other.lib", "message": "é \\udcff \uff53ip: \u0661\u0662\u0663\u0664…\u0666\u0667"},
+    ),
+]
+"""What is logged, its line without the time, and its own fields as JSON."""
+
+
+@pytest.mark.parametrize(("said", "line", "fields"), GOLDEN)
+def test_a_line_looks_like_this(
+    lines: io.StringIO, said: tuple[str, str, dict[str, object]], line: str, fields: dict[str, object]
+) -> None:
+    level, event, values = said
+    for _ in range(2):  # the second time from memory
+        for format in ("text", "json"):
+            structlog.reset_defaults()
+            logs.configure(format, stream=lines)
+            getattr(structlog.get_logger().bind(room="hello"), level)(event, **values)
+    first, second, *again = lines.getvalue().splitlines()
+
+    assert first[9:] == line
+    shown = json.loads(second)
+    assert list(shown) == ["room", *fields, "event", "level", "timestamp"]
+    assert shown == {"room": "hello", **fields, "event": event, "level": level, "timestamp": shown["timestamp"]}
+    assert [again[0][9:], list(json.loads(again[1]).values())[:-1]] == [line, list(shown.values())[:-1]]
+
+
+def test_a_trace_follows_its_line_with_numbers_shortened(lines: io.StringIO) -> None:
+    logs.configure("text", stream=lines)
+    try:
+        raise ValueError("+15551234567")
+    except ValueError:
+        structlog.get_logger().exception("broken")
+    first, second, *_, last = lines.getvalue().splitlines()
+    assert (first[9:], second, last) == ("error   broken", "Traceback (most recent call last):", "ValueError: +155…67")
