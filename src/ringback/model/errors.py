@@ -37,6 +37,12 @@ class Forbidden(RingbackError):
     code = "forbidden-error"
 
 
+class NumberNotAllowed(Forbidden):
+    """A telephone number that is not called: an emergency service, a short code, or one that rules deny (403)."""
+
+    code = "number-not-allowed"
+
+
 class Unauthenticated(RingbackError):
     """The key or token is unknown or revoked (Daily: 401 ``authentication-error``)."""
 

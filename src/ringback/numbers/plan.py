@@ -1,0 +1,178 @@
+"""Which trunks and hosts carry a call out, in which order, and as what (pure; chance is handed in)."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeVar
+
+from ringback.calls.ports import Attempt
+from ringback.model.errors import InvalidRequest, NumberNotAllowed
+from ringback.numbers import guard
+from ringback.numbers.e164 import country_of
+from ringback.numbers.identity import host_of, request_uri, write_identity
+from ringback.numbers.rules import Outcome, apply
+from ringback.numbers.trunk import Host, Trunk
+from ringback.sip.uri import dialled_user, parse_sip_uri
+
+PATIENCE = 2.0
+"""Seconds without even a 100 after which the next host is tried."""
+
+MOST_ATTEMPTS = 8
+
+NO_TRUNK = (
+    "dial-out to phone numbers needs a trunk and none is set up: add one with"
+    " 'ringback trunks add NAME hosts=sip.carrier.example' or POST /v1/ringback/trunks, or dial a sipUri instead"
+)
+
+T = TypeVar("T", Host, Trunk)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call to be made.
+
+    Attributes:
+        number: E.164.
+        caller_id: Number to be shown; ``None`` for a trunk's or the domain's first.
+        domain: Name of the domain that calls.
+        own_numbers: The domain's numbers, oldest first.
+        our_domain: Host part of our addresses.
+    """
+
+    number: str
+    caller_id: str | None
+    domain: str
+    own_numbers: tuple[str, ...]
+    our_domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A number on its way through one trunk's rules: what goes on the wire, or why it does not."""
+
+    outcome: Outcome
+    refused: str | None = None
+
+    @property
+    def number(self) -> str:
+        return self.outcome.number
+
+
+def outbound(trunk: Trunk, number: str) -> Passed:
+    """A number through a trunk's outbound rules, guarded before and after."""
+    if why := guard.refusal(number, trunk.country, allow_premium=trunk.allow_premium):
+        return Passed(Outcome(number), why)
+    outcome = apply(trunk.outbound_rules, number)
+    if outcome.denied_by is not None:
+        return Passed(outcome, f"outbound rule {outcome.denied_by + 1} denies it")
+    country = trunk.country or country_of(number)
+    if why := guard.refusal(outcome.number, country, allow_premium=trunk.allow_premium):
+        return Passed(outcome, f"after the rules it is {outcome.number}: {why}")
+    if not outcome.number:
+        return Passed(outcome, "the rules leave nothing of it")
+    return Passed(outcome)
+
+
+def to_number(
+    trunks: Sequence[Trunk], wanted: Wanted, chance: Callable[[], float], is_down: Callable[[Trunk, Host], bool]
+) -> tuple[Attempt, ...]:
+    """Ways to a telephone number, best first.
+
+    Args:
+        chance: Numbers from 0 up to 1.
+        is_down: Whether a host is known not to answer; those come last, in the same order.
+
+    Raises:
+        InvalidRequest: No trunk, or a caller id that is nobody's.
+        NumberNotAllowed: Emergency, short code, premium, or denied by every trunk's rules.
+    """
+    usable = [trunk for trunk in trunks if trunk.enabled and trunk.hosts and _serves(trunk, wanted.domain)]
+    if not usable:
+        guarded(wanted.number)
+        raise InvalidRequest(NO_TRUNK)
+    refusals: list[str] = []
+    strange_caller = False
+    up: list[Attempt] = []
+    down: list[Attempt] = []
+    for trunk in in_order(usable, chance):
+        passed = outbound(trunk, wanted.number)
+        if passed.refused is not None:
+            refusals.append(f"{trunk.name}: {passed.refused}")
+            continue
+        caller_id = _caller_id(trunk, wanted)
+        if caller_id is None:
+            strange_caller = True
+            continue
+        for host in in_order(trunk.hosts, chance):
+            uri = request_uri(trunk, passed.number, host.host, host.port)
+            attempt = _attempt(trunk, uri, caller_id, wanted.our_domain)
+            (down if is_down(trunk, host) else up).append(attempt)
+    if up or down:
+        return (*up, *down)[:MOST_ATTEMPTS]
+    if strange_caller:
+        raise InvalidRequest(
+            f"callerId {wanted.caller_id} is not a number of this domain: add it with"
+            f" 'ringback numbers add {wanted.caller_id} --room NAME', or to a trunk's caller_ids"
+        )
+    raise NumberNotAllowed(f"{wanted.number} is not called: {'; '.join(refusals)}")
+
+
+def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> Attempt:
+    """The way to a ``sip:`` address: over the trunk that has its host, else straight."""
+    host = host_of(target)
+    for trunk in trunks:
+        if trunk.enabled and _serves(trunk, wanted.domain) and any(host == each.host for each in trunk.hosts):
+            guarded(dialled_user(parse_sip_uri(target)).partition(";")[0], trunk.country)
+            return _attempt(trunk, target, _caller_id(trunk, wanted) or "", wanted.our_domain)
+    return Attempt(target)
+
+
+def guarded(number: str, country: str = "") -> None:
+    """Raises ``NumberNotAllowed`` for emergency numbers and short codes, whatever trunks there are."""
+    digits = number.removeprefix("+")
+    if digits.isdigit() and (why := guard.refusal(number, country, allow_premium=True)):
+        raise NumberNotAllowed(f"{number} is not called: {why}")
+
+
+def in_order(items: Sequence[T], chance: Callable[[], float]) -> list[T]:
+    """By priority, equals drawn by weight without putting back (as RFC 2782 does)."""
+    found: list[T] = []
+    for priority in sorted({item.priority for item in items}):
+        equals = [item for item in items if item.priority == priority]
+        while equals:
+            found.append(equals.pop(_drawn([item.weight for item in equals], chance())))
+    return found
+
+
+def _drawn(weights: Sequence[int], fraction: float) -> int:
+    """Position of the item on which a fraction of the whole weight falls."""
+    return min(bisect_right(list(accumulate(weights)), fraction * sum(weights)), len(weights) - 1)
+
+
+def _attempt(trunk: Trunk, uri: str, caller_id: str, our_domain: str) -> Attempt:
+    written = write_identity(trunk, caller_id, our_domain)
+    return Attempt(
+        uri=uri,
+        trunk=trunk.name,
+        proxy=trunk.outbound_proxy,
+        transport=trunk.transport.value,
+        from_uri=written.from_uri,
+        headers=written.headers,
+        codecs=trunk.codecs,
+        dtmf=trunk.dtmf.value,
+        srtp=trunk.srtp.value,
+        patience=PATIENCE,
+    )
+
+
+def _serves(trunk: Trunk, domain: str) -> bool:
+    return not trunk.domains or domain in trunk.domains
+
+
+def _caller_id(trunk: Trunk, wanted: Wanted) -> str | None:
+    """The number to show; empty for none, ``None`` when the one asked for is not theirs to show."""
+    allowed = (*trunk.caller_ids, *wanted.own_numbers)
+    if wanted.caller_id is None:
+        return allowed[0] if allowed else ""
+    return wanted.caller_id if wanted.caller_id in allowed else None
