@@ -59,7 +59,7 @@ def _is_suspect(text: str) -> bool:
     if not text.isascii():
         return SUSPECT.search(text) is not None
     lower = text.lower()
-    return any([word in lower for word in SUSPECT_WORDS]) or MANY_DIGITS.search(text) is not None
+    return any(word in lower for word in SUSPECT_WORDS) or MANY_DIGITS.search(text) is not None
 
 
 def _shorten(text: str) -> str:

@@ -136,10 +136,10 @@ GOLDEN = [
         (
             "warning",
             "library",
-            {"logger": "other.lib", "message": "é \udcff \uff53ip: \u0661\u0662\u0663\u0664\u0665\u0666\u0667"},
+            {"logger": "other.lib", "message": "é \udcff \u0661\u0662\u0663\u0664\u0665\u0666\u0667"},
         ),
-        'warning library room=hello logger=other.lib message="é \\udcff \uff53ip: \u0661\u0662\u0663\u0664…\u0666\u0667"',
-        {"logger": "other.lib", "message": "é \\udcff \uff53ip: \u0661\u0662\u0663\u0664…\u0666\u0667"},
+        'warning library room=hello logger=other.lib message="é \\udcff \u0661\u0662\u0663\u0664…\u0666\u0667"',
+        {"logger": "other.lib", "message": "é \\udcff \u0661\u0662\u0663\u0664…\u0666\u0667"},
     ),
 ]
 """What is logged, its line without the time, and its own fields as JSON."""
