@@ -9,6 +9,7 @@ import structlog
 
 from ringback import __version__, core, installation
 from ringback.access.service import Access
+from ringback.access.sip_clients import SipClients
 from ringback.background import Background
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
@@ -57,7 +58,7 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access: The parts, for ``ringback dev`` and tests.
+        rooms, meetings, calls, media, telephony, access, sip_clients: The parts, for ``ringback dev`` and tests.
     """
 
     rooms: Rooms
@@ -66,6 +67,7 @@ class Application:
     media: Media
     telephony: Telephony
     access: Access
+    sip_clients: SipClients
     addresses: Addresses
     domain: Domain
     api_key: str
@@ -123,6 +125,8 @@ class Application:
         )
         self.access = Access(database.keys, domains, clock, chance, limits.max_api_keys)
         self.domain = await self.access.start(self.api_key, settings.domain_name)
+        self.sip_clients = SipClients(database.sip_clients, domains, lambda: self.addresses.sip_domain, clock, chance)
+        await self.sip_clients.start(self.domain)
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -165,6 +169,7 @@ class Application:
                 addresses=self.addresses,
                 clock=clock,
                 version=__version__,
+                sip_clients=self.sip_clients,
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
@@ -271,6 +276,7 @@ class Application:
             await asyncio.sleep(HOUSEKEEPING)
             try:
                 await self.rooms.sweep(self._occupied)
+                await self.sip_clients.sweep()
                 await database.reports.prune(clock.wall(), self.settings.limits.keep_days * 86400)
             except StoreError as error:
                 log.error("store.housekeeping-failed", error=str(error))

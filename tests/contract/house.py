@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from ringback.access.service import Access
+from ringback.access.sip_clients import SipClients
 from ringback.bus.local import LocalBus
 from ringback.calls.service import Calls
 from ringback.meetings.ports import Message, Office, World
@@ -81,6 +82,8 @@ async def a_house(
     rooms = Rooms(database.rooms, domains, addresses, clock, chance, caps)
     access = Access(database.keys, domains, clock, chance)
     domain = await access.start(KEY, "acme")
+    sip_clients = SipClients(database.sip_clients, domains, lambda: addresses.sip_domain, clock, chance)
+    await sip_clients.start(domain)
     carrier, media, traces = FakeCarrier(), FakeMedia(100), FakeTraces()
     bus: LocalBus[Message] = LocalBus()
     bus.subscribe(lambda message: None)
@@ -103,6 +106,7 @@ async def a_house(
             addresses,
             clock,
             "0.0.test",
+            sip_clients,
             rate_limits=rate_limits,
             web=folder / "web",
         )

@@ -1,10 +1,11 @@
-"""What access needs of the outside: the keys at rest."""
+"""What access needs of the outside: keys and SIP accounts at rest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.model.ids import DomainId
+from ringback.model.sip_client import SipClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,19 @@ class KeyStore(Protocol):
 
     async def put(self, keys: Sequence[ApiKey]) -> None:
         """Insert, or replace by id, all in one unit. Raises ``InvalidRequest`` when the same key is there already."""
+
+
+class SipClientStore(Protocol):
+    """Accounts of SIP phones at rest; what proves their passwords is sealed."""
+
+    async def all(self) -> Sequence[SipClient]:
+        """Oldest first."""
+
+    async def insert(self, client: SipClient, most: int) -> None:
+        """Raises ``InvalidRequest`` when its domain has one of that name, or ``most`` of them."""
+
+    async def replace(self, client: SipClient) -> bool:
+        """By id. False: it is gone."""
+
+    async def delete(self, clients: Sequence[str]) -> None:
+        """By id, with where they are registered. Unknown ones are ignored."""

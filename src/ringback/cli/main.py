@@ -16,6 +16,7 @@ COMMANDS = {
     "calls": ("calls", "See calls: those of the past, those of now, one in full."),
     "rooms": ("rooms", "Rooms: create, change, list, delete, who is there."),
     "tokens": ("tokens", "Meeting tokens: make and read them."),
+    "clients": ("clients", "SIP clients: accounts of phones that register here."),
     "keys": ("keys", "API keys: make, list and revoke them."),
 }
 

@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringback.access.service import Access
+from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
-from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, tokens, traces
+from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, sip_clients, tokens, traces
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
@@ -30,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *meetings.OPERATIONS,
     *own.OPERATIONS,
     *traces.OPERATIONS,
+    *sip_clients.OPERATIONS,
 )
 
 
@@ -60,6 +62,7 @@ class Services:
     addresses: Addresses
     clock: Clock
     version: str
+    sip_clients: SipClients
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

@@ -1,4 +1,4 @@
-"""Digest authentication in both roles (RFC 3261 §22, RFC 7616, RFC 8760): MD5 and SHA-256, qop=auth."""
+"""Digest authentication in both roles (RFC 3261 §22, RFC 7616, RFC 8760): SHA-512-256, SHA-256 and MD5, qop=auth."""
 
 import hashlib
 import hmac
@@ -10,8 +10,20 @@ from ringback.sip.headers import Authorization, parse_authorization
 from ringback.sip.message import Request, Response, Row
 from ringback.sip.uri import parse_uri
 
-HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {"sha-256": hashlib.sha256, "md5": hashlib.md5}
+
+def _sha512_256(data: bytes) -> "hashlib._Hash":
+    return hashlib.new("sha512_256", data)
+
+
+HASHES: dict[str, Callable[[bytes], "hashlib._Hash"]] = {
+    "sha-512-256": _sha512_256,
+    "sha-256": hashlib.sha256,
+    "md5": hashlib.md5,
+}
 """Algorithms by the name in ``algorithm=``, in lower case; best first."""
+
+OFFERED = ("sha-256", "md5")
+"""What we challenge with: phones know these two, and a third challenge in an answer helps nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,8 @@ class Authenticator:
     Args:
         key: Secret shared by all nodes that are to accept each other's nonces.
         node: Name of this node; a nonce of another one is answered with ``stale=true``, for its counters are there.
-        secret_of: H(A1) for (username, algorithm), or ``None`` for an unknown user.
+        realm: What is asked for unless a request names a realm of its own.
+        secret_of: H(A1) for (realm, username, algorithm), or ``None`` for an unknown user.
     """
 
     def __init__(
@@ -140,7 +153,7 @@ class Authenticator:
         key: bytes,
         realm: str,
         node: str,
-        secret_of: Callable[[str, str], str | None],
+        secret_of: Callable[[str, str, str], str | None],
         lifetime: float = 60.0,
         capacity: int = 10_000,
     ) -> None:
@@ -152,55 +165,67 @@ class Authenticator:
         self._capacity = capacity
         self._counters: dict[str, tuple[int, int]] = {}
 
-    def challenge(self, source: str, now: float, *, proxy: bool = False, stale: bool = False) -> list[Row]:
+    def challenge(
+        self, source: str, now: float, *, proxy: bool = False, stale: bool = False, realm: str = ""
+    ) -> list[Row]:
         """One header per algorithm we accept, best first (RFC 8760 §2.4)."""
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
-        start = f'Digest realm="{_escape(self._realm)}", nonce="{self._nonce(source, now)}"'
+        realm = realm or self._realm
+        start = f'Digest realm="{_escape(realm)}", nonce="{self._nonce(source, realm, now)}"'
         end = ", stale=true" if stale else ""
-        return [(name, f'{start}, algorithm={algorithm.upper()}, qop="auth"{end}') for algorithm in HASHES]
+        return [(name, f'{start}, algorithm={algorithm.upper()}, qop="auth"{end}') for algorithm in OFFERED]
 
-    def check(self, request: Request, source: str, now: float, *, proxy: bool = False) -> Verdict:
+    def claimed(self, request: Request, *, proxy: bool = False, realm: str = "") -> str | None:
+        """Whose credentials for our realm a request brings, unchecked; ``None``: it brings none."""
+        given = self._given(request, proxy, realm or self._realm)
+        return None if given is None else given.get("username", "")
+
+    def check(self, request: Request, source: str, now: float, *, proxy: bool = False, realm: str = "") -> Verdict:
         """Judge a request's credentials. Raises ``SipParseError`` for unreadable ones."""
-        header = "proxy-authorization" if proxy else "authorization"
-        for value in request.headers.all(header):
-            given = parse_authorization(value)
-            if given.scheme == "digest" and given.parameters.get("realm") == self._realm:
-                return self._check(given.parameters, request, source, now)
-        return Verdict(False)
+        realm = realm or self._realm
+        given = self._given(request, proxy, realm)
+        return Verdict(False) if given is None else self._check(given, realm, request, source, now)
 
-    def _check(self, given: dict[str, str], request: Request, source: str, now: float) -> Verdict:
+    def _given(self, request: Request, proxy: bool, realm: str) -> dict[str, str] | None:
+        for value in request.headers.all("proxy-authorization" if proxy else "authorization"):
+            given = parse_authorization(value)
+            if given.scheme == "digest" and given.parameters.get("realm") == realm:
+                return given.parameters
+        return None
+
+    def _check(self, given: dict[str, str], realm: str, request: Request, source: str, now: float) -> Verdict:
         username, algorithm = given.get("username", ""), given.get("algorithm", "md5").lower()
         nc, cnonce = given.get("nc", ""), given.get("cnonce", "")
-        if algorithm not in HASHES or given.get("qop") != "auth" or not cnonce or not _is_counter(nc):
+        if algorithm not in OFFERED or given.get("qop") != "auth" or not cnonce or not _is_counter(nc):
             return Verdict(False, username)
         if not _same_uri(given.get("uri", ""), request.target):
             return Verdict(False, username)
         # An unknown user costs the same work, and gets the same answer, as a wrong password.
-        a1 = self._secret_of(username, algorithm)
+        a1 = self._secret_of(realm, username, algorithm)
         expected = response(
             algorithm, a1 or "unknown", request.method, given["uri"], given.get("nonce", ""), nc, cnonce, "auth"
         )
         good = hmac.compare_digest(expected.encode(), given.get("response", "").encode("utf-8", "replace"))
         if not good or a1 is None:
             return Verdict(False, username)
-        age = self._age(given.get("nonce", ""), source, now)
+        age = self._age(given.get("nonce", ""), source, realm, now)
         if age is None or not self._first_use(given["nonce"], int(nc, 16)):
             return Verdict(False, username, stale=True)
         return Verdict(True, username)
 
-    def _nonce(self, source: str, now: float) -> str:
+    def _nonce(self, source: str, realm: str, now: float) -> str:
         head = f"{self._node}.{int(now * 1000):x}"
-        return f"{head}.{self._seal(head, source)}"
+        return f"{head}.{self._seal(head, source, realm)}"
 
-    def _seal(self, head: str, source: str) -> str:
-        return hmac.new(self._key, f"{head}|{source}|{self._realm}".encode(), hashlib.sha256).hexdigest()[:32]
+    def _seal(self, head: str, source: str, realm: str) -> str:
+        return hmac.new(self._key, f"{head}|{source}|{realm}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _age(self, nonce: str, source: str, now: float) -> float | None:
+    def _age(self, nonce: str, source: str, realm: str, now: float) -> float | None:
         """Seconds since it was made; ``None`` if it is not ours, for somebody else, or too old."""
         head, _, seal = nonce.rpartition(".")
         node, _, made = head.rpartition(".")
         if node != self._node or not hmac.compare_digest(
-            seal.encode("utf-8", "replace"), self._seal(head, source).encode()
+            seal.encode("utf-8", "replace"), self._seal(head, source, realm).encode()
         ):
             return None
         age = now - int(made, 16) / 1000

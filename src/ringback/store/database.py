@@ -16,6 +16,7 @@ from ringback.store.records import StoredRecords
 from ringback.store.reports import StoredReports
 from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
+from ringback.store.sip_clients import BindingTable, SipClientTable
 from ringback.store.writer import Writer, discard
 
 T = TypeVar("T")
@@ -28,11 +29,12 @@ class Database:
 
     Args:
         url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
-        sealer: Seals API keys at rest.
+        sealer: Seals API keys and what proves passwords at rest.
 
     Attributes:
         records: What calls and meetings write (``calls.ports.Records``).
-        rooms, domains, keys: What ``rooms`` and ``access`` keep.
+        rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
+        bindings: Where SIP clients are registered.
         reports: What is read about meetings and calls.
 
     Raises:
@@ -49,6 +51,8 @@ class Database:
         self.rooms = RoomTable(self, dialect)
         self.domains = DomainTable(self)
         self.keys = KeyTable(self, sealer)
+        self.sip_clients = SipClientTable(self, sealer)
+        self.bindings = BindingTable(self)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
 

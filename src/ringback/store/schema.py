@@ -77,6 +77,41 @@ endpoints = Table(
     UniqueConstraint("room", "position"),
 )
 
+# What proves a password (H(A1) for each algorithm) is as good as the password, so it is sealed.
+sip_clients = Table(
+    "sip_clients",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("realm", String(255), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, index=True),
+    UniqueConstraint("domain", "username"),
+    sqlite_autoincrement=True,
+)
+
+sip_bindings = Table(
+    "sip_bindings",
+    metadata,
+    Column("client", String(36), ForeignKey("sip_clients.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("contact", Text, nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("host", String(64), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("instance", Text, nullable=False),
+    Column("reg_id", Integer, nullable=False),
+    Column("q", Float, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("cseq", Integer, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)
+
 nodes = Table(
     "nodes",
     metadata,

@@ -141,7 +141,7 @@ class Telephony:
             media_flows=media_flows,
             connected=self._wire.is_open,
             registrar=Authenticator(
-                secrets.token_bytes(32), settings.domain or "ringback", "local", lambda user, algorithm: None
+                secrets.token_bytes(32), settings.domain or "ringback", "local", lambda realm, user, algorithm: None
             ),
         )
         self._door = Door(

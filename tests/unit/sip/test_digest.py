@@ -14,8 +14,8 @@ SOURCE = "192.0.2.1"
 def authenticator(node: str = "n1", key: bytes = b"k" * 32) -> Authenticator:
     secrets = {"ann": "wonderland"}
 
-    def secret_of(username: str, algorithm: str) -> str | None:
-        return digest(algorithm, username, "rooms", secrets[username]) if username in secrets else None
+    def secret_of(realm: str, username: str, algorithm: str) -> str | None:
+        return digest(algorithm, username, realm, secrets[username]) if username in secrets else None
 
     return Authenticator(key, "rooms", node, secret_of)
 
@@ -126,6 +126,17 @@ def test_credentials_that_were_tampered_with_are_refused(before: str, after: str
     verdict = auth.check(given, SOURCE, 1.0)
 
     assert (verdict.ok, verdict.stale) == (False, False)
+
+
+def test_a_nonce_of_one_realm_opens_no_other():
+    """A1."""
+    auth = authenticator()
+    given = answered(auth.challenge(SOURCE, 0.0, realm="acme"))
+
+    assert auth.check(given, SOURCE, 1.0, realm="acme").ok
+    assert not auth.check(given, SOURCE, 1.0).ok
+    moved = answered([(name, value.replace("rooms", "acme")) for name, value in challenged(auth)])
+    assert auth.check(moved, SOURCE, 1.0, realm="acme").stale
 
 
 def test_unknown_users_and_wrong_passwords_look_alike():

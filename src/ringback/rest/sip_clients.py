@@ -1,0 +1,70 @@
+"""``/sip-clients``: accounts with which plain SIP phones register and call."""
+
+from ringback.access.sip_clients import DEFAULT_PAGE, MOST_PER_PAGE, Fresh
+from ringback.model.errors import InvalidRequest
+from ringback.model.sip_client import SipClient
+from ringback.model.times import iso
+from ringback.rest.errors import printable
+from ringback.rest.routing import Asked, Operation
+
+MOST_OFFSET = 1_000_000
+
+
+async def create(asked: Asked) -> object:
+    """The password is in this answer and nowhere else."""
+    return _fresh(asked, await asked.services.sip_clients.create(asked.domain, asked.body))
+
+
+async def index(asked: Asked) -> object:
+    limit = _number(asked, "limit", DEFAULT_PAGE, 1, MOST_PER_PAGE)
+    offset = _number(asked, "offset", 0, 0, MOST_OFFSET)
+    page = asked.services.sip_clients.page(asked.domain.id, limit, offset)
+    return {"sip_clients": [_row(asked, client) for client in page]}
+
+
+async def show(asked: Asked) -> object:
+    return _row(asked, asked.services.sip_clients.get(asked.domain.id, asked.params["username"]))
+
+
+async def rotate(asked: Asked) -> object:
+    """As ``create``: the new password is shown once."""
+    fresh = await asked.services.sip_clients.rotate(asked.domain, asked.params["username"], asked.body)
+    return _fresh(asked, fresh)
+
+
+async def remove(asked: Asked) -> object:
+    username = asked.params["username"]
+    await asked.services.sip_clients.delete(asked.domain.id, username)
+    return {"deleted": True, "username": username}
+
+
+def _row(asked: Asked, client: SipClient) -> dict[str, object]:
+    host = asked.services.sip_clients.host(client)
+    return {
+        "username": client.username,
+        "domain": host,
+        "sip_uri": f"sip:{client.username}@{host}",
+        "expires_at": None if client.expires_at is None else iso(client.expires_at),
+    }
+
+
+def _fresh(asked: Asked, fresh: Fresh) -> dict[str, object]:
+    row = _row(asked, fresh.client)
+    expires_at = row.pop("expires_at")
+    return {**row, "password": fresh.password, "expires_at": expires_at}
+
+
+def _number(asked: Asked, name: str, default: int, low: int, high: int) -> int:
+    text = asked.query.get(name, str(default))
+    if not text.isdecimal() or not text.isascii() or not low <= int(text[:9]) <= high:
+        raise InvalidRequest(f"{name} must be a number from {low} to {high} [Received {name}={printable(text)}]")
+    return int(text)
+
+
+OPERATIONS = (
+    Operation("POST", "/sip-clients", create),
+    Operation("GET", "/sip-clients", index),
+    Operation("GET", "/sip-clients/{username}", show),
+    Operation("POST", "/sip-clients/{username}/rotate", rotate),
+    Operation("DELETE", "/sip-clients/{username}", remove),
+)
