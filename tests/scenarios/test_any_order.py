@@ -57,6 +57,7 @@ class Chaos:
             self.silence,
             self.change_room,
             self.time_passes,
+            self.hold,
             self.time_passes,
         ]
 
@@ -98,7 +99,7 @@ class Chaos:
             return
         inbound = phone.call.startswith("in-")
         if phone.state == "answered":
-            self.random.choice([phone.hang_up, phone.hold, lambda: phone.press("1")])()
+            self.random.choice([phone.hang_up, phone.hold, lambda: phone.hold(False), lambda: phone.press("1")])()
         elif inbound and phone.state == "ringing":
             phone.give_up()
         elif not inbound:
@@ -112,6 +113,10 @@ class Chaos:
     async def stop(self) -> None:
         if phone := self.one_of(list(self.stage.carrier.phones.values())):
             await self.stage.calls.stop_dial_out(DOMAIN, self.name, phone.call)
+
+    async def hold(self) -> None:
+        if phone := self.one_of(list(self.stage.carrier.phones.values())):
+            await self.stage.calls.hold(DOMAIN, self.name, phone.call, self.random.random() < 0.5)
 
     async def eject(self) -> None:
         present = self.stage.meetings.presence(DOMAIN, self.name)
@@ -144,15 +149,17 @@ def check_order(events: list[EventRecord]) -> None:
         if isinstance(who, str):
             lives.setdefault((event.meeting, who), []).append(event.name)
     for (_, who), names in lives.items():
-        core = [name for name in names if not name.endswith("-warning")]
+        core = [name for name in names if not name.endswith(("-warning", "-held", "-resumed"))]
         assert core in KNOWN_LIVES, f"{who}: {core}"
+        if (held := [name for name in names if name.endswith(("-held", "-resumed"))]) and core:
+            assert names.index(held[0]) > names.index("participant-joined"), f"{who}: {names}"
+            assert names.index("participant-left") > len(names) - 3, f"{who}: {names}"
 
 
 KNOWN_LIVES = [
     ["participant-joined", "participant-left"],
     ["participant-joined", "dialin-connected", "participant-left", "dialin-stopped"],
     ["dialin-error"],
-    ["dialin-stopped"],
     ["participant-joined", "dialout-connected", "participant-left", "dialout-stopped"],
     ["participant-joined", "dialout-connected", "dialout-answered", "participant-left", "dialout-stopped"],
     ["participant-joined", "dialout-connected", "participant-left", "dialout-error"],

@@ -300,23 +300,6 @@ async def test_hold_by_the_phone_is_shown_and_taken_back():
         assert phone.reoffers == [200, 200]
 
 
-async def test_hold_by_us_is_not_shown_as_hold_by_the_phone():
-    async with Stage() as stage:
-        settings = stage.rooms.put("hello", endpoints=1)
-        ann = await stage.join("hello", "Ann")
-        phone = stage.carrier.call_in(settings.room.endpoints[0])
-        await stage.settle()
-
-        await stage.calls.hold(settings.room.domain, settings.room.name, phone.call, True)
-        await stage.settle()
-
-        assert phone.holding
-        assert "participant-updated" not in ann.names()
-        await stage.calls.hold(settings.room.domain, settings.room.name, phone.call, False)
-        await stage.settle()
-        assert not phone.holding
-
-
 async def test_a_key_that_comes_both_ways_is_told_once():
     async with Stage() as stage:
         user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]

@@ -80,4 +80,4 @@ async def test_every_step_of_a_calls_life_is_one_line(log: io.StringIO):
         await stage.settle()
 
     events = [json.loads(line)["event"] for line in log.getvalue().splitlines()]
-    assert events == ["meeting.started", "call.answered", "call.ended", "meeting.ended"]
+    assert events == ["meeting.started", "call.answered", "call.held", "call.ended", "meeting.ended"]

@@ -35,6 +35,8 @@ async def test_a_dial_in_over_a_bad_link_is_answered_held_resumed_and_hung_up(se
         assert [name for name in ann.names() if name.startswith("dialin-")] == [
             "dialin-ready",
             "dialin-connected",
+            "dialin-held",
+            "dialin-resumed",
             "dialin-stopped",
         ]
 

@@ -14,13 +14,15 @@ from ringback.calls.dtmf import DigitFilter
 from ringback.calls.effects import AnswerOffer, Bye, Offer
 from ringback.calls.outcome import of_dialog_end
 from ringback.calls.ports import PhoneMedia
+from ringback.calls.sound import SoundNotes
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest
 from ringback.model.events import CallEvent, CallFacts, CallStep, DigitPressed
 from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, CallState, DialogRecord
+from ringback.model.participant import Holder
+from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
@@ -55,6 +57,9 @@ class Call:
         self._late_offer: bytes | None = None
         self._sdp_version = 0
         self._digits = DigitFilter()
+        self._sound = SoundNotes()
+        self._held_by: frozenset[Holder] = frozenset()
+        self._talked = False
 
     @property
     def answered(self) -> bool:
@@ -87,7 +92,7 @@ class Call:
             answer, agreed = self._answer(sdp, self.codecs)
         except (BadSdp, NoCommonCodec):
             return [AnswerOffer(self.id, None, 488)]
-        return [*self._agree(agreed), AnswerOffer(self.id, answer)]
+        return [*self._agree(agreed, now), AnswerOffer(self.id, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         """ACK of a 200 of ours, with the answer when the offer was in that 200."""
@@ -95,9 +100,10 @@ class Call:
         if not self.answered or offer is None:
             return []
         try:
-            return self._agree(read_answer(offer, sdp or b""))
+            agreed = read_answer(offer, sdp or b"")
         except (BadSdp, NoCommonCodec):
             return self._hang_up_answered(EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE), now)
+        return [*self._note_codec(agreed), *self._agree(agreed, now)]
 
     def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
         """The far end took our re-INVITE."""
@@ -106,7 +112,7 @@ class Call:
         offer, self._offer_sent = self._offer_sent, None
         self._hold_agreed = self._hold_offered
         try:
-            effects = self._agree(read_answer(offer, sdp))
+            effects = self._agree(read_answer(offer, sdp), now)
         except (BadSdp, NoCommonCodec):
             effects = []
         return effects + (self._reoffer() if self.held_by_us != self._hold_agreed else [])
@@ -142,6 +148,15 @@ class Call:
             raise InvalidRequest("the far end did not agree on telephone-event, so tones cannot be sent")
         return [SendDigits(self.leg, request.tones, request.duration_ms, DIGIT_GAP_MS)]
 
+    def heard(self, now: Instant) -> list[Effect]:
+        """The first sound of the far end arrived."""
+        self._sound.heard(now)
+        return []
+
+    def sound(self, now: Instant) -> dict[str, object]:
+        """What it has sounded like so far, as its row will say."""
+        return self._sound.row(now)
+
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
         return self.hang_up(EndReason(Ending.MEDIA_TIMEOUT, Fault.NETWORK), now)
@@ -166,10 +181,16 @@ class Call:
         return [Bye(self.id, reason.ending.value), *self._finish(reason, now)]
 
     def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
-        """The call is over: row, participant, event, in this order (left before stopped)."""
-        self.record = replace(self.record, state=CallState.ENDED, ended_at=now.wall, end=reason)
+        """The call is over: row, participant, event, in this order (left before stopped).
+
+        A caller who was never connected stops without a word: there is nothing that anybody was told of.
+        """
+        unseen = step is CallStep.STOPPED and self.record.direction is Direction.DIAL_IN and not self.answered
+        sound = self._sound.row(now)
+        self.record = replace(self.record, state=CallState.ENDED, ended_at=now.wall, end=reason, sound=sound)
+        ended = [Save(self.record), CallEnds(self.id)]
         message = reason.sentence() if step is CallStep.ERROR else ""
-        return [Save(self.record), CallEnds(self.id), Tell(CallEvent(self.facts, step, message, reason))]
+        return ended if unseen else [*ended, Tell(CallEvent(self.facts, step, message, reason))]
 
     def _warn(self, message: str) -> Tell:
         return Tell(CallEvent(self.facts, CallStep.WARNING, message))
@@ -206,13 +227,43 @@ class Call:
         self._sdp_version += 1
         return answer
 
-    def _agree(self, agreed: Negotiated, silent: bool = False) -> list[Effect]:
-        """Run the stream as agreed; ``silent``: send nothing yet. The far end holds us when it lets us send nothing."""
+    def _agree(self, agreed: Negotiated, now: Instant, silent: bool = False) -> list[Effect]:
+        """Run the stream as agreed; ``silent``: send nothing yet."""
         host, proved = self._signalling_host(), self._speaks_from(agreed.remote)
         hold_fire = agreed.remote is not None and not proved and not self.reachable(*agreed.remote)
-        self.media = replace(phone_media(agreed), trusted=proved, signalling_host=host, hold_fire=hold_fire)
-        now = replace(self.media, send=False) if silent else self.media
-        return [SetPhone(self.leg, now), PhoneChanges(self.id, on_hold=not agreed.send)]
+        told = self._holds(agreed, now)
+        media = replace(phone_media(agreed), trusted=proved, signalling_host=host, hold_fire=hold_fire)
+        self.media = replace(media, listen=False) if Holder.FAR_END in self._held_by else media
+        return [self._run(replace(self.media, send=False) if silent else self.media, now), *told]
+
+    def _run(self, media: PhoneMedia, now: Instant) -> SetPhone:
+        if media.send and media.remote is not None:
+            self._sound.sent(now)
+        return SetPhone(self.leg, media)
+
+    def _holds(self, agreed: Negotiated, now: Instant) -> list[Effect]:
+        """Who has whom on hold from now on, and what changed in that.
+
+        The far end holds us when it lets us send nothing any more. While it does, its music is kept from the room. A
+        call that never ran both ways is no held one: it is an announcement.
+        """
+        self._talked = self._talked or (agreed.send and agreed.listen)
+        far_end = {Holder.FAR_END} if self._talked and not agreed.send else set()
+        held_by = frozenset(far_end | ({Holder.ROOM} if self._hold_agreed else set()))
+        before, self._held_by = self._held_by, held_by
+        if held_by == before:
+            return []
+        self._sound.hold(bool(held_by), now)
+        began = [Tell(CallEvent(self.facts, CallStep.HELD, held_by=who)) for who in sorted(held_by - before)]
+        over = [Tell(CallEvent(self.facts, CallStep.RESUMED, held_by=who)) for who in sorted(before - held_by)]
+        return [PhoneChanges(self.id, held_by=held_by), *began, *over]
+
+    def _note_codec(self, agreed: Negotiated) -> list[Effect]:
+        """The row says what was agreed on, also when that came late."""
+        if self.record.codec == agreed.codec.name:
+            return []
+        self.record = replace(self.record, codec=agreed.codec.name)
+        return [Save(self.record)]
 
     def _speaks_from(self, remote: tuple[str, int] | None) -> bool:
         """Whether sound goes to the very address that the far end signals from: a handshake has proved that one."""

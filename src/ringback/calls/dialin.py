@@ -13,7 +13,7 @@ from ringback.calls.call import Call
 from ringback.calls.codecs import accepted
 from ringback.calls.effects import Answer, Reject, Ring
 from ringback.calls.ports import IncomingInvite
-from ringback.meetings.effects import Effect, PhoneJoins, Save, SetPhone, Tell
+from ringback.meetings.effects import Effect, PhoneJoins, Save, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.instant import Instant
@@ -91,7 +91,7 @@ class DialIn(Call):
         if agreed.video_refused and self._sip.video:
             effects.append(self._warn(VIDEO_WARNING))
         # No media before the ACK: until then nothing proves that the caller can be reached where it says.
-        return [*effects, *self._agree(agreed, silent=True), Answer(self.id, answer)]
+        return [*effects, *self._agree(agreed, now, silent=True), Answer(self.id, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         if self._late_offer is not None:
@@ -100,7 +100,7 @@ class DialIn(Call):
         if not self.answered or self._acknowledged or self.media is None:
             return []
         self._acknowledged = True
-        return [SetPhone(self.leg, self.media)]
+        return [self._run(self.media, now)]
 
     def cancelled(self, now: Instant) -> list[Effect]:
         """The caller gave up before our answer."""

@@ -93,7 +93,7 @@ class DialOut(Call):
                 self._early = read_answer(self._first_offer, sdp)
             except (BadSdp, NoCommonCodec):
                 return effects  # only the final answer counts; a bad early one is not worth a call
-            effects += self._agree(self._early, silent=True)
+            effects += self._agree(self._early, now, silent=True)
         return effects
 
     def far_end_answered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
@@ -114,7 +114,7 @@ class DialOut(Call):
             PhoneChanges(self.id, PhoneState.ANSWERED),
             Tell(CallEvent(self.facts, CallStep.ANSWERED)),
             Confirm(self.id),
-            *self._agree(agreed),
+            *self._agree(agreed, now),
         ]
         if _fell_back(self.request.audio_codecs, agreed.codec.name):
             effects.append(self._warn(f"none of the codecs asked for was taken: {agreed.codec.name} is used instead"))

@@ -31,6 +31,7 @@ class MediaReports:
     def media_started(self, leg: ParticipantId, track: str) -> None:
         """Tracks are shown as their senders describe them, so nothing changes for the others."""
         log.info("media.started", leg=leg, track=track)
+        self._calls.heard(leg)
 
     def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
         self._calls.digit(leg, digit, volume)

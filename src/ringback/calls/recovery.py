@@ -50,7 +50,7 @@ async def finish_earlier_life(
             *(_event(stay, _left(stay), number, epoch, now, spell) for number, stay in enumerate(stays, 1)),
             *(
                 _event(call, _stopped(call), number, epoch, now, spell)
-                for number, call in enumerate(ended, len(stays) + 1)
+                for number, call in enumerate(filter(_was_told, ended), len(stays) + 1)
             ),
         ),
     )
@@ -58,6 +58,11 @@ async def finish_earlier_life(
         await records.commit(unit)
         log.warning("server.restarted", calls=len(calls), meetings=len(meetings))
     return len(calls)
+
+
+def _was_told(call: CallRecord) -> bool:
+    """Whether anybody knows of the call: a caller who was never connected does not stop, either."""
+    return call.direction is Direction.DIAL_OUT or call.answered_at is not None
 
 
 def _left(stay: ParticipantRecord) -> ParticipantLeft:

@@ -68,7 +68,7 @@ class Calls:
         self._reachable = reachable
         self._office = meetings.office
         self._looking: set[CallId] = set()
-        self._started: dict[tuple[DomainId, str], asyncio.Future[CallId]] = {}
+        self._started: dict[tuple[DomainId, str], _Started] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -217,7 +217,7 @@ class Calls:
             idempotency_key: A repeat with the same key answers with the first one's call and starts nothing.
 
         Raises:
-            InvalidRequest: The body, the room's settings or a limit forbid it.
+            InvalidRequest: The body, the room's settings or a limit forbid it; or the key was used for something else.
             NotFound: There is no such room, or nobody is in it and a call may not start a meeting.
             Unavailable: This process is ending or out of ports.
         """
@@ -225,10 +225,14 @@ class Calls:
             return await self._start(domain, room, body, None)
         key = (domain, idempotency_key)
         if (running := self._started.get(key)) is not None:
-            return await asyncio.shield(running)
-        self._started[key] = future = asyncio.get_running_loop().create_future()
+            _check_repeat(running.asked, (room, dict(body)), idempotency_key)
+            return await asyncio.shield(running.call)
+        future: asyncio.Future[CallId] = asyncio.get_running_loop().create_future()
+        self._started[key] = _Started((room, dict(body)), future)
         try:
             earlier = await self._office.records.call_by_idempotency_key(domain, idempotency_key)
+            if earlier is not None:
+                _check_repeat((earlier.room, earlier.request), (room, dict(body)), idempotency_key)
             call = earlier.id if earlier else await self._start(domain, room, body, idempotency_key)
         except BaseException as error:
             future.set_exception(error)
@@ -384,6 +388,15 @@ class Calls:
         except MeetingOver:
             raise NotFound(f"room {room} is not hosting a call") from None
 
+    def sound(self, call: CallId) -> Mapping[str, object]:
+        """What a call that still goes on sounds like now, as ``CallRecord.sound`` has it; empty for any other."""
+        actor = self._meetings.by_call.get(call)
+        machine = actor.calls.get(call) if actor is not None else None
+        if actor is None or not isinstance(machine, Call):
+            return {}
+        clock = self._office.clock
+        return {**machine.sound(Instant(clock.monotonic(), clock.wall())), **actor.steps.counters(call)}
+
     # ── what telephony reports ───────────────────────────────────────────────────────────────────────────────────────
 
     def cancelled(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
@@ -448,6 +461,9 @@ class Calls:
     def digit(self, leg: ParticipantId, digit: str, volume: int) -> None:
         self._post(CallId(leg), Call, lambda it, now: it.digit(digit, "telephone-event", volume, now))
 
+    def heard(self, leg: ParticipantId) -> None:
+        self._post(CallId(leg), Call, lambda it, now: it.heard(now))
+
     def silent(self, leg: ParticipantId) -> None:
         self._post(CallId(leg), Call, lambda it, now: it.silent(now))
 
@@ -488,6 +504,25 @@ class Calls:
             created_at=now.wall,
             **columns,
         )
+
+
+Asked = tuple[RoomName, Mapping[str, object]]
+"""A room and the body of a request to dial out of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A request with an idempotency key that is being carried out."""
+
+    asked: Asked
+    call: asyncio.Future[CallId]
+
+
+def _check_repeat(first: Asked, again: Asked, key: str) -> None:
+    """An idempotency key stands for one request. Raises ``InvalidRequest`` naming it when this is another one."""
+    if first != again:
+        other = "room" if first[0] != again[0] else "body"
+        raise InvalidRequest(f"idempotency key {clean(key)} was used before with another {other}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -67,6 +67,7 @@ def show(
         show_json(found)
         return
     end = found.pop("end") or {}
+    sound = {name.replace("_", " "): value for name, value in found.pop("sound").items()}
     show_fields(
         {
             **found,
@@ -75,6 +76,7 @@ def show(
             "whose fault": end.get("fault"),
             "SIP status": end.get("sip_status"),
             "Q.850 cause": end.get("q850"),
+            **sound,
         }
     )
 

@@ -28,13 +28,13 @@ from ringback.meetings.effects import (
 )
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.ports import Office, Told, Unseated
-from ringback.meetings.silence import SilenceWatch, counters
+from ringback.meetings.steps import Steps
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import RingbackError, Unavailable
 from ringback.model.events import DURABLE
-from ringback.model.ids import CallId, ParticipantId
+from ringback.model.ids import CallId
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, CallState, EventRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
 
 log = structlog.get_logger()
 
@@ -101,9 +101,8 @@ class Actor:
         self._timer_at: float | None = None
         self._timer: Any = None
         self._backlog: Batch | None = None
-        self._states: dict[CallId, CallState] = {}
         self._log = log.bind(room=meeting.settings.room.name, meeting=meeting.id)
-        self._watch = SilenceWatch(office.world.media, office.clock, self._log)
+        self.steps = Steps(office.world.media, office.clock, self._log)
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,7 +139,7 @@ class Actor:
                 self._log.exception("meeting.broken")
                 await self._collapse()
         self._cancel_timer()
-        self._watch.stop()
+        self.steps.stop()
         for _, future in self._queue:
             _settle(future, MeetingOver())
         self._queue.clear()
@@ -204,13 +203,13 @@ class Actor:
                 case Tell():
                     self._tell(effect, now, batch)
                 case Save(row):
-                    batch.rows[type(row), row.id] = row
+                    batch.rows[type(row), row.id] = self.steps.counted(row) if isinstance(row, CallRecord) else row
                 case HangUp():
                     self._hang_ups.append(effect)
                 case PhoneJoins(participant):
                     self._gather(meeting.phone_joins(participant, now), now, batch)
-                case PhoneChanges(call, state, on_hold):
-                    self._gather(meeting.phone_changes(call, state, on_hold, now), now, batch)
+                case PhoneChanges(call, state, held_by):
+                    self._gather(meeting.phone_changes(call, state, held_by, now), now, batch)
                 case CallEnds(call):
                     self.calls.pop(call, None)
                     self._call_gone(call)
@@ -221,6 +220,7 @@ class Actor:
                     raise AssertionError(f"nobody handles {effect!r}")
 
     def _tell(self, tell: Tell, now: Instant, batch: Batch) -> None:
+        self.steps.told(tell.event)
         name, payload = self._office.spell(tell.event)
         room = self.meeting.settings.room
         if isinstance(tell.event, DURABLE):
@@ -251,7 +251,7 @@ class Actor:
                 stored = False
                 self._log.error("store.failed", error=str(error))
                 self._keep(batch)
-        self._log_steps(unit)
+        self.steps.stored(unit)
         world = self._office.world
         for effect in batch.outside:
             if not stored and (call := effect.needs_row) is not None:
@@ -263,28 +263,6 @@ class Actor:
                 _settle(future, Unavailable("the call could not be stored, so it was not made"))
             else:
                 _settle(future, None, answer)
-
-    def _log_steps(self, unit: Unit) -> None:
-        """One line per step of a life."""
-        for meeting in unit.meetings:
-            self._log.info("meeting.started" if meeting.ended_at is None else "meeting.ended")
-        for call in unit.calls:
-            if self._states.get(call.id) is call.state:
-                continue
-            first = call.id not in self._states
-            self._states[call.id] = call.state
-            facts: dict[str, object] = {"call": call.id}
-            if first:
-                facts |= {"direction": call.direction.value, "sip_call_id": call.sip_call_id, "remote": call.remote}
-            if call.state is CallState.ANSWERED:
-                facts |= {"codec": call.codec, "media": call.media}
-                self._watch.answered(call)
-            if call.end is not None:
-                del self._states[call.id]
-                self._watch.ended(call.id)
-                facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
-                facts |= counters(self._office.world.media.stats(ParticipantId(call.id)))
-            self._log.info(f"call.{call.state}", **facts)
 
     def _keep(self, batch: Batch) -> None:
         """The store failed: calls that stand go on, and their rows go with the next unit."""

@@ -14,7 +14,7 @@ from ringback.model.end_reason import EndReason
 from ringback.model.events import Event
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.participant import Participant, PhoneState
+from ringback.model.participant import Holder, Participant, PhoneState
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
 
 
@@ -63,11 +63,11 @@ class PhoneJoins(Effect):
 
 @dataclass(frozen=True, slots=True)
 class PhoneChanges(Effect):
-    """Call to meeting: the call was answered, held or resumed."""
+    """Call to meeting: the call was answered, held or resumed; ``None`` for what stays as it is."""
 
     call: CallId
     phone_state: PhoneState | None = None
-    on_hold: bool | None = None
+    held_by: frozenset[Holder] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Mapping
 
 from ringback.meetings.permissions import hears_everybody, may_receive, may_send
 from ringback.model.ids import ParticipantId
-from ringback.model.participant import TRACKS, Participant
+from ringback.model.participant import TRACKS, Holder, Participant
 
 Subscriptions = Mapping[str, tuple[ParticipantId, str]]
 
 
 def sources(listener: Participant, everybody: Iterable[Participant]) -> frozenset[ParticipantId] | None:
-    """Whose audio a telephone hears; ``None`` for everybody else, which is the rule and costs nothing to keep up."""
+    """Whose audio a telephone hears; ``None`` for everybody else, which is the rule and costs nothing to keep up.
+
+    One that the room has put on hold hears nobody.
+    """
+    if Holder.ROOM in listener.held_by:
+        return frozenset()
     if hears_everybody(listener.permissions):
         return None
     return frozenset(

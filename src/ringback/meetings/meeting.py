@@ -5,7 +5,7 @@ last of them left; telephones hold it only as long as their idle timeouts say. A
 place for ``GRACE`` seconds. Feed it inputs with the time; it answers with effects and says when to wake it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -23,13 +23,13 @@ from ringback.meetings.effects import (
     Tell,
 )
 from ringback.meetings.hearing import Subscriptions, sources
-from ringback.meetings.permissions import hears_everybody, initial
+from ringback.meetings.permissions import initial
 from ringback.meetings.ports import Seated, Unseated
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CountsUpdated, ParticipantJoined, ParticipantLeft, ParticipantUpdated
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.participant import Participant, PhoneState
+from ringback.model.participant import Holder, Participant, PhoneState
 from ringback.model.presence import Presence
 from ringback.model.records import MeetingRecord, ParticipantRecord
 from ringback.model.room import IdleTimeouts, RoomSettings
@@ -113,6 +113,7 @@ class Meeting:
         self._closing: EndReason | None = None
         self._counts = (0, 0)
         self._restricted: set[ParticipantId] = set()
+        self._banned: set[str] = set()
         self._deadlines: Deadlines[tuple[str, str]] = Deadlines()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,6 +173,8 @@ class Meeting:
         check_joiner(self.settings, joiner, now)
         permissions = initial(self.settings, joiner.grants)
         user_id = joiner.grants.user_id if joiner.grants else None
+        if user_id is not None and user_id in self._banned:
+            raise JoinRefused("not-allowed", "You were removed from this meeting.")
         twins = [who.id for who in self.participants() if who.user_id == user_id] if user_id else []
         twins = twins if self.settings.enforce_unique_user_ids else []
         if self.is_full() and permissions.has_presence and not twins:
@@ -231,6 +234,10 @@ class Meeting:
             return self.leave(who, now, (kind, msg))
         return [HangUp(CallId(who), EndReason(Ending.EJECTED))]
 
+    def ban(self, user_ids: Iterable[str]) -> None:
+        """Who has one of these user ids is not let in while this meeting lasts."""
+        self._banned.update(user_ids)
+
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def takes_calls(self, idle: IdleTimeouts) -> bool:
@@ -259,17 +266,22 @@ class Meeting:
             effects.append(SetSources(participant.id, sources(participant, self.participants())))
         return effects + self._answered(CallId(participant.id), participant.phone_state, now)
 
-    def phone_changes(self, call: CallId, state: PhoneState | None, on_hold: bool | None, now: Instant) -> list[Effect]:
+    def phone_changes(
+        self, call: CallId, state: PhoneState | None, held_by: frozenset[Holder] | None, now: Instant
+    ) -> list[Effect]:
         """A call was answered, held or resumed."""
         member = self.members.get(ParticipantId(call))
         if member is None:
             return []
         who = member.participant
         state = who.phone_state if state is None else state
-        on_hold = who.on_hold if on_hold is None else on_hold
-        if (state, on_hold) == (who.phone_state, who.on_hold):
+        held_by = who.held_by if held_by is None else held_by
+        if (state, held_by) == (who.phone_state, who.held_by):
             return []
-        effects = self.update(member, replace(who, phone_state=state, on_hold=on_hold))
+        changed = replace(who, phone_state=state, held_by=held_by)
+        effects = self.update(member, changed)
+        if (Holder.ROOM in who.held_by) != (Holder.ROOM in held_by):
+            effects.append(SetSources(who.id, sources(changed, self.participants())))
         return effects + self._answered(call, state, now)
 
     def call_ends(self, call: CallId, now: Instant) -> list[Effect]:
@@ -378,7 +390,7 @@ class Meeting:
 
     def _note_hearing(self, who: Participant) -> None:
         """Remember which telephones may not hear everybody: only they cost something when somebody comes or goes."""
-        if who.type is not None and not hears_everybody(who.permissions):
+        if who.type is not None and sources(who, ()) is not None:
             self._restricted.add(who.id)
         else:
             self._restricted.discard(who.id)

@@ -175,8 +175,13 @@ class Meetings:
         everywhere = {name: self.presence(domain, name) for owner, name in list(self.actors) if owner == domain}
         return {name: people for name, people in everywhere.items() if people}
 
-    async def eject(self, domain: DomainId, name: RoomName, ids: list[str], user_ids: list[str]) -> list[ParticipantId]:
+    async def eject(
+        self, domain: DomainId, name: RoomName, ids: list[str], user_ids: list[str], ban: bool = False
+    ) -> list[ParticipantId]:
         """Remove participants by id or user id; unknown ones are ignored.
+
+        Args:
+            ban: Whether the user ids, and those of the participants named by id, stay out while the meeting lasts.
 
         Returns:
             Who was removed.
@@ -187,11 +192,13 @@ class Meetings:
         actor = self._hosting(domain, name)
 
         def step(now: Instant) -> tuple[list[Effect], list[ParticipantId]]:
-            found = [who.id for who in actor.meeting.participants() if who.id in ids or who.user_id in user_ids]
+            found = [who for who in actor.meeting.participants() if who.id in ids or who.user_id in user_ids]
+            if ban:
+                actor.meeting.ban({*user_ids, *(who.user_id for who in found if who.user_id)})
             effects: list[Effect] = []
             for who in found:
-                effects += actor.meeting.eject(who, now, "ejected", "You were removed from the meeting.")
-            return effects, found
+                effects += actor.meeting.eject(who.id, now, "ejected", "You were removed from the meeting.")
+            return effects, [who.id for who in found]
 
         return await self._ask(actor, name, step)
 

@@ -3,8 +3,6 @@
 Numbers come from the media core's counters (``MediaLegs.stats``); nothing is said per packet.
 """
 
-from collections.abc import Mapping
-
 from structlog.typing import FilteringBoundLogger
 
 from ringback.calls.ports import Clock, MediaLegs, Timer
@@ -13,21 +11,6 @@ from ringback.model.records import CallRecord
 
 PATIENCE = 5.0
 """Seconds after its answer by which a far end has normally sent sound."""
-
-SHOWN = (
-    "packets_received",
-    "packets_sent",
-    "packets_lost",
-    "packets_late",
-    "packets_rejected",
-    "frames_concealed",
-    "jitter_ms",
-)
-
-
-def counters(stats: Mapping[str, float | int | str]) -> dict[str, float | int | str]:
-    """What is worth a line at the end of a call; empty when the leg is not known (any more)."""
-    return {name: stats[name] for name in SHOWN if name in stats}
 
 
 class SilenceWatch:

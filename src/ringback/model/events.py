@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId, ParticipantId
-from ringback.model.participant import Participant
+from ringback.model.participant import Holder, Participant
 from ringback.model.records import Direction
 
 
@@ -75,6 +75,8 @@ class CallStep(StrEnum):
     CONNECTED = "connected"
     ANSWERED = "answered"
     STOPPED = "stopped"
+    HELD = "held"
+    RESUMED = "resumed"
     WARNING = "warning"
     ERROR = "error"
 
@@ -113,6 +115,7 @@ class CallEvent:
         message: For warnings and errors: a sentence for people.
         end: How the call ended, on ``STOPPED`` and ``ERROR``.
         type: ``start-failed`` on a dial-in error of that kind.
+        held_by: On ``HELD`` and ``RESUMED``: who put the other on hold, or did until now.
     """
 
     facts: CallFacts
@@ -120,6 +123,7 @@ class CallEvent:
     message: str = ""
     end: EndReason | None = None
     type: str | None = None
+    held_by: Holder | None = None
 
 
 @dataclass(frozen=True, slots=True)

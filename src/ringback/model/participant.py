@@ -25,6 +25,13 @@ class PhoneState(StrEnum):
     ANSWERED = "answered"
 
 
+class Holder(StrEnum):
+    """Who put the other on hold. Values are wire values."""
+
+    FAR_END = "far-end"
+    ROOM = "room"
+
+
 @dataclass(frozen=True, slots=True)
 class Track:
     """What the sender says of one of its tracks.
@@ -48,8 +55,8 @@ class Participant:
         user_id: As given by a token or a dial-out request; ``None`` when nobody gave one.
         joined_at: Unix seconds.
         will_eject_at: Unix seconds, when a limit will remove it.
-        type: Set for telephones only; ``phone_state`` and ``on_hold`` go with it.
-        on_hold: The far end has put us on hold.
+        type: Set for telephones only; ``phone_state`` and ``held_by`` go with it.
+        held_by: Who has the call on hold: the far end us, the room the far end, or each the other.
     """
 
     id: ParticipantId
@@ -63,7 +70,12 @@ class Participant:
     permissions: Permissions = field(default_factory=Permissions)
     tracks: Mapping[str, Track] = field(default_factory=dict)
     phone_state: PhoneState | None = None
-    on_hold: bool = False
+    held_by: frozenset[Holder] = frozenset()
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether either side has the other on hold."""
+        return bool(self.held_by)
 
     @property
     def hidden(self) -> bool:

@@ -74,6 +74,8 @@ class CallRecord:
         idempotency_key: The caller's key for a dial-out command, unique per domain while remembered.
         request: The dial-out request as accepted (wire names), or the INVITE's ``X-`` headers for dial-in.
         trunk: Name of the trunk that carries it, empty for none.
+        sound: What it sounded like, JSON-ready: ``first_heard_at`` and ``first_sent_at`` (Unix seconds),
+            ``held_seconds``, and once it has ended the media side's counters of its leg.
     """
 
     id: CallId
@@ -100,6 +102,7 @@ class CallRecord:
     idempotency_key: str | None = None
     request: Mapping[str, object] = field(default_factory=dict)
     trunk: str = ""
+    sound: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """``/ringback``: what Daily's API has no place for. Status, call records, keys."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ringback.access.claims import CLAIMS
 from ringback.access.ports import ApiKey
@@ -48,6 +49,8 @@ async def call(asked: Asked) -> object:
     record = await asked.services.reports.call(asked.domain.id, asked.params["call"])
     if record is None:
         raise NotFound(f"call {printable(asked.params['call'])} not found")
+    if record.end is None:
+        record = replace(record, sound=asked.services.calls.sound(record.id))
     return call_row(record)
 
 
@@ -73,6 +76,7 @@ def call_row(record: CallRecord) -> dict[str, object]:
         "ended_at": _time(record.ended_at),
         "duration": _talked(record),
         "end": _end(record.end),
+        "sound": _sound(record.sound),
         "request": dict(record.request),
     }
 
@@ -124,6 +128,14 @@ def _talked(record: CallRecord) -> float | None:
     if record.answered_at is None or record.ended_at is None:
         return None
     return round(max(0.0, record.ended_at - record.answered_at), 3)
+
+
+def _sound(sound: Mapping[str, object]) -> dict[str, object]:
+    """What a call sounded like; of an unfinished one only the call itself has it, not the list."""
+    return {
+        name: iso(value) if name.endswith("_at") and isinstance(value, float) else value
+        for name, value in sound.items()
+    }
 
 
 def _end(end: EndReason | None) -> Mapping[str, object] | None:

@@ -34,20 +34,20 @@ async def eject(asked: Asked) -> object:
     rules = Rules(now=asked.services.clock.wall())
     fields = {"ids": listing(text(64), most=MOST_EJECTED), "user_ids": listing(text(64), most=MOST_EJECTED)}
     found: dict[str, list[str]] = {"ids": [], "user_ids": []}
+    ban = False
     for key, value in asked.body.items():
         if key in fields:
             checked = fields[key](key, value, rules)
             assert isinstance(checked, list), "a listing gives a list"
             found[key] = checked
         elif key == "ban":
-            if boolean(key, value, rules):
-                raise InvalidRequest("ban is not supported by this version; eject without it")
+            ban = boolean(key, value, rules) is True
         else:
             raise not_allowed(key, value)
     if not found["ids"] and not found["user_ids"]:
         raise InvalidRequest("one of ids and user_ids is required")
     room = await _room(asked)
-    gone = await asked.services.meetings.eject(asked.domain.id, room.name, found["ids"], found["user_ids"])
+    gone = await asked.services.meetings.eject(asked.domain.id, room.name, found["ids"], found["user_ids"], ban)
     return {"ejectedIds": gone}
 
 

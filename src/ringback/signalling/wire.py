@@ -61,6 +61,7 @@ def participant(who: Participant) -> Payload:
         payload["participantType"] = who.type.value
         payload["callState"] = who.phone_state.value if who.phone_state else None
         payload["onHold"] = who.on_hold
+        payload["heldBy"] = sorted(who.held_by)
     return payload
 
 
@@ -174,8 +175,13 @@ def _(event: CallEvent) -> Spelled:
     else:
         name = f"dialout-{event.step.value}"
         payload |= _dial_out(event, facts)
+    if event.held_by is not None:
+        payload["heldBy"] = event.held_by.value
     if event.end is not None:
         payload["reason"] = event.end.ending.value
+        payload["fault"] = event.end.fault.value
+        if event.end.q850 is not None:
+            payload["q850"] = event.end.q850
         if event.end.sip_status is not None:
             payload["sipStatusCode"] = event.end.sip_status
             payload["sipReason"] = event.end.sip_reason or ""

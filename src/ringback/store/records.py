@@ -136,7 +136,7 @@ class StoredRecords:
 
 def call_record(row: Row[Any]) -> CallRecord:
     """A row of ``calls`` as the value it was written from."""
-    values = {name: getattr(row, name) for name in _CALL_FIELDS if name not in ("end", "dialog", "request")}
+    values = {name: getattr(row, name) for name in _CALL_FIELDS if name not in ("end", "dialog", "request", "sound")}
     values["direction"] = Direction(row.direction)
     values["state"] = CallState(row.state)
     return CallRecord(
@@ -144,6 +144,7 @@ def call_record(row: Row[Any]) -> CallRecord:
         end=_end_reason(row.end),
         dialog=_dialog(row.dialog),
         request=json.loads(row.request),
+        sound=json.loads(row.sound),
     )
 
 
@@ -187,6 +188,7 @@ def _call_values(call: CallRecord) -> dict[str, Any]:
     values["end"] = json.dumps(_plain(call.end)) if call.end else None
     values["dialog"] = json.dumps(_plain(call.dialog)) if call.dialog else None
     values["request"] = json.dumps(call.request)
+    values["sound"] = json.dumps(call.sound) if call.sound else "{}"
     return values
 
 

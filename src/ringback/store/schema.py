@@ -176,6 +176,7 @@ calls = Table(
     Column("idempotency_key", Text),
     Column("request", Text, nullable=False),
     Column("trunk", Text, nullable=False, server_default=""),
+    Column("sound", Text, nullable=False, server_default="{}"),
     Index(None, "domain", "created_at"),
     Index(None, "ended_at"),
 )

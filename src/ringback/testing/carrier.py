@@ -28,6 +28,7 @@ class FakePhone:
         referred: Statuses told of each call it asked for, by the id of its REFER.
         asked_to_call: Targets the server asked it to call, and by which call they are replaced.
         info_digits: Keys pressed towards it by INFO.
+        direction: The most it wants of a stream: ``sendonly`` while it holds the server.
     """
 
     call: CallId
@@ -38,6 +39,7 @@ class FakePhone:
     offer: bytes = b""
     agreed: Negotiated | None = None
     holding: bool = False
+    direction: str = "sendrecv"
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     goodbye: str = ""
     rang: bool = False
@@ -86,10 +88,17 @@ class FakePhone:
         self._events.dialog_changed(self.call, dialog)
         self._events.answered(self.call, sdp)
 
-    def refuse(self, status: int, reason: str, cause: str = "answer", contacts: Sequence[str] = ()) -> None:
+    def refuse(
+        self,
+        status: int,
+        reason: str,
+        cause: str = "answer",
+        contacts: Sequence[str] = (),
+        q850: int | None = None,
+    ) -> None:
         """A final failure."""
         self.state, self.status = "refused", status
-        self._events.failed(self.call, Failure(status, reason, cause, contacts=contacts))
+        self._events.failed(self.call, Failure(status, reason, cause, q850, contacts))
 
     # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,9 +127,13 @@ class FakePhone:
 
     def hold(self, on: bool = True) -> None:
         """re-INVITE with ``sendonly``, or back to ``sendrecv``."""
-        direction = "sendonly" if on else "sendrecv"
-        self.own_offer = make_offer(7, 2, PHONE_HOST, PHONE_PORT, self.codecs, direction)
-        self._events.reoffered(self.call, self.own_offer)
+        self.direction = "sendonly" if on else "sendrecv"
+        self.reoffer(make_offer(7, 2, PHONE_HOST, PHONE_PORT, self.codecs, self.direction))
+
+    def reoffer(self, sdp: bytes) -> None:
+        """re-INVITE with any description."""
+        self.own_offer = sdp
+        self._events.reoffered(self.call, sdp)
 
     def _answer(self) -> bytes:
         sdp, self.agreed = make_answer(self.offer, PHONE_HOST, PHONE_PORT, self.codecs, session_id=7, version=1)
@@ -283,8 +296,10 @@ class FakeCarrier:
     def offer(self, call: CallId, sdp: bytes) -> None:
         phone = self._say("offer", call, "answered")
         if phone is not None and self.events is not None:
-            answer, phone.agreed = make_answer(sdp, PHONE_HOST, PHONE_PORT, phone.codecs, session_id=7, version=2)
-            phone.holding = not phone.agreed.send
+            answer, phone.agreed = make_answer(
+                sdp, PHONE_HOST, PHONE_PORT, phone.codecs, session_id=7, version=2, direction=phone.direction
+            )
+            phone.holding = b"a=sendonly" in sdp
             self.events.reoffer_answered(call, answer)
 
     def answer_offer(self, call: CallId, sdp: bytes | None, status: int = 200) -> None:

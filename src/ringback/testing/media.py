@@ -36,6 +36,7 @@ class FakeMedia:
     Attributes:
         events: Set by whoever wants to be told; a test calls its methods to make things happen.
         ports: How many phone ports there are.
+        counters: What ``stats`` answers, by leg.
     """
 
     def __init__(self, ports: int = 1000) -> None:
@@ -43,6 +44,7 @@ class FakeMedia:
         self.legs: dict[ParticipantId, FakeLeg] = {}
         self.ports = ports
         self.events: MediaEvents | None = None
+        self.counters: dict[ParticipantId, Mapping[str, float | int | str]] = {}
         self._next_port = FIRST_PORT
 
     def open_meeting(self, meeting: MeetingId) -> None:
@@ -123,7 +125,7 @@ class FakeMedia:
         return b""
 
     def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
-        return {}
+        return self.counters.get(leg, {})
 
     def assert_idle(self) -> None:
         """No meeting and no leg is left open."""

@@ -12,6 +12,7 @@ from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
 from ringback.model.instant import Instant
+from ringback.model.participant import Holder
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions, SipSettings
 from ringback.sdp.negotiation import make_answer, make_offer, read_answer
@@ -68,7 +69,7 @@ def test_it_is_a_participant_before_it_is_told_and_answered_last():
     effects = dial_in(offer()).begin(HERE, at(0))
 
     kinds = [type(effect) for effect in effects]
-    assert kinds == [Save, PhoneJoins, Tell, SetPhone, PhoneChanges, Answer]
+    assert kinds == [Save, PhoneJoins, Tell, SetPhone, Answer]
     row = effects[0]
     assert isinstance(row, Save) and isinstance(row.row, CallRecord)
     assert (row.row.state, row.row.codec, row.row.media) == (CallState.ANSWERED, "PCMU", "192.0.2.1:20000")
@@ -194,7 +195,8 @@ def test_hold_and_resume_by_the_far_end():
 
     (hold,), (resume,) = find(held, PhoneChanges), find(resumed, PhoneChanges)
     assert isinstance(hold, PhoneChanges) and isinstance(resume, PhoneChanges)
-    assert (hold.on_hold, resume.on_hold) == (True, False)
+    assert (hold.held_by, resume.held_by) == ({Holder.FAR_END}, frozenset())
+    assert steps(held) == [CallStep.HELD] and steps(resumed) == [CallStep.RESUMED]
     (reply,) = find(held, AnswerOffer)
     assert isinstance(reply, AnswerOffer) and reply.sdp is not None and b"a=recvonly" in reply.sdp
 
@@ -222,7 +224,7 @@ def test_hold_by_us_is_an_offer_that_only_sends():
     sdp, _ = make_answer(held.sdp, "198.51.100.7", 14000, ["PCMU"], session_id=7, version=2)
     (changed,) = find(call.reoffer_answered(sdp, at(6)), PhoneChanges)
 
-    assert isinstance(changed, PhoneChanges) and changed.on_hold is False
+    assert isinstance(changed, PhoneChanges) and changed.held_by == {Holder.ROOM}
     assert call.media is not None and call.media.send and not call.media.listen
 
 

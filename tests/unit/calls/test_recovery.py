@@ -38,7 +38,9 @@ async def test_unfinished_calls_of_earlier_lives_end_and_their_far_ends_are_told
     records, carrier = await restarted(
         call("queued"),
         call("ringing", state=CallState.RINGING),
-        call("answered", state=CallState.ANSWERED, direction=Direction.DIAL_IN, request={"X-Case": "17"}),
+        call(
+            "answered", state=CallState.ANSWERED, answered_at=1.0, direction=Direction.DIAL_IN, request={"X-Case": "17"}
+        ),
         call("over", state=CallState.ENDED, ended_at=1.0),
     )
 

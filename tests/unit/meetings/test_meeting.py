@@ -22,7 +22,7 @@ from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CountsUpdated, ParticipantJoined, ParticipantLeft, ParticipantUpdated
 from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomId, RoomName
 from ringback.model.instant import Instant
-from ringback.model.participant import Participant, ParticipantType, PhoneState
+from ringback.model.participant import Holder, Participant, ParticipantType, PhoneState
 from ringback.model.records import MeetingRecord
 from ringback.model.room import IdleTimeouts, Permissions, Room, RoomSettings, TokenGrants
 
@@ -327,8 +327,8 @@ def test_a_change_that_changes_nothing_is_not_told():
     it.call_begins(CALL, NO_HOLD, at(1))
     it.phone_joins(phone(), at(1))
 
-    assert told(it.phone_changes(CALL, None, True, at(2))) == [ParticipantUpdated]
-    assert it.phone_changes(CALL, None, True, at(3)) == []
+    assert told(it.phone_changes(CALL, None, frozenset({Holder.FAR_END}), at(2))) == [ParticipantUpdated]
+    assert it.phone_changes(CALL, None, frozenset({Holder.FAR_END}), at(3)) == []
 
 
 def test_a_telephone_that_may_not_hear_everybody_gets_its_sources_anew_when_somebody_comes_or_goes():

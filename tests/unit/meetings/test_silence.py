@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from ringback.meetings.silence import PATIENCE, SilenceWatch, counters
+from ringback.meetings.silence import PATIENCE, SilenceWatch
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
 from ringback.model.records import CallRecord, CallState, Direction
 from ringback.testing.clock import VirtualClock
@@ -76,8 +76,3 @@ async def test_a_meeting_that_ends_leaves_no_timer() -> None:
     with capture_logs() as logs:
         await clock.run_for(2 * PATIENCE)
     assert logs == []
-
-
-def test_the_end_of_a_call_shows_what_was_received_and_sent() -> None:
-    stats = {"packets_received": 10, "packets_sent": 12, "bytes_sent": 1, "way": "forward", "jitter_ms": 0.5}
-    assert counters(stats) == {"packets_received": 10, "packets_sent": 12, "jitter_ms": 0.5}

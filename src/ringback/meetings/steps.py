@@ -1,0 +1,84 @@
+"""Says one line in the log per step of a meeting's and its calls' lives, and counts what is worth keeping of a leg."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from structlog.typing import FilteringBoundLogger
+
+from ringback.calls.ports import Clock, MediaLegs
+from ringback.meetings.silence import SilenceWatch
+from ringback.model.events import CallEvent, CallStep, Event
+from ringback.model.ids import CallId, ParticipantId
+from ringback.model.records import CallRecord, CallState, Unit
+
+UNTOLD = ("way", "codec", "last_heard_ms")
+"""Counters that say how a leg is now: nothing to keep of one that is over."""
+
+
+class Steps:
+    """What the log has been told of one meeting's calls.
+
+    Args:
+        media: Whose counters are read.
+        clock: For the look at calls of which nothing is heard.
+        log: Bound to the meeting.
+    """
+
+    def __init__(self, media: MediaLegs, clock: Clock, log: FilteringBoundLogger) -> None:
+        self._media = media
+        self._log = log
+        self._seen: dict[CallId, tuple[CallState, str]] = {}
+        self._watch = SilenceWatch(media, clock, log)
+
+    def counted(self, call: CallRecord) -> CallRecord:
+        """The row of a call, with the counters of its leg if it has just ended: they go with the leg."""
+        if call.end is None:
+            return call
+        return replace(call, sound={**call.sound, **self.counters(call.id)})
+
+    def counters(self, call: CallId) -> dict[str, float | int | str]:
+        """What is counted of a leg now; empty when it is not known (any more), or has carried nothing."""
+        stats = self._media.stats(ParticipantId(call))
+        return {name: value for name, value in stats.items() if name not in UNTOLD}
+
+    def told(self, event: Event) -> None:
+        """An event goes out: holding and resuming are steps that no row has."""
+        if isinstance(event, CallEvent) and event.step in (CallStep.HELD, CallStep.RESUMED):
+            self._log.info(f"call.{event.step}", call=event.facts.call, by=str(event.held_by))
+
+    def stored(self, unit: Unit) -> None:
+        """Rows were written."""
+        for meeting in unit.meetings:
+            self._log.info("meeting.started" if meeting.ended_at is None else "meeting.ended")
+        for call in unit.calls:
+            before = self._seen.get(call.id)
+            if before != (call.state, call.codec):
+                self._seen[call.id] = (call.state, call.codec)
+                self._say(call, before)
+
+    def stop(self) -> None:
+        """The meeting is over."""
+        self._watch.stop()
+
+    def _say(self, call: CallRecord, before: tuple[CallState, str] | None) -> None:
+        facts: dict[str, object] = {"call": call.id}
+        if before is None:
+            facts |= {"direction": call.direction.value, "sip_call_id": call.sip_call_id, "remote": call.remote}
+        if call.state is CallState.ANSWERED:
+            facts["codec"] = call.codec
+            if before is not None and before[0] is call.state:
+                self._log.info("call.agreed", **facts)
+                return
+            facts["media"] = call.media
+            self._watch.answered(call)
+        if call.end is not None:
+            del self._seen[call.id]
+            self._watch.ended(call.id)
+            facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
+            facts |= _given({"sip_status": call.end.sip_status, "q850": call.end.q850})
+            facts |= call.sound
+        self._log.info(f"call.{call.state}", **facts)
+
+
+def _given(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,137 @@
+"""What rows, events and the log say of a call is what happened."""
+
+from collections.abc import Mapping
+
+import pytest
+from structlog.testing import capture_logs
+
+from ringback.meetings.admission import JoinRefused
+from ringback.model.errors import InvalidRequest
+from ringback.model.ids import ParticipantId, RoomName
+from ringback.model.room import TokenGrants
+from ringback.testing.rooms import DOMAIN
+from ringback.testing.stage import Stage
+
+HELLO = RoomName("hello")
+
+
+def logged(logs: list[Mapping[str, object]], event: str) -> list[Mapping[str, object]]:
+    return [entry for entry in logs if entry["event"] == event]
+
+
+async def test_a_caller_that_gives_up_while_it_rings_neither_connects_nor_stops():
+    async with Stage(ports=0) as stage:
+        user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]
+        ann = await stage.join("hello", "Ann")
+        phone = stage.carrier.call_in(user)
+        await stage.settle()
+        assert phone.state == "ringing"
+
+        phone.give_up()
+        await stage.settle()
+
+        assert not [name for name in ann.names() if name.startswith("dialin-") and name != "dialin-ready"]
+        assert stage.records.calls[phone.call].end is not None
+
+
+@pytest.mark.parametrize(
+    ("room", "body", "what"),
+    [("other", {}, "another room"), ("hello", {"displayName": "Somebody else"}, "another body")],
+)
+async def test_an_idempotency_key_used_for_something_else_is_refused_by_name(room: str, body: dict, what: str):
+    async with Stage() as stage:
+        for name in ("hello", "other"):
+            stage.rooms.put(name, enable_dialout=True)
+            await stage.join(name, "Ann")
+        first = await stage.dial_out("hello", idempotency_key="key-7")
+
+        with pytest.raises(InvalidRequest, match=f"idempotency key key-7 was used before with {what}"):
+            await stage.dial_out(room, idempotency_key="key-7", **body)
+
+        assert await stage.dial_out("hello", idempotency_key="key-7") == first
+
+
+async def test_the_row_keeps_what_the_call_sounded_like():
+    async with Stage() as stage:
+        user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]
+        await stage.join("hello", "Ann")
+        began = stage.clock.wall()
+        phone = stage.carrier.call_in(user)
+        await stage.wait(2)
+        stage.media.counters[ParticipantId(phone.call)] = {"packets_received": 50, "packets_lost": 1, "way": "forward"}
+        stage.media.events.media_started(ParticipantId(phone.call), "audio")  # type: ignore[union-attr]
+        await stage.settle()
+        phone.hold()
+        await stage.wait(7)
+        phone.hold(False)
+        await stage.wait(1)
+
+        now = stage.calls.sound(phone.call)
+        phone.hang_up()
+        await stage.settle()
+
+        row = stage.records.calls[phone.call].sound
+        assert (
+            row
+            == now
+            == {
+                "first_heard_at": began + 2,
+                "first_sent_at": began,
+                "held_seconds": 7.0,
+                "packets_received": 50,
+                "packets_lost": 1,
+            }
+        )
+        assert stage.calls.sound(phone.call) == {}
+
+
+async def test_the_end_of_a_call_is_told_alike_in_its_row_event_and_log():
+    async with Stage() as stage:
+        stage.rooms.put("hello", enable_dialout=True)
+        ann = await stage.join("hello", "Ann")
+        with capture_logs() as logs:
+            call = await stage.dial_out("hello")
+            stage.carrier.phone_of(call).ring()
+            stage.carrier.phone_of(call).refuse(486, "Busy Here", q850=17)
+            await stage.settle()
+
+        end = stage.records.calls[call].end
+        assert end is not None
+        stopped, (line,) = ann.last("dialout-stopped"), logged(logs, "call.ended")
+        assert (end.ending, end.fault, end.sip_status, end.q850) == ("busy", "remote", 486, 17)
+        assert (stopped["reason"], stopped["fault"], stopped["sipStatusCode"], stopped["q850"]) == (
+            "busy",
+            "remote",
+            486,
+            17,
+        )
+        assert (line["reason"], line["fault"], line["sip_status"], line["q850"]) == (end.sentence(), "remote", 486, 17)
+
+
+async def test_a_caller_without_an_offer_has_its_codec_logged_and_stored_once_it_is_agreed():
+    async with Stage() as stage:
+        user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]
+        await stage.join("hello", "Ann")
+
+        with capture_logs() as logs:
+            phone = stage.carrier.call_in(user, late_offer=True, codecs=("PCMA",))
+            await stage.settle()
+
+        assert stage.records.calls[phone.call].codec == "PCMA"
+        (line,) = logged(logs, "call.agreed")
+        assert (line["call"], line["codec"]) == (phone.call, "PCMA")
+
+
+async def test_who_is_banned_stays_out_while_the_meeting_lasts():
+    async with Stage() as stage:
+        stage.rooms.put("hello")
+        eve = TokenGrants(DOMAIN, HELLO, user_id="eve")
+        guest, listed = await stage.join("hello", "Eve", grants=eve), await stage.join("hello", "Ann")
+
+        assert await stage.meetings.eject(DOMAIN, HELLO, [guest.id], ["mallory"], True) == [guest.id]
+
+        for user_id in ("eve", "mallory"):
+            with pytest.raises(JoinRefused, match="removed from this meeting"):
+                await stage.join("hello", grants=TokenGrants(DOMAIN, HELLO, user_id=user_id))
+        await listed.seat.leave()
+        assert (await stage.join("hello", "Eve", grants=eve)).seated
