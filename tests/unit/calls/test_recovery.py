@@ -34,19 +34,21 @@ async def restarted(*calls: CallRecord, meetings: tuple[MeetingRecord, ...] = ()
     return records, carrier
 
 
+ANSWERED = {"state": CallState.ANSWERED, "answered_at": 1.0, "direction": Direction.DIAL_IN}
+
+
 async def test_unfinished_calls_of_earlier_lives_end_and_their_far_ends_are_told():
     records, carrier = await restarted(
         call("queued"),
         call("ringing", state=CallState.RINGING),
-        call(
-            "answered", state=CallState.ANSWERED, answered_at=1.0, direction=Direction.DIAL_IN, request={"X-Case": "17"}
-        ),
+        call("never seen", direction=Direction.DIAL_IN),
+        call("answered", **ANSWERED, request={"X-Case": "17"}),
         call("over", state=CallState.ENDED, ended_at=1.0),
     )
 
-    assert [record.id for record in carrier.finished] == ["queued", "ringing", "answered"]
+    assert [record.id for record in carrier.finished] == ["queued", "ringing", "never seen", "answered"]
     assert all(record.ended_at is None for record in carrier.finished), "the carrier needs the call as it stood"
-    for id in ("queued", "ringing", "answered"):
+    for id in ("queued", "ringing", "never seen", "answered"):
         row = records.calls[id]
         assert row.end is not None and row.end.ending is Ending.SERVER_RESTART and row.state is CallState.ENDED
     assert records.calls["over"].ended_at == 1.0
