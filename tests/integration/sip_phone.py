@@ -13,6 +13,11 @@ from ringback.sdp.negotiation import make_offer
 from ringback.telephony.service import Telephony, TelephonySettings
 
 OFFER = make_offer(1, 1, "127.0.0.1", 14000, ["PCMU", "PCMA"])
+OPTIONS = (
+    b"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK%d;rport\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
 
 
 class Phone:

@@ -4,22 +4,15 @@ import asyncio
 import contextlib
 import random
 import socket
-from pathlib import Path
 
 import pytest
 
-from integration.sip_phone import OFFER, ask, running
+from integration.sip_phone import OFFER, OPTIONS, ask, running
 from ringback.sdp.negotiation import make_answer
 from ringback.sip.flow import Flow
 from ringback.telephony import wire
 from unit.sip.test_fuzz import CORPUS, mutate
-from unit.sip.test_parser import TORTURE, VECTORS, rows
-
-OPTIONS = (
-    b"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK%d;rport\r\nMax-Forwards: 70\r\n"
-    b"From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\n"
-    b"Content-Length: 0\r\n\r\n"
-)
+from unit.sip.test_parser import VECTORS
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -86,23 +79,6 @@ async def test_a_port_in_use_is_named():
         with pytest.raises(OSError, match=rf"cannot listen for SIP on 127\.0\.0\.1:{ann.port}"):
             async with running(port=ann.port):
                 pass
-
-
-@pytest.mark.parametrize("row", [*rows(VECTORS), *rows(TORTURE)], ids=lambda row: row["file"])
-async def test_each_message_gets_an_answer_it_may_get(row: dict[str, str]):
-    """Our vectors and the RFCs' torture, by UDP, against the whole SIP side."""
-    allowed = [int(code) for code in (row.get("allowed_final_status") or row.get("status") or "").split()]
-    if row["parse"] == "either":
-        allowed.append(480)
-    data = Path(row["path"]).read_bytes()  # noqa: ASYNC240
-    async with running() as ann:
-        ann.incoming = lambda invite: ann.telephony.reject(invite.call, 480)  # type: ignore[attr-defined]
-        answers = await ask(ann.port, data, wait=1.0 if allowed else 0.2)
-
-        if allowed:
-            assert answers, "no answer"
-            assert answers[-1] in allowed, row["what"]
-        assert await ask(ann.port, OPTIONS % (7, 7)) == [200]
 
 
 async def test_garbage_disturbs_nobody():
