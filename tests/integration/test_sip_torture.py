@@ -1,4 +1,4 @@
-"""Each torture message of the RFCs and of ours to one listener, by UDP and TCP: the answer it may get, soon, and life."""
+"""Each torture message, the RFCs' and ours, to one listener by UDP and TCP: an answer it may get, soon, and life."""
 
 import asyncio
 import socket
