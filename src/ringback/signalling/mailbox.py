@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from itertools import islice
 
+from ringback.model.payload import json_text
+
 MAX_KEPT = 1000
 """Events kept per client; a client that is further behind gets everything anew instead."""
 
@@ -14,7 +16,7 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024
 
 def body(name: str, payload: Mapping[str, object]) -> str:
     """The part of an event's frame that is the same for everybody."""
-    return f'"event":{json.dumps(name)},"payload":{json.dumps(payload, separators=(",", ":"))}'
+    return f'"event":{json.dumps(name)},"payload":{json_text(payload)}'
 
 
 class Mailbox:

@@ -23,11 +23,12 @@ from ringback.model.events import (
     RemoteRequest,
 )
 from ringback.model.participant import TRACKS, Participant, Track
+from ringback.model.payload import Payload
 from ringback.model.records import Direction
 from ringback.model.room import Permissions, RoomSettings, TokenGrants
 
-Payload = dict[str, object]
-Spelled = tuple[str, Payload]
+Fields = dict[str, object]
+Spelled = tuple[str, Fields]
 
 
 def iso(seconds: float) -> str:
@@ -35,17 +36,18 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def spell(event: Event) -> Spelled:
+def spell(event: Event) -> tuple[str, Payload]:
     """An event's wire name and payload."""
-    return _spell(event)
+    name, fields = _spell(event)
+    return name, Payload(fields)
 
 
 # ── values ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def participant(who: Participant) -> Payload:
+def participant(who: Participant) -> Fields:
     """A participant as ``participants()`` shows it; ``user_id`` falls back to the session id there."""
-    payload: Payload = {
+    payload: Fields = {
         "session_id": who.id,
         "user_id": who.user_id or who.id,
         "user_name": who.user_name,
@@ -65,15 +67,15 @@ def participant(who: Participant) -> Payload:
     return payload
 
 
-def track(what: Track) -> Payload:
+def track(what: Track) -> Fields:
     """One track: its state, why it is not playable, and which stream it is."""
-    payload: Payload = {"state": what.state, "generation": what.generation}
+    payload: Fields = {"state": what.state, "generation": what.generation}
     if what.reason and what.state in ("off", "blocked"):
         payload[what.state] = dict(what.reason)
     return payload
 
 
-def permissions(allowed: Permissions) -> Payload:
+def permissions(allowed: Permissions) -> Fields:
     """Permissions with sets as sorted lists."""
     return {
         "hasPresence": allowed.has_presence,
@@ -83,7 +85,7 @@ def permissions(allowed: Permissions) -> Payload:
     }
 
 
-def room(settings: RoomSettings, grants: TokenGrants | None) -> Payload:
+def room(settings: RoomSettings, grants: TokenGrants | None) -> Fields:
     """What daily-js's ``room()`` answers."""
     return {
         "id": settings.room.id,
@@ -162,7 +164,7 @@ def _(event: DigitPressed) -> Spelled:
 @_spell.register
 def _(event: CallEvent) -> Spelled:
     facts = event.facts
-    payload: Payload = {"sessionId": facts.call, "provider": facts.provider}
+    payload: Fields = {"sessionId": facts.call, "provider": facts.provider}
     if facts.sip_call_id:
         payload["sipCallId"] = facts.sip_call_id
     if facts.user_id is not None:
@@ -188,20 +190,20 @@ def _(event: CallEvent) -> Spelled:
     return name, payload
 
 
-def _dial_in(event: CallEvent, facts: CallFacts) -> Payload:
+def _dial_in(event: CallEvent, facts: CallFacts) -> Fields:
     if event.step is CallStep.ERROR:
         return {"type": event.type, "details": {"sipEndpoint": facts.endpoint}}
-    payload: Payload = {"sipFrom": facts.remote, "sipEndpoint": facts.endpoint}
+    payload: Fields = {"sipFrom": facts.remote, "sipEndpoint": facts.endpoint}
     if event.step is not CallStep.WARNING:
         payload |= {"sipHeaders": dict(facts.sip_headers), "displayName": facts.display_name}
     return payload
 
 
-def _dial_out(event: CallEvent, facts: CallFacts) -> Payload:
+def _dial_out(event: CallEvent, facts: CallFacts) -> Fields:
     if event.step is CallStep.ERROR:
         return {"details": _without_empty({"destination": facts.remote, "sipHeaders": dict(facts.sip_headers)})}
     return _without_empty({"origin": facts.origin, "destination": facts.remote, "callerId": facts.caller_id})
 
 
-def _without_empty(values: Mapping[str, object]) -> Payload:
+def _without_empty(values: Mapping[str, object]) -> Fields:
     return {key: value for key, value in values.items() if value}

@@ -24,6 +24,9 @@ class Prepared:
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup
+        self.columns = tuple(compiled.positiontup or compiled.params)
+        """Parameters in the order in which ``write`` takes them."""
+
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._error: Any = dialect.loaded_dbapi.Error
         self._row: Any = tuple
@@ -37,6 +40,21 @@ class Prepared:
         touched = int(cursor.rowcount)
         cursor.close()
         return touched
+
+    def write(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute once per row, whose values are in the order of ``columns``."""
+        cursor = connection.connection.cursor()
+        try:
+            if self._order is None:
+                cursor.executemany(self._text, [dict(zip(self.columns, row, strict=True)) for row in rows])
+            elif len(rows) == 1:
+                cursor.execute(self._text, rows[0])
+            else:
+                cursor.executemany(self._text, rows)
+        except self._error as error:
+            raise DBAPIError.instance(self._text, None, error, self._error) from error
+        finally:
+            cursor.close()
 
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """Every row of a SELECT, with its columns as attributes."""

@@ -6,6 +6,8 @@ Every call writes here several times, so the statements are compiled once and go
 import dataclasses
 import json
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Insert, Row, Table, bindparam, select
@@ -13,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.payload import json_text
 from ringback.model.records import (
     CallRecord,
     CallState,
@@ -38,7 +41,9 @@ class StoredRecords:
         self._put_call = Prepared(_replace(insert(calls), calls), dialect)
         self._put_meeting = Prepared(_replace(insert(meetings), meetings), dialect)
         self._put_participant = Prepared(_replace(insert(participants), participants), dialect)
-        self._append = Prepared(insert(events).values({c.name: None for c in events.c if c.name != "number"}), dialect)
+        self._append = Prepared(insert(events).values(dict.fromkeys(_EVENT_COLUMNS)), dialect)
+        assert self._put_call.columns == _CALL_COLUMNS, "rows of calls are in the order of their table"
+        assert self._append.columns == _EVENT_COLUMNS, "rows of events are in the order of their table"
         self._claim = Prepared(
             insert(idempotency_keys).values({c.name: None for c in idempotency_keys.c}).on_conflict_do_nothing(),
             dialect,
@@ -58,25 +63,23 @@ class StoredRecords:
         """Raises ``DuplicateKey`` when a call's idempotency key is another call's; then nothing was written."""
         if not unit:
             return
-        values = (
-            [(call, _call_values(call)) for call in unit.calls],
-            [_plain(meeting) for meeting in unit.meetings],
-            [_plain(participant) for participant in unit.participants],
-            [_event_values(event) for event in unit.events],
-        )
+        claims = [call for call in unit.calls if call.idempotency_key is not None]
+        writes = [
+            (prepared, rows)
+            for prepared, rows in (
+                (self._put_call, [_call_row(call) for call in unit.calls]),
+                (self._put_meeting, [_meeting_row(meeting) for meeting in unit.meetings]),
+                (self._put_participant, [_participant_row(participant) for participant in unit.participants]),
+                (self._append, [_event_row(event) for event in unit.events]),
+            )
+            if rows
+        ]
 
         def work(connection: Connection) -> None:
-            for call, row in values[0]:
-                if call.idempotency_key is not None:
-                    self._claim_key(connection, call)
-                self._put_call.run(connection, row)
-            for prepared, rows in (
-                (self._put_meeting, values[1]),
-                (self._put_participant, values[2]),
-                (self._append, values[3]),
-            ):
-                for row in rows:
-                    prepared.run(connection, row)
+            for call in claims:
+                self._claim_key(connection, call)
+            for prepared, rows in writes:
+                prepared.write(connection, rows)
 
         await self._database.write(work, flush=False)
 
@@ -180,33 +183,43 @@ def meeting_record(row: Row[Any]) -> MeetingRecord:
 _CALL_FIELDS = tuple(field.name for field in dataclasses.fields(CallRecord))
 
 
-def _call_values(call: CallRecord) -> dict[str, Any]:
-    values = {name: getattr(call, name) for name in _CALL_FIELDS}
-    values["direction"] = call.direction.value
-    values["state"] = call.state.value
-    values["ending"] = call.end.ending.value if call.end else None
-    values["end"] = json.dumps(_plain(call.end)) if call.end else None
-    values["dialog"] = json.dumps(_plain(call.dialog)) if call.dialog else None
-    values["request"] = json.dumps(call.request)
-    values["sound"] = json.dumps(call.sound) if call.sound else "{}"
-    return values
+# ── values as rows, in the order of their tables' columns ────────────────────────────────────────────────────────────
 
 
-def _event_values(event: EventRecord) -> dict[str, Any]:
-    return {
-        "domain": event.domain,
-        "room": event.room,
-        "meeting": event.meeting,
-        "epoch": event.epoch,
-        "sequence": event.sequence,
-        "at": event.at,
-        "name": event.name,
-        "payload": json.dumps(event.payload),
-        "recipients": None if event.to is None else json.dumps(event.to),
+def _call_row(call: CallRecord) -> tuple[Any, ...]:
+    written = {
+        "direction": call.direction.value,
+        "state": call.state.value,
+        "ending": call.end.ending.value if call.end else None,
+        "end": json.dumps(_plain(call.end)) if call.end else None,
+        "dialog": _dialog_text(call.dialog) if call.dialog else None,
+        "request": json.dumps(call.request) if call.request else "{}",
+        "sound": json.dumps(call.sound) if call.sound else "{}",
     }
+    return tuple([written[name] if name in written else getattr(call, name) for name in _CALL_COLUMNS])
 
 
-def _plain(record: MeetingRecord | ParticipantRecord | EndReason | DialogRecord) -> dict[str, Any]:
+_CALL_COLUMNS = tuple(column.name for column in calls.c)
+_meeting_row = attrgetter(*(column.name for column in meetings.c))
+_participant_row = attrgetter(*(column.name for column in participants.c))
+_EVENT_COLUMNS = tuple(column.name for column in events.c if column.name != "number")
+
+
+_event_head = attrgetter(*_EVENT_COLUMNS[:-2])
+
+
+def _event_row(event: EventRecord) -> tuple[Any, ...]:
+    recipients = None if event.to is None else json.dumps(event.to)
+    return (*_event_head(event), json_text(event.payload), recipients)
+
+
+@lru_cache(maxsize=1024)
+def _dialog_text(dialog: DialogRecord) -> str:
+    """Kept, for a call that is written again has its dialog of before."""
+    return json.dumps(_plain(dialog))
+
+
+def _plain(record: EndReason | DialogRecord) -> dict[str, Any]:
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 

@@ -1,7 +1,7 @@
 """The one thread that writes: units of work in call order, those that wait together committed together.
 
-While one commit runs, units queue up, and the next commit takes them all. Each unit has a savepoint: one that fails is
-undone alone.
+While one commit runs, units queue up, and the next commit takes them all. If one of them fails, they are done again,
+each with a savepoint: the one that fails is undone alone.
 
 Every commit outlives the death of this process. What a customer was told is theirs (rooms, keys) is flushed to the disk
 too, and outlives the machine's. Calls and events are not worth a flush each: if the machine loses power, the calls are
@@ -12,8 +12,8 @@ with the next flush or checkpoint.
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,6 +37,10 @@ class _Job:
     error: BaseException | None = None
 
 
+class _Undone(Exception):
+    """A unit failed, and what was begun with it is undone."""
+
+
 class Writer:
     """Runs units of work on its own thread and connection.
 
@@ -58,8 +62,8 @@ class Writer:
     async def write(self, work: Callable[[Connection], T], flush: bool = True) -> T:
         """Run ``work`` and commit. Returns its result once that is durable; what it raises undoes it, and is raised.
 
-        ``work`` runs on the writer's thread and must not keep the connection. Without ``flush`` it is safe from the
-        death of the process at once, and from a loss of power a little later.
+        ``work`` runs on the writer's thread, again if a neighbour failed, and must not keep the connection. Without
+        ``flush`` it is safe from the death of the process at once, and from a loss of power a little later.
 
         Raises:
             StoreError: The database could not write; nothing of the unit is there.
@@ -121,20 +125,33 @@ class Writer:
             # Outside a transaction, as SQLite demands; the driver's cursor, as the engine would begin one.
             connection.connection.cursor().execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
             self._flushing = flush
-        with connection.begin():
-            if not self._sqlite and not flush:
-                connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
-            if len(jobs) == 1:  # alone it needs no savepoint: what fails undoes the transaction
-                self._do(connection, jobs[0])
-                if jobs[0].error is not None:
-                    raise jobs[0].error
-                return
+        try:
+            with self._begin(connection, flush):
+                for job in jobs:
+                    self._do(connection, job)
+                    if job.error is not None:
+                        raise _Undone
+        except _Undone:
+            if len(jobs) > 1:  # rare enough that nobody pays for savepoints until one failed
+                self._commit_apart(connection, jobs, flush)
+
+    def _commit_apart(self, connection: Connection, jobs: list[_Job], flush: bool) -> None:
+        """Once more, with a savepoint for each unit: one that fails is undone alone."""
+        with self._begin(connection, flush):
             for job in jobs:
+                job.result = job.error = None
                 connection.exec_driver_sql("SAVEPOINT unit")
                 self._do(connection, job)
                 if job.error is not None:
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
                 connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+
+    @contextmanager
+    def _begin(self, connection: Connection, flush: bool) -> Iterator[None]:
+        with connection.begin():
+            if not self._sqlite and not flush:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO OFF")
+            yield
 
     def _do(self, connection: Connection, job: _Job) -> None:
         """Run one unit. Its own failure is kept with it; what spoils the whole commit is raised."""
