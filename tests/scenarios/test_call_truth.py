@@ -59,7 +59,7 @@ async def test_the_row_keeps_what_the_call_sounded_like():
         phone = stage.carrier.call_in(user)
         await stage.wait(2)
         stage.media.counters[ParticipantId(phone.call)] = {"packets_received": 50, "packets_lost": 1, "way": "forward"}
-        stage.media.events.media_started(ParticipantId(phone.call), "audio")  # type: ignore[union-attr]
+        stage.sounds(phone.call)
         await stage.settle()
         phone.hold()
         await stage.wait(7)

@@ -245,8 +245,10 @@ class Call:
         """Who has whom on hold from now on, and what changed in that.
 
         The far end holds us when it lets us send nothing any more. While it does, its music is kept from the room. A
-        call that never ran both ways is no held one: it is an announcement.
+        call that never ran both ways is no held one: it is an announcement. What rings holds nobody.
         """
+        if not self.answered:
+            return []
         self._talked = self._talked or (agreed.send and agreed.listen)
         far_end = {Holder.FAR_END} if self._talked and not agreed.send else set()
         held_by = frozenset(far_end | ({Holder.ROOM} if self._hold_agreed else set()))

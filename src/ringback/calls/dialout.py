@@ -17,13 +17,14 @@ from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure
 from ringback.calls.ports import Failure, OutgoingInvite
 from ringback.calls.requests import DialOutRequest
-from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, Save, Tell
+from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, PlayTone, Save, SetPhone, StopTone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.instant import Instant
 from ringback.model.participant import Participant, ParticipantType, PhoneState, Track
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions
+from ringback.model.tones import ringing_for
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, read_answer
 
@@ -54,7 +55,8 @@ class DialOut(Call):
         self._permissions = permissions
         self._display_name = display_name
         self._first_offer = b""
-        self._early: Negotiated | None = None
+        self._early: tuple[str, Negotiated] | None = None
+        self._early_heard = self._tone_plays = False
 
     # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,25 +85,33 @@ class DialOut(Call):
         self.facts = replace(self.facts, trunk=trunk)
         return [Save(self.record)]
 
-    def progress(self, status: int, reason: str, sdp: bytes | None, now: Instant) -> list[Effect]:
-        """18x: it rings over there; with SDP its early media is heard."""
+    def progress(self, status: int, reason: str, sdp: bytes | None, now: Instant, fork: str = "") -> list[Effect]:
+        """18x: it rings over there; with SDP its early media is heard, the newest fork's where there are several.
+
+        As long as a telephone rings and nothing is heard of it, the room hears our own ringing tone (RFC 3960 §3.2).
+        """
         if self.ended or self.answered:
             return []
+        if status == 199:
+            return self._fork_over(fork, now)
         effects = self._enter(now)
-        if sdp is not None and self._early is None:
-            try:
-                self._early = read_answer(self._first_offer, sdp)
-            except (BadSdp, NoCommonCodec):
-                return effects  # only the final answer counts; a bad early one is not worth a call
-            effects += self._agree(self._early, now, silent=True)
+        if sdp is not None:
+            effects += self._early_media(sdp, fork, now)
+        if status == 180 and not self._early_heard:
+            effects += self._ringing_tone()
         return effects
+
+    def heard(self, now: Instant) -> list[Effect]:
+        """Sound of the far end: from here on that is what the room hears, and no tone of ours."""
+        self._early_heard, self._tone_plays = not self.answered, False
+        return super().heard(now)
 
     def far_end_answered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         """200: somebody picked up."""
         if self.ended or self.answered:
             return []
         try:
-            agreed = read_answer(self._first_offer, sdp) if sdp is not None else self._early
+            agreed = read_answer(self._first_offer, sdp) if sdp is not None else self._early and self._early[1]
         except (BadSdp, NoCommonCodec):
             agreed = None
         if agreed is None:
@@ -110,6 +120,7 @@ class DialOut(Call):
         effects = self._enter(now)
         self.record = replace(self.record, state=CallState.ANSWERED, answered_at=now.wall, codec=agreed.codec.name)
         effects += [
+            *self._stop_tone(),
             Save(self.record),
             PhoneChanges(self.id, PhoneState.ANSWERED),
             Tell(CallEvent(self.facts, CallStep.ANSWERED)),
@@ -137,6 +148,37 @@ class DialOut(Call):
         return [Cancel(self.id, reason.ending.value), *self._finish(reason, now)]
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _early_media(self, sdp: bytes, fork: str, now: Instant) -> list[Effect]:
+        """Hear this early dialog. A description that says nothing new changes nothing; a bad one is not worth a call,
+        for only the final answer counts."""
+        try:
+            early = (fork, read_answer(self._first_offer, sdp))
+        except (BadSdp, NoCommonCodec):
+            return []
+        if early == self._early:
+            return []
+        if self._early is not None and fork != self._early[0]:
+            self._early_heard = False
+        self._early = early
+        return self._agree(early[1], now, silent=True)
+
+    def _fork_over(self, fork: str, now: Instant) -> list[Effect]:
+        """One telephone of several gave up: if it was the one heard, the room hears again that the others ring."""
+        if self._early is None or self._early[0] != fork or self.media is None:
+            return []
+        self._early, self._early_heard = None, False
+        return [SetPhone(self.leg, replace(self.media, send=False, listen=False)), *self._ringing_tone()]
+
+    def _ringing_tone(self) -> list[Effect]:
+        if self._tone_plays:
+            return []
+        self._tone_plays = True
+        return [PlayTone(self.leg, ringing_for(self.request.number))]
+
+    def _stop_tone(self) -> list[Effect]:
+        plays, self._tone_plays = self._tone_plays, False
+        return [StopTone(self.leg)] if plays else []
 
     def _enter(self, now: Instant) -> list[Effect]:
         """The party becomes a participant, once."""

@@ -62,6 +62,12 @@ class DialOutRequest:
     accepted: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def number(self) -> str:
+        """The E.164 number that is called, by itself or as the user part of an address; empty when none is."""
+        number = self.phone_number or (self.target or "").removeprefix("sip:").partition("@")[0].partition(";")[0]
+        return number if PHONE_NUMBER.fullmatch(number) else ""
+
+    @property
     def destination(self) -> str:
         return self.target or self.phone_number or ""
 

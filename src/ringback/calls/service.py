@@ -420,7 +420,7 @@ class Calls:
         fork: str = "",
         wants_answer: bool = False,
     ) -> None:
-        self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now))
+        self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now, fork))
 
     def answered(self, call: CallId, sdp: bytes | None) -> None:
         self._post(call, DialOut, lambda it, now: it.far_end_answered(sdp, now))

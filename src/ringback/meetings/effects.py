@@ -16,6 +16,7 @@ from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+from ringback.model.tones import Tone
 
 
 class Effect:
@@ -179,6 +180,25 @@ class SendDigits(Outside):
 
     def apply(self, world: World) -> None:
         world.media.send_digits(self.leg, self.digits, self.duration_ms, self.gap_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone(Outside):
+    """Let a phone sound like this to those who hear it, until its own sound comes."""
+
+    leg: ParticipantId
+    tone: Tone
+
+    def apply(self, world: World) -> None:
+        world.media.play_tone(self.leg, self.tone)
+
+
+@dataclass(frozen=True, slots=True)
+class StopTone(Outside):
+    leg: ParticipantId
+
+    def apply(self, world: World) -> None:
+        world.media.stop_tone(self.leg)
 
 
 class Machine(Protocol):

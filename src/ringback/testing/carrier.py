@@ -71,18 +71,18 @@ class FakePhone:
 
     # ── as a callee ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def ring(self, status: int = 180, early: bool = False, fork: str = "far") -> None:
-        """18x, with early media when asked; each ``fork`` is another telephone."""
+    def ring(self, status: int = 180, early: bool = False, fork: str = "far", port: int = PHONE_PORT) -> None:
+        """18x, with early media (on ``port``) when asked; each ``fork`` is another telephone."""
         self.state, self.rang = "ringing", True
         dialog = replace(self.carrier.dialogs[self.call], remote_tag=fork)
         self.carrier.dialogs[self.call] = dialog
         self._events.dialog_changed(self.call, dialog)
-        self._events.progress(self.call, status, "Ringing", self._answer() if early else None, fork)
+        self._events.progress(self.call, status, "Ringing", self._answer(port) if early else None, fork)
 
-    def pick_up(self, fork: str = "far") -> None:
+    def pick_up(self, fork: str = "far", port: int = PHONE_PORT) -> None:
         """200 with the first of our codecs that was offered."""
         self.state, self.status = "answered", 200
-        sdp = self._answer()
+        sdp = self._answer(port)
         dialog = replace(self.carrier.dialogs[self.call], remote_tag=fork, remote_target=f"sip:phone@{PHONE_HOST}")
         self.carrier.dialogs[self.call] = dialog
         self._events.dialog_changed(self.call, dialog)
@@ -135,8 +135,10 @@ class FakePhone:
         self.own_offer = sdp
         self._events.reoffered(self.call, sdp)
 
-    def _answer(self) -> bytes:
-        sdp, self.agreed = make_answer(self.offer, PHONE_HOST, PHONE_PORT, self.codecs, session_id=7, version=1)
+    def _answer(self, port: int = PHONE_PORT) -> bytes:
+        sdp, self.agreed = make_answer(
+            self.offer, PHONE_HOST, port, self.codecs, session_id=7, version=1, direction=self.direction
+        )
         return sdp
 
 

@@ -146,6 +146,13 @@ class Stage:
         await self.settle()
         return call
 
+    def sounds(self, call: str) -> None:
+        """The first sound of a phone arrives; it ends a ringing tone of ours."""
+        leg = ParticipantId(call)
+        self.media.stop_tone(leg)
+        assert self.media.events is not None
+        self.media.events.media_started(leg, "audio")
+
     async def settle(self) -> None:
         """Let everything that is ready run; no time passes."""
         await settle()

@@ -8,7 +8,7 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.ports import Failure
 from ringback.calls.requests import validate
-from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, Save, SetPhone, Tell
+from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, PlayTone, Save, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
@@ -75,7 +75,9 @@ def test_ringing_is_told_once_however_often_it_rings():
     first = rig.call.progress(180, "Ringing", None, at(1))
     again = rig.call.progress(180, "Ringing", None, at(2))
 
-    assert [type(effect) for effect in first] == [Save, PhoneJoins, Tell] and steps(first) == [CallStep.CONNECTED]
+    assert [type(effect) for effect in first] == [Save, PhoneJoins, Tell, PlayTone] and steps(first) == [
+        CallStep.CONNECTED
+    ]
     (joins,) = find(first, PhoneJoins)
     assert isinstance(joins, PhoneJoins) and joins.participant.phone_state is PhoneState.RINGING
     assert again == []
