@@ -16,7 +16,7 @@ from ringback.calls.media_events import MediaReports
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
-from ringback.config import Settings, idle_settings
+from ringback.config import ConfigError, Settings, env_name, idle_settings
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.service import Media
 from ringback.meetings.ports import Message, Office, World
@@ -32,12 +32,14 @@ from ringback.signalling import wire
 from ringback.signalling.clients import Clients
 from ringback.signalling.connection import Desk
 from ringback.signalling.server import Signalling
+from ringback.sip.flow import TlsPolicy
 from ringback.store.database import Database
 from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.policy import NetworkPolicy, is_speaking
 from ringback.telephony.service import Telephony, TelephonySettings
+from ringback.telephony.tls import ServerCertificate, TlsFailed
 
 log = structlog.get_logger()
 
@@ -217,21 +219,26 @@ class Application:
         if installation.is_any(host):
             advertised.append("127.0.0.1")
         try:
-            engine = core.new_engine(host, media.udp_port, advertised, settings.sip.host, first, last)
+            engine = core.new_engine(host, media.udp_port, advertised, settings.sip.hosts[0], first, last)
         except OSError as error:
             raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
-        phone_host = media.public_address or installation.shown_address(settings.sip.host)
+        phone_host = media.public_address or installation.shown_address(settings.sip.hosts[0])
         self.media = Media(engine, asyncio.get_running_loop(), None, phone_host=phone_host)
         self._cleanup.callback(self.media.close)
 
     def _telephony_settings(self, epoch: int) -> TelephonySettings:
         settings, sip = self.settings, self.settings.sip
         advertised = settings.media.public_address or (
-            installation.shown_address(sip.host) if installation.is_any(sip.host) else ""
+            installation.shown_address(sip.hosts[0]) if any(installation.is_any(host) for host in sip.hosts) else ""
         )
         return TelephonySettings(
-            host=sip.host,
+            host=",".join(sip.hosts),
             port=sip.port,
+            certificate=self._sip_certificate(),
+            tls_port=sip.tls_port,
+            tls=TlsPolicy(ca_file=str(sip.ca_file or "")),
+            name_servers=sip.name_server_list,
+            dscp=sip.dscp,
             advertised_host=advertised,
             domain=sip.domain or "",
             rate_limits=RateLimits() if sip.rate_limits else None,
@@ -241,6 +248,15 @@ class Application:
             prefix=f"{settings.node}{epoch}x",
             hold_ack=True,
         )
+
+    def _sip_certificate(self) -> ServerCertificate | None:
+        sip = self.settings.sip
+        if sip.certificate is None or sip.key is None:
+            return None
+        try:
+            return ServerCertificate(sip.certificate, sip.key, str(sip.client_ca_file or ""))
+        except TlsFailed as error:
+            raise ConfigError(f"{env_name('sip', 'certificate')}: {error}") from None
 
     async def _open_telephony(self, http_port: int) -> None:
         settings = self.settings

@@ -59,16 +59,36 @@ class Http(Section):
 class Sip(Section):
     """Telephony signalling."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on for SIP over UDP and TCP.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on for SIP, or several with commas between them, as in 192.0.2.1,2001:db8::1; "
+        "0.0.0.0 is every IPv4 interface, :: every interface.",
+    )
     port: int = Field(default=5060, ge=0, le=65535, description="UDP and TCP port to listen on; 0 takes a free one.")
-    tls_port: int = Field(default=5061, ge=0, le=65535, description="TCP port for SIP over TLS (not used yet).")
+    tls_port: int = Field(default=5061, ge=0, le=65535, description="TCP port for SIP over TLS; 0 takes a free one.")
     domain: str | None = Field(
         default=None, description="Host part of the rooms' SIP addresses. Unset: host and port of the listener."
     )
     certificate: Path | None = Field(
-        default=None, description="PEM file with the certificate chain for SIP over TLS (not used yet)."
+        default=None,
+        description="PEM file with the certificate chain, to listen for SIP over TLS; read again when it changes.",
     )
-    key: Path | None = Field(default=None, description="PEM file with that certificate's private key (not used yet).")
+    key: Path | None = Field(default=None, description="PEM file with that certificate's private key.")
+    ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that vouch for those we call by TLS. Unset: the system's.",
+    )
+    client_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities whose certificates callers by TLS may show us. Unset: none is asked for.",
+    )
+    name_servers: str = Field(
+        default="",
+        description="DNS servers for SIP, comma-separated, as in 192.0.2.53,192.0.2.54:5353. Unset: the machine's.",
+    )
+    dscp: int = Field(
+        default=24, ge=0, le=63, description="Class of service that signalling is marked with (24 is CS3); 0 for none."
+    )
     bare_endpoints: bool = Field(
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
@@ -80,6 +100,26 @@ class Sip(Section):
     )
     rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
 
+    @field_validator("host")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        for host in _split(value):
+            if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", host):
+                raise ValueError(f"{host[:64]!r} is no address to listen on")
+        return value
+
+    @field_validator("name_servers", mode="before")
+    @classmethod
+    def _servers(cls, value: Any) -> Any:
+        value = ",".join(str(part) for part in value) if isinstance(value, list | tuple) else value
+        for part in _split(value) if isinstance(value, str) else ():
+            host, colon, port = part.rpartition(":")
+            is_plain = not colon or part.endswith("]") or (part.count(":") > 1 and not part.startswith("["))
+            _address(part if is_plain else host)
+            if not is_plain and not port.isdigit():
+                raise ValueError(f"{part[:64]} has no usable port")
+        return value
+
     @field_validator("known", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
@@ -90,6 +130,15 @@ class Sip(Section):
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key are set together or not at all")
         return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Each address to listen on."""
+        return tuple("127.0.0.1" if host == "localhost" else host.strip("[]") for host in _split(self.host))
+
+    @property
+    def name_server_list(self) -> tuple[str, ...]:
+        return _split(self.name_servers)
 
     @property
     def known_networks(self) -> tuple[str, ...]:
@@ -246,7 +295,7 @@ class Settings(BaseSettings):
     @property
     def listens_beyond_loopback(self) -> bool:
         """Whether anybody but this machine can reach a listener."""
-        return not (_is_loopback(self.http.host) and _is_loopback(self.sip.host))
+        return not all(_is_loopback(host) for host in (self.http.host, *self.sip.hosts))
 
 
 def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
@@ -275,9 +324,6 @@ IDLE = (
     ("nats_url",),
     ("files_url",),
     ("webhooks", "allow_private"),
-    ("sip", "tls_port"),
-    ("sip", "certificate"),
-    ("sip", "key"),
 )
 """Settings that nothing acts on yet; their descriptions say so."""
 
@@ -385,6 +431,14 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 def _split(value: str) -> tuple[str, ...]:
     """The parts of a comma-separated setting."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _address(host: str) -> None:
+    """Raises ``ValueError`` for what is no IP address."""
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise ValueError(f"{host[:64]} is no IP address") from None
 
 
 def _network_list(value: Any) -> Any:

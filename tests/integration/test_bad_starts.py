@@ -117,11 +117,31 @@ async def test_listening_beyond_loopback_with_a_weak_key_is_refused(tmp_path: Pa
 
 
 async def test_a_setting_that_nothing_acts_on_is_told_at_start(tmp_path: Path) -> None:
-    async with Server(tmp_path, {"SIP__CERTIFICATE": "sip.pem", "SIP__KEY": "sip.key"}) as server:
+    async with Server(tmp_path, {"NATS_URL": "nats://127.0.0.1", "WEBHOOKS__ALLOW_PRIVATE": "true"}) as server:
         said = [line for line in server.log().splitlines() if "settings.idle" in line]
 
-    assert any("RINGBACK_SIP__CERTIFICATE" in line for line in said), said
-    assert any("RINGBACK_SIP__KEY" in line for line in said), said
+    assert any("RINGBACK_NATS_URL" in line for line in said), said
+    assert any("RINGBACK_WEBHOOKS__ALLOW_PRIVATE" in line for line in said), said
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "cannot read"),
+        ({"sip.pem": "nonsense", "sip.key": "nonsense"}, "is not a PEM file"),
+    ],
+)
+async def test_a_certificate_for_sip_that_cannot_be_used_is_named(
+    tmp_path: Path, files: dict[str, str], says: str
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    settings = {"SIP__CERTIFICATE": str(tmp_path / "sip.pem"), "SIP__KEY": str(tmp_path / "sip.key")}
+
+    said = await refusal(Server(tmp_path / "server", settings))
+
+    assert "RINGBACK_SIP__CERTIFICATE" in said
+    assert says in said
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from integration.sip_phone import OFFER, OPTIONS, ask, running
 from ringback.sdp.negotiation import make_answer
 from ringback.sip.flow import Flow
-from ringback.telephony import wire
+from ringback.telephony import streams, wire
 from unit.sip.test_fuzz import CORPUS, mutate
 from unit.sip.test_parser import VECTORS
 
@@ -125,8 +125,8 @@ async def test_a_stream_that_makes_no_sense_is_answered_400_and_closed(name: str
 
 async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch):
     """C9, with a patience a test can wait for."""
-    patient = wire.Framer
-    monkeypatch.setattr(wire, "Framer", lambda now: patient(now, patience=0.2))
+    patient = streams.Framer
+    monkeypatch.setattr(streams, "Framer", lambda now: patient(now, patience=0.2))
     async with running() as ann:
         reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
 

@@ -87,6 +87,10 @@ def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch)
         ("RINGBACK_SIP__PORT", "70000", "RINGBACK_SIP__PORT (sip.port in ringback.toml)"),
         ("RINGBACK_SIP__PROT", "5060", "did you mean RINGBACK_SIP__PORT?"),
         ("RINGBACK_SIP__KNOWN", "10.0.0.0/8, home", "home is no network"),
+        ("RINGBACK_SIP__NAME_SERVERS", "192.0.2.1:x", "192.0.2.1:x has no usable port"),
+        ("RINGBACK_SIP__NAME_SERVERS", "dns.example", "dns.example is no IP address"),
+        ("RINGBACK_SIP__HOST", "two words", "is no address to listen on"),
+        ("RINGBACK_SIP__DSCP", "64", "RINGBACK_SIP__DSCP"),
         ("RINGBACK_COLOUR", "red", "RINGBACK_COLOUR is not a setting of this version"),
         ("RINGBACK_MEDIA__RTP_PORTS", "9-1", "RINGBACK_MEDIA__RTP_PORTS"),
         ("RINGBACK_MEDIA__PUBLIC_ADDRESS", "home", "RINGBACK_MEDIA__PUBLIC_ADDRESS"),
@@ -143,7 +147,10 @@ def test_settings_that_nothing_acts_on_are_known(monkeypatch: pytest.MonkeyPatch
     assert idle_settings(load_settings()) == []
 
     monkeypatch.setenv("RINGBACK_NATS_URL", "nats://127.0.0.1")
-    assert idle_settings(load_settings({"sip": {"tls_port": 5071}})) == ["RINGBACK_NATS_URL", "RINGBACK_SIP__TLS_PORT"]
+    assert idle_settings(load_settings({"webhooks": {"allow_private": True}})) == [
+        "RINGBACK_NATS_URL",
+        "RINGBACK_WEBHOOKS__ALLOW_PRIVATE",
+    ]
 
 
 def test_the_description_of_a_setting_that_nothing_acts_on_says_so() -> None:

@@ -17,12 +17,13 @@ BY_STATUS = {
 
 BY_CAUSE = {
     "transport": (Ending.UNREACHABLE, Fault.NETWORK),
+    "tls": (Ending.UNTRUSTED, Fault.REMOTE),
     "resolve": (Ending.UNRESOLVABLE, Fault.CALLER),
     "policy": (Ending.REFUSED, Fault.CALLER),
 }
 
 
-BY_SILENCE = {"timeout": 408, "transport": 503, "resolve": 503}
+BY_SILENCE = {"timeout": 408, "transport": 503, "tls": 503, "resolve": 503}
 """What no answer at all counts as, for programs that look at the status: RFC 3261 §8.1.3.1."""
 
 

@@ -241,6 +241,7 @@ class Failure:
         reason: Reason phrase, control characters removed; or our own words when ``status`` is 0.
         q850: Cause of a ``Reason: Q.850`` header.
         cause: ``answer`` (the far end said no), ``timeout`` (nothing came), ``transport`` (could not be sent),
+            ``tls`` (whoever answered is not who was called, or TLS was not agreed on: ``reason`` says which),
             ``resolve`` (no address for the host), ``policy`` (the address is not allowed), ``unregistered`` (a SIP
             client that is not registered now; status 480).
         contacts: Where a 3xx points to, best first: URIs from a stranger, to be checked before they are called.

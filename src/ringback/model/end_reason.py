@@ -31,6 +31,7 @@ class Ending(StrEnum):
     REJECTED = "rejected"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
+    UNTRUSTED = "untrusted"
     UNRESOLVABLE = "unresolvable"
     NO_COMMON_CODEC = "no-common-codec"
     MEDIA_TIMEOUT = "media-timeout"

@@ -18,7 +18,7 @@ from ringback.sip.dialog import Dialog, DialogId
 from ringback.sip.digest import Authenticator, Credential, answer_challenge
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event, Incoming, Refused
-from ringback.sip.flow import Flow
+from ringback.sip.flow import DEFAULT_PORTS, TRANSPORTS, Flow, TlsPolicy
 from ringback.sip.headers import BRANCH_COOKIE, media_type
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Request, Response, Row, reply
@@ -90,7 +90,7 @@ class Agent:
         reachable: Whether policy lets us send to an address that a stranger named (host, port).
         media_flows: Whether a call's far end is still sending media.
         registrar: Challenges REGISTER. No account may register bindings here: all of them are turned away alike.
-        connected: Whether a TCP connection is still there.
+        connected: Whether a connection is still there.
     """
 
     def __init__(
@@ -145,9 +145,9 @@ class Agent:
         effects, self._effects = self._effects, []
         return effects
 
-    def unreachable(self, flow: Flow, now: float) -> None:
-        """The network refused what we sent to ``flow``."""
-        self.transactions.unreachable(flow, now)
+    def unreachable(self, flow: Flow, now: float, why: str = "") -> None:
+        """The network refused what we sent to ``flow``; ``why`` in words, where that is known."""
+        self.transactions.unreachable(flow, now, why)
 
     @property
     def idle(self) -> bool:
@@ -182,7 +182,7 @@ class Agent:
             remote_uri=str(SipUri(target.scheme, target.user, None, target.host, target.port)),
             local_cseq=1,
             remote_target=uri,
-            transport=(target.parameter("transport") or "udp").lower(),
+            transport=transport_of(target),
             branch=self.branch(),
             invite_uri=uri,
             secure=target.scheme == "sips",
@@ -256,7 +256,10 @@ class Agent:
         """Where we are reached, under the user part the call was made to or from."""
         user = _user(local_uri)
         where = format_host_port(*self._advertised(flow))
-        transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        if flow.secure and local_uri.startswith("sips:"):
+            # §8.1.1.8, §12.1.1: a sips call stays one.
+            return f"<sips:{user}{where}>"
+        transport = "" if flow.transport == "udp" else f";transport={_uri_transport(flow)}"
         return f"<sip:{user}{where}{transport}>"
 
     def allow(self) -> list[Row]:
@@ -279,15 +282,17 @@ class Agent:
             host = str(ipaddress.ip_address(uri.host))
         except ValueError:
             return flow
-        port = uri.port or 5060
-        transport = (uri.parameter("transport") or flow.transport).lower()
-        if transport not in ("udp", "tcp"):
+        transport = transport_of(uri, flow.transport)
+        if transport not in TRANSPORTS or (flow.secure and transport != "tls"):
+            # What began in secret does not go on in clear, whatever a Contact says.
             return flow
+        port = uri.port or DEFAULT_PORTS[transport]
+        tls = (flow.tls or TlsPolicy(uri.host)) if transport == "tls" else None
         if host == flow.host:
             if flow.reliable:
-                return flow if self._connected(flow) else Flow(transport, host, port)
+                return flow if self._connected(flow) else Flow(transport, host, port, tls)
             return Flow("udp", host, port) if dialog.route_set and transport == "udp" else flow
-        return Flow(transport, host, port) if self._reachable(host, port) else flow
+        return Flow(transport, host, port, tls) if self._reachable(host, port) else flow
 
     def is_too_long(self, request: Request, flow: Flow) -> bool:
         """§18.1.1, unless the address itself asks for UDP."""
@@ -321,7 +326,11 @@ class Agent:
         elif request.method == "INVITE":
             self._on_invite(transaction, now)
         elif request.method in ("OPTIONS", "REGISTER"):
-            self._respond(transaction, self._refusal(request) or self._outside(request, transaction.flow, now), now)
+            self._respond(
+                transaction,
+                self._refusal(request, transaction.flow) or self._outside(request, transaction.flow, now),
+                now,
+            )
         elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
             self._respond(transaction, (481, []), now)
         else:
@@ -353,7 +362,7 @@ class Agent:
 
     def _on_invite(self, transaction: ServerTransaction, now: float) -> None:
         request, flow = transaction.request, transaction.flow
-        refusal = self._refusal(request) or self._no_room(flow)
+        refusal = self._refusal(request, flow) or self._no_room(flow)
         merged = (request.from_.tag, request.call_id, request.cseq.number)
         if refusal is None and merged in self._invited:
             # §8.2.2.2: the same request by another path.
@@ -370,11 +379,15 @@ class Agent:
         self._invited.add(merged)
         self.emit(Incoming(call.id, request, flow, call.record))
 
-    def _refusal(self, request: Request) -> tuple[int, list[Row]] | None:
+    def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:
         """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
         headers = request.headers
         if not isinstance(request.uri, SipUri):
             return 416, []
+        if request.uri.scheme == "sips" and not flow.secure:
+            # RFC 5630 §3.1: a sips address is called by TLS, whatever Via says about the way.
+            self.emit(Refused(f"sips by {flow.transport}", flow))
+            return 403, []
         if unknown := _unknown_extensions(request):
             return 420, [("Unsupported", ", ".join(unknown))]
         if request.method == "INVITE":
@@ -444,6 +457,19 @@ class Agent:
         status, rows = answer
         response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
         self.transactions.respond(transaction, response, now)
+
+
+def transport_of(uri: SipUri, usual: str = "udp") -> str:
+    """How a URI wants to be reached; ``usual`` when it does not say. ``sips`` is TLS, over whatever (RFC 5630)."""
+    named = (uri.parameter("transport") or "").lower()
+    if uri.scheme == "sips":
+        return "wss" if named in ("ws", "wss") else "tls"
+    return named or usual
+
+
+def _uri_transport(flow: Flow) -> str:
+    """RFC 7118 §5.2.3: ``ws`` in a URI, secure or not."""
+    return "ws" if flow.transport == "wss" else flow.transport
 
 
 def _count(counter: Counter[str], key: str, by: int) -> None:

@@ -88,6 +88,7 @@ class ClientTransaction:
 
     Attributes:
         owner: Whoever made the request; only carried.
+        why: What the network said when it refused the request, in words.
     """
 
     responses: dict[tuple[State, Answer], tuple[State, str]]
@@ -97,6 +98,7 @@ class ClientTransaction:
         self.request = request
         self.flow = flow
         self.owner = owner
+        self.why = ""
         self.branch = request.top_via.branch
         self.state = self.first
         self._timing = timing

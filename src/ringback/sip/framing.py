@@ -6,6 +6,7 @@ from ringback.sip.message import Message
 from ringback.sip.parser import content_length, parse_head
 
 PONG = b"\r\n"
+PING = b"\r\n\r\n"
 
 
 class Framer:
@@ -18,6 +19,7 @@ class Framer:
 
     Attributes:
         pings: Keep-alives received since the count was last set to 0; each wants a ``PONG``.
+        pongs: Answers to ours, likewise.
     """
 
     def __init__(self, now: float, patience: float = 10.0, idle: float = 600.0, limits: Limits = LIMITS) -> None:
@@ -31,7 +33,9 @@ class Framer:
         self._heard = now
         self._began: float | None = now
         self._line_ends = 0
+        self._expected = False
         self.pings = 0
+        self.pongs = 0
 
     def feed(self, data: bytes, now: float) -> list[Message]:
         """Messages that are complete now.
@@ -50,6 +54,10 @@ class Framer:
     def head(self) -> bytes:
         """What is waiting, for an answer to a message that could not be read."""
         return bytes(self._buffer[: self._limits.head])
+
+    def expect_pong(self) -> None:
+        """A ``PING`` goes out: the next lone line end answers it."""
+        self._expected = True
 
     def closes_at(self) -> float:
         """When to close the connection if nothing more comes."""
@@ -93,6 +101,10 @@ class Framer:
         """§7.5: CRLF before a message is nothing; two in a row are a ping."""
         while self._buffer.startswith(PONG):
             del self._buffer[:2]
+            if self._expected:
+                self._expected = False
+                self.pongs += 1
+                continue
             self._line_ends += 1
             if self._line_ends % 2 == 0:
                 self.pings += 1

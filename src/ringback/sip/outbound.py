@@ -120,7 +120,8 @@ class OutboundCall(Call):
             if self._targets and not self._cancelling and not self._heard:
                 self._try_next(now)
             else:
-                self._fail(0, "no response" if cause == "timeout" else "the far end cannot be reached", cause)
+                words = "no response" if cause == "timeout" else transaction.why or "the far end cannot be reached"
+                self._fail(0, words, "tls" if transaction.why.startswith("tls:") else cause)
 
     def on_alarm(self, alarm: Alarm, now: float) -> None:
         if alarm is Alarm.SILENCE:

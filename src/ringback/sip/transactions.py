@@ -140,7 +140,7 @@ class Transactions:
             self._user.transmit(transaction.flow, data)
         self._settle(transaction)
 
-    def unreachable(self, flow: Flow, now: float) -> None:
+    def unreachable(self, flow: Flow, now: float, why: str = "") -> None:
         """The network refused what we sent there (ICMP, a connection that could not be made or broke)."""
         hit = [
             transaction
@@ -148,6 +148,7 @@ class Transactions:
             if transaction.flow == flow and transaction.state in (ClientState.CALLING, ClientState.TRYING)
         ]
         for transaction in hit:
+            transaction.why = why
             transaction.end()
             self._settle(transaction)
             self._user.on_unreachable(transaction, now)

@@ -12,6 +12,9 @@ from ringback.telephony.policy import NetworkPolicy
 
 log = structlog.get_logger(__name__)
 
+HANDSHAKES = RateLimits(rate=5.0, burst=20.0)
+"""TLS handshakes of one source: each costs us a signature."""
+
 LAG_PROBE = 0.1
 """Seconds between looks at how late the loop runs, while something comes in."""
 
@@ -47,6 +50,7 @@ class Door:
     ) -> None:
         self._clock = clock
         self._buckets = Buckets(rate_limits) if rate_limits is not None else None
+        self._handshakes = Buckets(HANDSHAKES) if rate_limits is not None else None
         self._lag_limit = lag_limit
         self._known = NetworkPolicy(allow=known) if known else None
         self._engaged = engaged
@@ -62,6 +66,15 @@ class Door:
         if self._buckets.admits(flow.host, self._engaged(flow.host), self._clock.monotonic()):
             return True
         self.note("sip.too_many", flow, rule="rate limit")
+        return False
+
+    def admits_handshake(self, flow: Flow) -> bool:
+        """Whether a source may have a TLS handshake now (C10)."""
+        if self._handshakes is None or self.is_known(flow):
+            return True
+        if self._handshakes.admits(flow.host, self._engaged(flow.host), self._clock.monotonic()):
+            return True
+        self.note("sip.too_many", flow, rule="handshake rate")
         return False
 
     def is_known(self, flow: Flow) -> bool:

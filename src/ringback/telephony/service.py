@@ -14,11 +14,11 @@ from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.traces import Remembered
-from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
+from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
 from ringback.sip.digest import Authenticator, Credential
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event, Failed, Incoming, Refused, Transferred
-from ringback.sip.flow import Flow
+from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.grammar import TOKEN, clean
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Row
@@ -28,9 +28,11 @@ from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.door import Door, opens_call
+from ringback.telephony.names import DnsNames
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.reports import report
-from ringback.telephony.resolve import Names, NotAllowed, SystemNames, Unresolvable, literal_targets, resolve
+from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve, tls_policy
+from ringback.telephony.tls import ServerCertificate
 from ringback.telephony.trace import Trace
 from ringback.telephony.wire import Sockets, Wire
 
@@ -44,11 +46,16 @@ class TelephonySettings:
     """How the SIP side runs.
 
     Attributes:
-        host, port: Where to listen for UDP and TCP; port 0 takes any free one.
+        host: Where to listen: an IP address, or several with commas between them.
+        port: For UDP and TCP; 0 takes any free one.
+        certificate: For a TLS listener on ``tls_port``; ``None`` for none.
+        tls: How far ends that we call by TLS prove themselves, where nothing is said of that one.
+        name_servers: ``host`` or ``host:port`` of DNS servers; empty for the machine's.
+        dscp: Class of service of what we send.
         advertised_host: Host in Via and Contact; empty for the address a far end sees.
         advertised_port: 0 for the port we listen on.
         domain: Host part of our addresses in From; empty for the advertised host and port.
-        tcp: Whether TCP is on.
+        tcp: Whether TCP is on (TLS too).
         rate_limits: Per source, before parsing; ``None`` switches every per-source limit off.
         allow_private: Calls may go to loopback, private and link-local addresses.
         allow: Networks (CIDR) calls may go to whatever they are.
@@ -66,6 +73,11 @@ class TelephonySettings:
     advertised_port: int = 0
     domain: str = ""
     tcp: bool = True
+    certificate: ServerCertificate | None = None
+    tls_port: int = 5061
+    tls: TlsPolicy = field(default_factory=TlsPolicy)
+    name_servers: Sequence[str] = ()
+    dscp: int = 0
     rate_limits: RateLimits | None = field(default_factory=RateLimits)
     allow_private: bool = False
     allow: Sequence[str] = ()
@@ -123,7 +135,7 @@ class Telephony:
         self._clock = clock
         self._events = events
         self._wire = wire or _sockets(settings)
-        self._names = names or SystemNames()
+        self._names = names or DnsNames(clock.monotonic, settings.name_servers)
         self._policy = NetworkPolicy(settings.allow_private, settings.allow)
         self._trace = Trace(clock.wall)
         self._chance = chance or SystemChance(settings.prefix)
@@ -204,13 +216,14 @@ class Telephony:
 
     def prepare(self, target: str, call: CallId, user: str) -> DialogRecord:
         uri = self._dialable(target)
-        return self._agent.prepare(uri, f"sip:{escape(user)}@{self._domain()}" if user else f"sip:{self._domain()}")
+        local = f"{escape(user)}@{self._domain()}" if user else self._domain()
+        return self._agent.prepare(uri, f"{uri.scheme}:{local}")
 
     def invite(self, invite: OutgoingInvite) -> None:
         uri = parse_sip_uri(invite.dialog.invite_uri)
         transport = invite.dialog.transport
         try:
-            targets = literal_targets(uri, transport, self._policy)
+            targets = literal_targets(uri, transport, self._policy, self._settings.tls)
         except NotAllowed:
             self._fail(invite.call, "policy", "the address is not allowed")
             return
@@ -299,7 +312,7 @@ class Telephony:
         if record.state is not CallState.ANSWERED and record.direction is Direction.DIAL_IN:
             # An INVITE nobody answered yet ends by itself: its transaction died with the process.
             return
-        flow = _peer(dialog)
+        flow = _peer(dialog, self._settings.tls)
         if flow is not None:
             self._finish(record, dialog, flow)
         elif dialog.invite_uri:
@@ -338,12 +351,21 @@ class Telephony:
     def on_broken_stream(self, head: bytes, error: SipParseError, flow: Flow) -> None:
         self._on_garbage(head, error, flow)
 
-    def on_unreachable(self, flow: Flow) -> None:
-        self._agent.unreachable(flow, self._now())
+    def on_unreachable(self, flow: Flow, why: str = "") -> None:
+        self._agent.unreachable(flow, self._now(), why)
         self._flush()
+
+    def on_refused(self, flow: Flow, rule: str) -> None:
+        self._door.note("sip.refused", flow, rule=rule)
 
     def admits(self, flow: Flow) -> bool:
         return self._door.admits(flow)
+
+    def admits_handshake(self, flow: Flow) -> bool:
+        return self._door.admits_handshake(flow)
+
+    def uses(self, flow: Flow) -> bool:
+        return self._agent.speaks_with(flow.host)
 
     # ── inside: out ──
 
@@ -414,15 +436,17 @@ class Telephony:
             uri = parse_sip_uri(text)
         except SipParseError as error:
             raise InvalidRequest(f"sipUri cannot be dialled: {error.reason}") from error
-        transport = (uri.parameter("transport") or "udp").lower()
-        if uri.scheme == "sips" or transport not in ("udp", *(("tcp",) if self._settings.tcp else ())):
-            raise InvalidRequest("sipUri asks for a transport that is not available here: use udp or tcp")
+        transport = transport_of(uri)
+        if transport not in self._ours:
+            raise InvalidRequest(f"sipUri asks for a transport that is not available here: use {', '.join(self._ours)}")
+        if uri.scheme == "sips" and uri.parameter("transport") == "udp":
+            raise InvalidRequest("sipUri asks for sips by udp, which cannot be: leave the transport out")
         for name in ("maddr", "method", "ttl"):
             if uri.parameter(name) is not None:
                 raise InvalidRequest(f"sipUri must not have the parameter {name}")
         if is_disguised_ip(uri.host):
             raise Forbidden("destination-not-allowed: write the host of sipUri as a name or a plain IP address")
-        if parse_ip(uri.host) is not None and not self._policy.allows(uri.host, uri.port or 5060):
+        if parse_ip(uri.host) is not None and not self._policy.allows(uri.host, uri.port or DEFAULT_PORTS[transport]):
             raise Forbidden(
                 "destination-not-allowed: sipUri names a private or reserved address;"
                 " RINGBACK_DIALOUT__ALLOW_PRIVATE allows it"
@@ -431,7 +455,7 @@ class Telephony:
 
     async def _resolve_and_send(self, invite: OutgoingInvite, uri: SipUri) -> None:
         try:
-            targets = await resolve(uri, invite.dialog.transport, self._names, self._policy, self._wire.families)
+            targets = await self._lookup(uri, invite.dialog.transport)
         except Unresolvable:
             self._resolving.pop(invite.call, None)
             self._fail(invite.call, "resolve", f"no address for {clean(uri.host)}")
@@ -441,6 +465,23 @@ class Telephony:
         else:
             if self._resolving.pop(invite.call, None) is not None:
                 self._send_invite(invite, targets)
+
+    async def _lookup(self, uri: SipUri, transport: str) -> list[Flow]:
+        """Raises ``Unresolvable``, ``NotAllowed``."""
+        return await resolve(
+            uri,
+            transport if transport in self._ours else transport_of(uri),
+            self._names,
+            self._policy,
+            self._wire.families,
+            tls=self._settings.tls,
+            ours=self._ours,
+            fraction=self._chance.fraction,
+        )
+
+    @property
+    def _ours(self) -> tuple[str, ...]:
+        return OURS if self._settings.tcp else ("udp",)
 
     def _send_invite(self, invite: OutgoingInvite, targets: list[Flow]) -> None:
         call = OutboundCall(
@@ -459,7 +500,7 @@ class Telephony:
     async def _resolve_and_finish(self, record: CallRecord, dialog: DialogRecord) -> None:
         try:
             uri = parse_sip_uri(dialog.invite_uri)
-            targets = await resolve(uri, dialog.transport, self._names, self._policy, self._wire.families)
+            targets = await self._lookup(uri, dialog.transport)
         except (SipParseError, Unresolvable, NotAllowed):
             return
         self._finish(record, dialog, targets[0])
@@ -517,7 +558,15 @@ _PHRASES = {
 
 def _sockets(settings: TelephonySettings) -> Sockets:
     limited = settings.rate_limits is not None
-    return Sockets(settings.host, settings.port, tcp=settings.tcp, connections_per_source=64 if limited else None)
+    return Sockets(
+        [host.strip() for host in settings.host.split(",")],
+        settings.port,
+        tcp=settings.tcp,
+        certificate=settings.certificate,
+        tls_port=settings.tls_port,
+        connections_per_source=64 if limited else None,
+        dscp=settings.dscp,
+    )
 
 
 def _extra_rows(headers: Sequence[tuple[str, str]]) -> list[Row]:
@@ -525,8 +574,12 @@ def _extra_rows(headers: Sequence[tuple[str, str]]) -> list[Row]:
     return [(name, clean(value)) for name, value in headers if TOKEN.fullmatch(name) and name.lower().startswith("x-")]
 
 
-def _peer(dialog: DialogRecord) -> Flow | None:
+def _peer(dialog: DialogRecord, tls: TlsPolicy) -> Flow | None:
     host, colon, port = dialog.peer.rpartition(":")
     if not colon or not port.isdigit():
         return None
-    return Flow(dialog.transport, host.strip("[]"), int(port))
+    if dialog.transport != "tls":
+        return Flow(dialog.transport, host.strip("[]"), int(port))
+    # By the name it was called by, or where it said it is reached.
+    uri = parse_sip_uri(dialog.invite_uri or dialog.remote_target)
+    return Flow("tls", host.strip("[]"), int(port), tls_policy(uri, tls))

@@ -19,8 +19,8 @@ from typing import Any
 from ringback.calls.ports import Clock, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.sip.flow import Flow
+from ringback.telephony.receiver import Receiver
 from ringback.telephony.service import Telephony, TelephonySettings
-from ringback.telephony.wire import Receiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from ringback.sip.flow import Flow
 from ringback.sip.uri import parse_sip_uri
 from ringback.telephony.policy import NetworkPolicy
-from ringback.telephony.resolve import NotAllowed, Unresolvable, resolve
+from ringback.telephony.resolve import Naptr, NotAllowed, Srv, Unresolvable, resolve
 
 
 class Book:
@@ -16,13 +16,19 @@ class Book:
     def __init__(
         self,
         addresses: dict[str, list[str]] | None = None,
-        srv: dict[str, list[tuple[int, int, str, int]]] | None = None,
+        srv: dict[str, list[Srv]] | None = None,
+        naptr: dict[str, list[Naptr]] | None = None,
     ) -> None:
         self._addresses = addresses or {}
         self._srv = srv or {}
+        self._naptr = naptr or {}
         self.asked: list[str] = []
 
-    async def srv(self, name: str) -> list[tuple[int, int, str, int]]:
+    async def naptr(self, name: str) -> list[Naptr]:
+        self.asked.append(name)
+        return self._naptr.get(name, [])
+
+    async def srv(self, name: str) -> list[Srv]:
         self.asked.append(name)
         return self._srv.get(name, [])
 

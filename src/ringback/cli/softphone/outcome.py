@@ -57,7 +57,7 @@ class Outcome:
 
 def of_failure(failure: Failure) -> Outcome:
     """What a refused INVITE means."""
-    if failure.cause in ("transport", "resolve", "policy"):
+    if failure.cause in ("transport", "tls", "resolve", "policy"):
         return Outcome(Exit.UNREACHABLE, failure.reason, failure.status)
     if failure.cause == "timeout":
         return Outcome(Exit.NO_ANSWER, failure.reason or "no answer", failure.status)
