@@ -11,9 +11,10 @@ from dataclasses import replace
 from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
-from ringback.calls.effects import AnswerOffer, Bye, Offer
+from ringback.calls.effects import AnswerOffer, Bye, Offer, PressByInfo
 from ringback.calls.outcome import of_dialog_end
 from ringback.calls.ports import PhoneMedia
+from ringback.calls.press import GAP_MS, Presses
 from ringback.calls.sound import SoundNotes
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
@@ -26,8 +27,6 @@ from ringback.model.records import CallRecord, CallState, DialogRecord, Directio
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
-DIGIT_GAP_MS = 100
-
 
 class Call:
     """One SIP call, first INVITE to last BYE.
@@ -39,6 +38,7 @@ class Call:
 
     Attributes:
         reachable: Whether sound may go to a host and port on nothing but the far end's word.
+        dtmf: How keys go to it when a request leaves that open.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
@@ -51,12 +51,14 @@ class Call:
         self.address: tuple[str, int] | None = None
         self.media: PhoneMedia | None = None
         self.reachable: Callable[[str, int], bool] = lambda host, port: True
+        self.dtmf = "auto"
         self.held_by_us = False
         self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
         self._late_offer: bytes | None = None
         self._sdp_version = 0
         self._digits = DigitFilter()
+        self._presses = Presses()
         self._sound = SoundNotes()
         self._held_by: frozenset[Holder] = frozenset()
         self._talked = False
@@ -138,15 +140,12 @@ class Call:
             return []
         return [Tell(DigitPressed(self.id, digit, method, volume))]
 
-    def send_digits(self, request: DigitRequest) -> list[Effect]:
-        """Press keys towards the far end. Raises ``InvalidRequest`` when the call cannot carry them."""
+    def send_digits(self, request: DigitRequest, now: Instant) -> list[Effect]:
+        """Press keys towards the far end, behind those that wait. Raises ``InvalidRequest`` when that cannot be."""
         if not self.answered:
             raise InvalidRequest("call is not answered: tones can be sent once it is")
-        if request.method == "sip-info":
-            raise InvalidRequest("method 'sip-info' is not supported yet: use 'telephone-event' or 'auto'")
-        if self.media is None or self.media.dtmf_payload_type is None:
-            raise InvalidRequest("the far end did not agree on telephone-event, so tones cannot be sent")
-        return [SendDigits(self.leg, request.tones, request.duration_ms, DIGIT_GAP_MS)]
+        self._presses.add(request.tones, request.duration_ms, self._by_info(request.method), now.mono)
+        return self._press(now)
 
     def heard(self, now: Instant) -> list[Effect]:
         """The first sound of the far end arrived."""
@@ -170,10 +169,11 @@ class Call:
         raise NotImplementedError
 
     def wake(self, now: Instant) -> list[Effect]:
-        return []
+        """Do what is due."""
+        return self._press(now)
 
     def next_wake(self) -> float | None:
-        return None
+        return self._presses.next()
 
     # ── for the two kinds of call ────────────────────────────────────────────────────────────────────────────────────
 
@@ -188,9 +188,25 @@ class Call:
         unseen = step is CallStep.STOPPED and self.record.direction is Direction.DIAL_IN and not self.answered
         sound = self._sound.row(now)
         self.record = replace(self.record, state=CallState.ENDED, ended_at=now.wall, end=reason, sound=sound)
+        self._presses.clear()
         ended = [Save(self.record), CallEnds(self.id)]
         message = reason.sentence() if step is CallStep.ERROR else ""
         return ended if unseen else [*ended, Tell(CallEvent(self.facts, step, message, reason))]
+
+    def _by_info(self, method: str) -> bool:
+        """Whether keys go by INFO: what was agreed on decides for ``auto`` (and the trunk, where it knows better)."""
+        agreed = self.media is not None and self.media.dtmf_payload_type is not None
+        if method == "telephone-event" and not agreed:
+            raise InvalidRequest("the far end did not agree on telephone-event: use method 'sip-info' or 'auto'")
+        return (self.dtmf if method == "auto" else method) == "sip-info" or not agreed
+
+    def _press(self, now: Instant) -> list[Effect]:
+        return [
+            PressByInfo(self.id, press.keys, press.duration_ms)
+            if press.by_info
+            else SendDigits(self.leg, press.keys, press.duration_ms, GAP_MS)
+            for press in self._presses.due(now.mono)
+        ]
 
     def _warn(self, message: str) -> Tell:
         return Tell(CallEvent(self.facts, CallStep.WARNING, message))

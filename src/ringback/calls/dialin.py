@@ -115,7 +115,7 @@ class DialIn(Call):
 
     def wake(self, now: Instant) -> list[Effect]:
         if self.ended or self._wait_until is None or self._look_at is None:
-            return []
+            return super().wake(now)
         if now.mono >= self._wait_until:
             return self._refuse(480, EndReason(Ending.REFUSED, Fault.OURS, 480), now, CallStep.ERROR)
         if now.mono >= self._look_at:
@@ -125,7 +125,7 @@ class DialIn(Call):
 
     def next_wake(self) -> float | None:
         if self.ended or self._wait_until is None or self._look_at is None:
-            return None
+            return super().next_wake()
         return min(self._wait_until, self._look_at)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ringback.calls.call import Call
 from ringback.calls.codecs import offered
 from ringback.calls.dialin import VIDEO_WARNING
+from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure
 from ringback.calls.ports import Failure, OutgoingInvite
@@ -127,6 +128,10 @@ class DialOut(Call):
             Confirm(self.id),
             *self._agree(agreed, now),
         ]
+        if self.request.extension:
+            self._presses.wait(self.request.wait_before_extension, now.mono)
+            self._presses.add(self.request.extension, DEFAULT_DURATION_MS, self._by_info("auto"), now.mono)
+            effects += self._press(now)
         if _fell_back(self.request.audio_codecs, agreed.codec.name):
             effects.append(self._warn(f"none of the codecs asked for was taken: {agreed.codec.name} is used instead"))
         return effects

@@ -94,6 +94,16 @@ class Offer(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class PressByInfo(Outside):
+    call: CallId
+    digit: str
+    duration_ms: int
+
+    def apply(self, world: World) -> None:
+        world.carrier.send_info_digit(self.call, self.digit, self.duration_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerOffer(Outside):
     call: CallId
     sdp: bytes | None

@@ -361,7 +361,7 @@ class Calls:
             NotFound: There is no such telephone.
         """
         request = validate_digits(body)
-        await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request))
+        await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request, now))
 
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""
