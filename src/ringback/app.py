@@ -38,6 +38,7 @@ from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.policy import NetworkPolicy, is_speaking
+from ringback.telephony.registrar import Registry
 from ringback.telephony.service import Telephony, TelephonySettings
 from ringback.telephony.tls import ServerCertificate, TlsFailed
 
@@ -139,10 +140,13 @@ class Application:
         )
 
         epoch = await database.records.next_epoch(settings.node)
+        registry = Registry(clock, self.sip_clients, database.bindings, settings.node)
+        self.sip_clients.on_gone = registry.gone
         self.telephony = Telephony(
             self._telephony_settings(epoch),
             clock,
             media_flows=lambda call: is_speaking(self.media.stats(ParticipantId(call))),
+            registry=registry,
         )
         world = World(self.telephony, self.media, bus)
         office = Office(world, database.records, clock, wire.spell, settings.node, epoch)

@@ -15,14 +15,16 @@ from ringback.sip.bodies import SDP, UnsupportedBody, description
 from ringback.sip.call import Call, Phase
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, DialogId
-from ringback.sip.digest import Authenticator, Credential, answer_challenge
+from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Incoming, Refused
+from ringback.sip.events import Event, Incoming, Refused, Registering
 from ringback.sip.flow import DEFAULT_PORTS, TRANSPORTS, Flow, TlsPolicy
 from ringback.sip.headers import BRANCH_COOKIE, media_type
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
+from ringback.sip.registrar import EXTENSIONS as REGISTER_EXTENSIONS
+from ringback.sip.registrar import Answer, Caller
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session_timer import LEAST, is_too_short, option_tags
 from ringback.sip.timers import Timing, Wheel
@@ -44,6 +46,13 @@ class Chance(Protocol):
         """0 ≤ x < 1."""
 
     def call(self) -> CallId: ...
+
+
+class Registrations(Protocol):
+    """Who is registered and who calls, at the time of asking (``telephony.registrar.Registry``)."""
+
+    def register(self, request: Request, flow: Flow, /) -> Answer: ...
+    def caller(self, request: Request, flow: Flow, here: tuple[str, int], /) -> Caller: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Agent:
         advertised: Host and port we are reached at from a far end, for Via and Contact.
         reachable: Whether policy lets us send to an address that a stranger named (host, port).
         media_flows: Whether a call's far end is still sending media.
-        registrar: Challenges REGISTER. No account may register bindings here: all of them are turned away alike.
+        registrar: Takes REGISTER, and says which of our accounts makes a call; without one there are none.
         connected: Whether a connection is still there.
     """
 
@@ -100,7 +109,7 @@ class Agent:
         advertised: Callable[[Flow], tuple[str, int]],
         reachable: Callable[[str, int], bool] = lambda host, port: True,
         media_flows: Callable[[CallId], bool] = lambda call: True,
-        registrar: Authenticator | None = None,
+        registrar: Registrations | None = None,
         connected: Callable[[Flow], bool] = lambda flow: True,
     ) -> None:
         self.settings = settings
@@ -325,12 +334,10 @@ class Agent:
             self._on_dialog_request(transaction, now)
         elif request.method == "INVITE":
             self._on_invite(transaction, now)
-        elif request.method in ("OPTIONS", "REGISTER"):
-            self._respond(
-                transaction,
-                self._refusal(request, transaction.flow) or self._outside(request, transaction.flow, now),
-                now,
-            )
+        elif request.method == "OPTIONS":
+            self._respond(transaction, self._refusal(request, transaction.flow) or (200, self.abilities()), now)
+        elif request.method == "REGISTER":
+            self._on_register(transaction, now)
         elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
             self._respond(transaction, (481, []), now)
         else:
@@ -371,13 +378,19 @@ class Agent:
             self.emit(Refused(f"INVITE answered {refusal[0]}", flow))
             self._respond(transaction, refusal, now)
             return
+        caller = self._caller(request, flow)
+        if caller.refusal is not None:
+            if caller.refusal.rule:
+                self.emit(Refused(caller.refusal.rule, flow))
+            self._respond(transaction, (caller.refusal.status, caller.refusal.rows), now)
+            return
         self.transactions.respond(transaction, reply(request, 100), now)
         call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
         call.merge_key = merged
         self._add(call)
         self.keep(call)
         self._invited.add(merged)
-        self.emit(Incoming(call.id, request, flow, call.record))
+        self.emit(Incoming(call.id, request, flow, call.record, caller.client, caller.domain))
 
     def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:
         """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
@@ -401,21 +414,38 @@ class Agent:
                 return 422, [("Min-SE", str(LEAST))]
         return None
 
-    def _outside(self, request: Request, flow: Flow, now: float) -> tuple[int, list[Row]]:
-        """OPTIONS says what we can do, whoever is asked for; REGISTER is challenged, whoever asks (§10.3)."""
-        if request.method == "OPTIONS":
-            return 200, self.abilities()
-        if not isinstance(request.to.uri, SipUri):
-            return 400, []
+    def _on_register(self, transaction: ServerTransaction, now: float) -> None:
+        """§10.3. What is acknowledged has been stored before."""
+        request, flow = transaction.request, transaction.flow
+        refusal = self._refusal(request, flow)
+        if refusal is None and self._registrar is None:
+            refusal = 405, self.allow()
+        if refusal is not None or self._registrar is None:
+            self._respond(transaction, refusal or (405, []), now)
+            return
+        answer = self._registrar.register(request, flow)
+        if answer.rule:
+            self.emit(Refused(answer.rule, flow))
+        if answer.change is None:
+            self._respond(transaction, (answer.status, answer.rows), now)
+        else:
+            self.emit(Registering(transaction, answer))
+
+    def registered(self, told: Registering, stored: bool, now: float) -> None:
+        """The end of ``Registering``."""
+        answer = (told.answer.status, told.answer.rows) if stored else (500, [])
+        self._respond(told.transaction, answer, now)
+
+    def _caller(self, request: Request, flow: Flow) -> Caller:
+        """Whose call it is; one of ours that comes back here has nobody to prove itself."""
         if self._registrar is None:
-            return 405, self.allow()
-        try:
-            verdict = self._registrar.check(request, flow.host, now)
-        except SipParseError:
-            return 400, []
-        if verdict.ok:
-            return 403, []
-        return 401, self._registrar.challenge(flow.host, now, stale=verdict.stale)
+            return Caller()
+        caller = self._registrar.caller(request, flow, self._advertised(flow))
+        if caller.refusal is not None and any(
+            call.chose_call_id and call.record.call_id == request.call_id for call in self.calls.values()
+        ):
+            return Caller()
+        return caller
 
     def _no_room(self, flow: Flow) -> tuple[int, list[Row]] | None:
         if len(self.calls) >= self.settings.calls:
@@ -489,7 +519,8 @@ def _user(uri: str) -> str:
 
 
 def _unknown_extensions(request: Request) -> list[str]:
-    return [tag for tag in option_tags(request, "require") if tag not in EXTENSIONS]
+    known = (*EXTENSIONS, *REGISTER_EXTENSIONS) if request.method == "REGISTER" else EXTENSIONS
+    return [tag for tag in option_tags(request, "require") if tag not in known]
 
 
 def _accepts_sdp(values: list[str]) -> bool:

@@ -163,6 +163,7 @@ class Authenticator:
         self._secret_of = secret_of
         self._lifetime = lifetime
         self._capacity = capacity
+        self._challenges = 0
         self._counters: dict[str, tuple[int, int]] = {}
 
     def challenge(
@@ -214,7 +215,9 @@ class Authenticator:
         return Verdict(True, username)
 
     def _nonce(self, source: str, realm: str, now: float) -> str:
-        head = f"{self._node}.{int(now * 1000):x}"
+        # Numbered, for many phones behind one address may be challenged in the same instant.
+        self._challenges += 1
+        head = f"{self._node}.{int(now * 1000):x}-{self._challenges:x}"
         return f"{head}.{self._seal(head, source, realm)}"
 
     def _seal(self, head: str, source: str, realm: str) -> str:
@@ -228,7 +231,7 @@ class Authenticator:
             seal.encode("utf-8", "replace"), self._seal(head, source, realm).encode()
         ):
             return None
-        age = now - int(made, 16) / 1000
+        age = now - int(made.partition("-")[0], 16) / 1000
         return age if -1.0 <= age <= self._lifetime else None
 
     def _first_use(self, nonce: str, count: int) -> bool:

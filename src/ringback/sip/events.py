@@ -2,20 +2,36 @@
 
 from dataclasses import dataclass
 
-from ringback.model.ids import CallId
+from ringback.model.ids import NO_DOMAIN, CallId, DomainId
 from ringback.model.records import DialogRecord
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request
+from ringback.sip.registrar import Answer
+from ringback.sip.server_transaction import ServerTransaction
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A new INVITE outside any dialog; 100 has gone out. ``dialog`` is the one an answer would create."""
+    """A new INVITE outside any dialog; 100 has gone out. ``dialog`` is the one an answer would create.
+
+    Attributes:
+        client, domain: The account that makes the call, proved; empty for a stranger.
+    """
 
     call: CallId
     request: Request
     flow: Flow
     dialog: DialogRecord
+    client: str = ""
+    domain: DomainId = NO_DOMAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """A REGISTER that is in order. ``Agent.registered`` answers it, once its change is stored."""
+
+    transaction: ServerTransaction
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,7 @@ class Refused:
 
 Event = (
     Incoming
+    | Registering
     | Cancelled
     | Acknowledged
     | Progress

@@ -39,7 +39,7 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             to.ended(call, cause, reason, q850)
         case sip.Transferred(call, status, reason, final, notified):
             to.refer_progress(call, status, reason, final, notified)
-        case sip.Refused():
+        case sip.Refused() | sip.Registering():
             pass
 
 
@@ -58,7 +58,9 @@ def incoming_invite(event: sip.Incoming, known: bool) -> IncomingInvite:
         sip_call_id=clean(request.call_id),
         source=format_host_port(event.flow.host, event.flow.port),
         offer=description(request),
-        known=known,
+        known=known or bool(event.client),
+        client=event.client,
+        client_domain=event.domain,
         uri_headers=embedded_headers(uri),
         dialog=event.dialog,
         headers=[(name, clean(value)) for name, value in request.headers.rows if name[:2].lower() == "x-"],

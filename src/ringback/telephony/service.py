@@ -15,9 +15,9 @@ from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
-from ringback.sip.digest import Authenticator, Credential
+from ringback.sip.digest import Credential
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Failed, Incoming, Refused, Transferred
+from ringback.sip.events import Event, Failed, Incoming, Refused, Registering, Transferred
 from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.grammar import TOKEN, clean
 from ringback.sip.inbound import InboundCall
@@ -30,6 +30,7 @@ from ringback.telephony.admission import RateLimits
 from ringback.telephony.door import Door, opens_call
 from ringback.telephony.names import DnsNames
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
+from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve, tls_policy
 from ringback.telephony.tls import ServerCertificate
@@ -118,6 +119,7 @@ class Telephony:
         chance: Randomness, unless a test wants to replay.
         media_flows: Whether a call's far end is still sending media: while it does, requests in its dialog from
             foreign addresses are refused.
+        registry: Who may register, and who has; nobody when left out.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Telephony:
         names: Names | None = None,
         chance: Chance | None = None,
         media_flows: Callable[[CallId], bool] = lambda call: True,
+        registry: Registry | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -139,6 +142,8 @@ class Telephony:
         self._policy = NetworkPolicy(settings.allow_private, settings.allow)
         self._trace = Trace(clock.wall)
         self._chance = chance or SystemChance(settings.prefix)
+        self._registry = registry or Registry(clock)
+        self._registry.ping = lambda flow: self._wire.send(flow, b"\r\n\r\n")
         self._agent = Agent(
             AgentSettings(
                 timing=settings.timing,
@@ -152,9 +157,7 @@ class Telephony:
             reachable=self._policy.allows,
             media_flows=media_flows,
             connected=self._wire.is_open,
-            registrar=Authenticator(
-                secrets.token_bytes(32), settings.domain or "ringback", "local", lambda realm, user, algorithm: None
-            ),
+            registrar=self._registry,
         )
         self._door = Door(
             clock, settings.rate_limits, settings.lag_limit, settings.known, engaged=self._agent.speaks_with
@@ -171,6 +174,7 @@ class Telephony:
 
     async def start(self) -> None:
         """Listen. Raises ``OSError`` naming the address when that fails."""
+        await self._registry.start()
         await self._wire.start(self)
 
     def report_to(self, events: CarrierEvents) -> None:
@@ -181,6 +185,7 @@ class Telephony:
 
     async def stop(self) -> None:
         """Close every socket. Calls are not ended: end them first."""
+        self._registry.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -377,9 +382,18 @@ class Telephony:
                 self._wire.send(effect.flow, effect.data)
             elif isinstance(effect, Refused):
                 self._door.note("sip.refused", effect.flow, rule=effect.rule)
+            elif isinstance(effect, Registering):
+                self._run(self._register(effect))
             else:
                 self._tell(effect)
         self._arm()
+
+    async def _register(self, told: Registering) -> None:
+        """Acknowledge a registration once it is stored."""
+        assert told.answer.change is not None, "only what changes something has to be stored"
+        stored = await self._registry.keep(told.answer.change)
+        self._agent.registered(told, stored, self._now())
+        self._flush()
 
     def _tell(self, event: Event) -> None:
         """Events are told from the loop, never from inside a verb."""
