@@ -18,10 +18,15 @@ _DIRECTION = re.compile("[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 def clean(text: str) -> str:
     """Text of a stranger made fit to be shown: no control or direction characters, spaces folded, cut to length."""
-    text = _DIRECTION.sub("", text)
-    text = "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text)
+    if not (text.isascii() and text.isprintable()):
+        text = _without_control(text)
     text = " ".join(text.split())
     return text[:MAX_LENGTH].rstrip()
+
+
+def _without_control(text: str) -> str:
+    text = _DIRECTION.sub("", text)
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text)
 
 
 def display_name(

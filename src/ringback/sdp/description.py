@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ringback.sdp.errors import BadSdp
 
@@ -28,7 +29,7 @@ Attribute = tuple[str, str | None]
 """``a=name:value`` or, with ``None``, the flag ``a=name``."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
-_LINE = re.compile(r"([a-z])=(.*)", re.DOTALL)
+_KINDS = frozenset(f"{letter}=" for letter in "abcdefghijklmnopqrstuvwxyz")
 _ATTRIBUTE_NAME = re.compile(r"[!#-'*+\-.0-9A-Z^-~]+")
 _FORMAT = re.compile(r"[!-~]{1,64}")
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -171,14 +172,9 @@ def _lines(data: bytes, limits: Limits) -> Iterator[tuple[str, str]]:
         rows.pop()
     if len(rows) > limits.lines:
         raise BadSdp("too many lines")
-    return iter([_split_line(row, limits) for row in rows])
-
-
-def _split_line(row: str, limits: Limits) -> tuple[str, str]:
-    match = _LINE.fullmatch(row)
-    if match is None or len(row) > limits.line_octets:
+    if not _KINDS.issuperset([row[:2] for row in rows]) or max(map(len, rows), default=0) > limits.line_octets:
         raise BadSdp("a line is not of the form x=value")
-    return match[1], match[2]
+    return iter([(row[0], row[2:]) for row in rows])
 
 
 def _origin(value: str) -> str:
@@ -218,9 +214,14 @@ def _set_connection(holder: "Media | Description", value: str) -> None:
 
 def _attribute(value: str) -> Attribute:
     name, colon, rest = value.partition(":")
-    if not _ATTRIBUTE_NAME.fullmatch(name):
+    if not _is_attribute_name(name):
         raise BadSdp("an attribute has no name")
     return name, rest if colon else None
+
+
+@lru_cache(maxsize=256)
+def _is_attribute_name(name: str) -> bool:
+    return _ATTRIBUTE_NAME.fullmatch(name) is not None
 
 
 def _attribute_lines(attributes: list[Attribute]) -> list[str]:
@@ -231,6 +232,7 @@ def _connection_line(address: str) -> str:
     return f"c=IN {address_type(address)} {address}"
 
 
+@lru_cache(maxsize=1024)
 def address_type(address: str) -> str:
     """``IP6`` for an IPv6 address, else ``IP4`` (also for names)."""
     try:

@@ -6,6 +6,7 @@ Pure functions: bytes in, bytes and facts out. Streams other than the first usab
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ringback.sdp.codecs import (
     BY_RTPMAP,
@@ -213,10 +214,16 @@ def _choose(offered: Description, allowed: Sequence[str]) -> tuple[int, int, Cod
     return None
 
 
-def _formats(media: Media) -> list[_Format]:
+def _formats(media: Media) -> tuple[_Format, ...]:
     """The stream's RTP formats in order, static payload types filled in (RFC 3551 §6)."""
+    return _read_formats(tuple(media.formats), tuple(media.values("rtpmap")))
+
+
+@lru_cache(maxsize=256)
+def _read_formats(numbers: tuple[str, ...], maps: tuple[str, ...]) -> tuple[_Format, ...]:
+    """Remembered, for the calls of one trunk or phone offer the same ones again and again."""
     mapped: dict[int, tuple[str, int]] = {}
-    for value in media.values("rtpmap"):
+    for value in maps:
         number, _, rest = value.partition(" ")
         encoding, _, clock = rest.strip().partition("/")
         clock = clock.partition("/")[0]
@@ -225,11 +232,11 @@ def _formats(media: Media) -> list[_Format]:
             raise BadSdp("a=rtpmap is not payload type, name and clock")
         mapped[payload_type] = (encoding.lower(), rate)
     formats = []
-    for text in media.formats:
+    for text in numbers:
         payload_type = _bounded(text, 127)
         encoding, rate = mapped.get(payload_type) or STATIC.get(payload_type, ("", 0))
         formats.append(_Format(payload_type, encoding, rate))
-    return formats
+    return tuple(formats)
 
 
 def _bounded(text: str, highest: int) -> int:
@@ -238,7 +245,7 @@ def _bounded(text: str, highest: int) -> int:
     return int(text)
 
 
-def _event_for(formats: list[_Format], clock_rate: int) -> int | None:
+def _event_for(formats: Sequence[_Format], clock_rate: int) -> int | None:
     """Digits travel on the clock of the codec they accompany (RFC 4733 §2.1): phones may offer one row per clock."""
     return next((f.payload_type for f in formats if f.encoding == TELEPHONE_EVENT and f.clock_rate == clock_rate), None)
 
@@ -258,6 +265,17 @@ def _remote(description: Description, media: Media) -> tuple[str, int] | None:
     text = description.address(media)
     if text is None:
         raise BadSdp("no c= line")
+    host = _unicast(text)
+    if host is None:
+        return None
+    if media.port < 1024:
+        raise BadSdp("m= does not name a port media can be sent to")
+    return host, media.port
+
+
+@lru_cache(maxsize=1024)
+def _unicast(text: str) -> str | None:
+    """An address media can be sent to, ``None`` for the unspecified one."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError as error:
@@ -266,9 +284,9 @@ def _remote(description: Description, media: Media) -> tuple[str, int] | None:
         address = address.ipv4_mapped
     if address.is_unspecified:
         return None
-    if address.is_multicast or text == "255.255.255.255" or media.port < 1024:
-        raise BadSdp("c= and m= do not name an address media can be sent to")
-    return str(address), media.port
+    if address.is_multicast or text == "255.255.255.255":
+        raise BadSdp("c= does not name an address media can be sent to")
+    return str(address)
 
 
 def _mirror(theirs: str, ours: str) -> tuple[bool, bool]:

@@ -19,6 +19,9 @@ _GRANTED = re.compile(rb"SIP/2\.0 (?:1(?!00)|2)")
 HEAD = 8192
 """Octets of a message that are looked at and kept."""
 
+TIDY_EVERY = 1.0
+"""Seconds between looks for what is too old while messages come and go; whoever asks for a call looks again."""
+
 MOST_OCTETS = 65_536
 """Of one call."""
 
@@ -99,6 +102,7 @@ class Trace:
     ) -> None:
         self._wall = wall
         self._messages = messages
+        self._tidy_at = float("-inf")
         self._knocked = _Shelf(calls, keep)
         self._happened = _Shelf(calls, keep)
 
@@ -107,8 +111,8 @@ class Trace:
         if match is None:
             return
         now = self._wall()
-        self._knocked.forget(now)
-        self._happened.forget(now)
+        if now >= self._tidy_at:
+            self._tidy(now)
         key = match[1].strip()
         shelf = self._happened
         memory = shelf.memories.pop(key, None)
@@ -129,15 +133,18 @@ class Trace:
             our_tag: Our tag in the dialog that is asked for: one INVITE that was forked to several of our addresses
                 makes as many calls under one Call-ID (RFC 3261 §16.7). Empty for all of them.
         """
-        now = self._wall()
-        self._knocked.forget(now)
-        self._happened.forget(now)
+        self._tidy(self._wall())
         key = sip_call_id.encode("utf-8", "surrogateescape")
         memory = self._happened.memories.get(key) or self._knocked.memories.get(key)
         if memory is None:
             return Remembered()
         kept = _of_dialog(memory, our_tag.encode()) if our_tag else list(memory)
         return Remembered(tuple(_said(one) for one in kept), memory.dropped)
+
+    def _tidy(self, now: float) -> None:
+        self._tidy_at = now + TIDY_EVERY
+        self._knocked.forget(now)
+        self._happened.forget(now)
 
     def _fresh(self) -> _Memory:
         first = self._messages // 3
