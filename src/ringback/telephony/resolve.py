@@ -141,15 +141,18 @@ class _Search:
     async def _ways(self) -> list[tuple[str, str]]:
         """Transports to try, each with the name of its SRV records."""
         host = self._uri.host.rstrip(".")
-        if self._transport != "udp" or self._uri.parameter("transport") is not None:
-            return [(self._transport, f"{PREFIXES[self._transport]}.{host}")]
-        records = sorted(await self._names.naptr(host))[:MOST_RECORDS]
-        ways = [
-            (SERVICES[service.lower()], replacement)
-            for _, _, flags, service, replacement in records
-            if flags.lower() == "s" and SERVICES.get(service.lower()) in self._ours and replacement
-        ]
-        return ways or [(transport, f"{PREFIXES[transport]}.{host}") for transport in self._ours]
+        free = self._transport == "udp" and self._uri.scheme == "sip" and self._uri.parameter("transport") is None
+        possible = self._ours if free else (self._transport,)
+        if free or self._uri.parameter("transport") is None:
+            records = sorted(await self._names.naptr(host))[:MOST_RECORDS]
+            ways = [
+                (SERVICES[service.lower()], replacement)
+                for _, _, flags, service, replacement in records
+                if flags.lower() == "s" and SERVICES.get(service.lower()) in possible and replacement
+            ]
+            if ways:
+                return ways
+        return [(transport, f"{PREFIXES[transport]}.{host}") for transport in possible]
 
     async def _servers(self, transport: str, records: Sequence[Srv]) -> list[Flow]:
         flows: list[Flow] = []

@@ -1,13 +1,16 @@
 """D6 and RFC 3263: names to checked addresses."""
 
 import asyncio
+import random
+from collections import Counter
 
 import pytest
 
-from ringback.sip.flow import Flow
+from ringback.sip.agent import transport_of
+from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.uri import parse_sip_uri
 from ringback.telephony.policy import NetworkPolicy
-from ringback.telephony.resolve import Naptr, NotAllowed, Srv, Unresolvable, resolve
+from ringback.telephony.resolve import Naptr, NotAllowed, Srv, Unresolvable, in_order, resolve
 
 
 class Book:
@@ -47,8 +50,7 @@ class Silent(Book):
 
 async def find(uri: str, book: Book, policy: NetworkPolicy | None = None) -> list[Flow]:
     parsed = parse_sip_uri(uri)
-    transport = parsed.parameter("transport") or "udp"
-    return await resolve(parsed, transport, book, policy or NetworkPolicy())
+    return await resolve(parsed, transport_of(parsed), book, policy or NetworkPolicy())
 
 
 async def test_an_address_is_its_own_answer():
@@ -80,6 +82,51 @@ async def test_a_host_that_speaks_tcp_alone_is_called_by_tcp():
     book = Book({"one": ["8.8.8.1"]}, {"_sip._tcp.h.example": [(1, 0, "one", 5061)]})
 
     assert await find("sip:a@h.example", book) == [Flow("tcp", "8.8.8.1", 5061)]
+
+
+async def test_a_host_that_speaks_tls_alone_is_called_by_tls_under_the_name_that_was_dialled():
+    """RFC 3263 §4.1, RFC 5922."""
+    book = Book({"one": ["8.8.8.1"]}, {"_sips._tcp.h.example": [(1, 0, "one", 5061)]})
+
+    assert await find("sip:a@h.example", book) == [Flow("tls", "8.8.8.1", 5061, TlsPolicy("h.example"))]
+
+
+async def test_pointers_say_by_what_and_in_which_order():
+    """RFC 3263 §4.1: the services we do not speak are left out."""
+    naptr = [
+        (20, 1, "s", "SIP+D2U", "udp.example"),
+        (10, 1, "s", "SIP+D2S", "sctp.example"),
+        (10, 2, "S", "sip+d2t", "tcp.example"),
+    ]
+    srv = {"udp.example": [(1, 0, "one", 5060)], "tcp.example": [(1, 0, "one", 5062)]}
+    book = Book({"one": ["8.8.8.1"]}, srv, {"h.example": naptr})
+
+    assert await find("sip:a@h.example", book) == [Flow("tcp", "8.8.8.1", 5062)]
+
+
+@pytest.mark.parametrize("uri", ["sips:a@h.example", "sip:a@h.example;transport=tls"])
+async def test_secure_addresses_never_leave_tls(uri: str):
+    """F3: whatever else the domain announces."""
+    srv = {"_sip._udp.h.example": [(1, 0, "one", 5060)], "_sip._tcp.h.example": [(1, 0, "one", 5060)]}
+    naptr: list[Naptr] = [(1, 1, "s", "SIP+D2U", "_sip._udp.h.example")]
+    book = Book({"one": ["8.8.8.1"], "h.example": ["8.8.8.2"]}, srv, {"h.example": naptr})
+
+    assert await find(uri, book) == [Flow("tls", "8.8.8.2", 5061, TlsPolicy("h.example"))]
+
+
+def test_lower_priorities_come_first_and_nobody_is_left_out():
+    records = [(2, 9, "c", 1), (1, 0, "b", 1), (0, 0, "a", 1), (2, 0, "d", 1)]
+
+    assert [record[2] for record in in_order(records, lambda: 0.5)] == ["a", "b", "c", "d"]
+
+
+def test_shares_of_calls_go_as_weights_do():
+    chance = random.Random(1)
+    records = [(1, 75, "much", 1), (1, 25, "little", 1), (1, 0, "hardly", 1)]
+    firsts = Counter(in_order(records, chance.random)[0][2] for _ in range(2000))
+
+    assert 1400 < firsts["much"] < 1600
+    assert 400 < firsts["little"] < 600
 
 
 async def test_without_service_records_the_name_itself_is_called():
