@@ -22,8 +22,10 @@ from ringback.media.service import Media
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
+from ringback.model.errors import InvalidRequest
 from ringback.model.ids import ParticipantId
 from ringback.model.room import Room
+from ringback.numbers.service import Numbers
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
@@ -61,7 +63,8 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access, sip_clients: The parts, for ``ringback dev`` and tests.
+        rooms, meetings, calls, media, telephony, access, sip_clients, numbers: The parts,
+            for ``ringback dev`` and tests.
     """
 
     rooms: Rooms
@@ -71,6 +74,7 @@ class Application:
     telephony: Telephony
     access: Access
     sip_clients: SipClients
+    numbers: Numbers
     addresses: Addresses
     domain: Domain
     api_key: str
@@ -130,6 +134,10 @@ class Application:
         self.domain = await self.access.start(self.api_key, settings.domain_name)
         self.sip_clients = SipClients(database.sip_clients, domains, lambda: self.addresses.sip_domain, clock, chance)
         await self.sip_clients.start(self.domain)
+        self.numbers = Numbers(
+            database.trunks, database.numbers, domains, clock, chance, lambda: self.addresses.sip_domain
+        )
+        await self._load_trunks()
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -153,7 +161,9 @@ class Application:
         meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
         self.meetings = await self._cleanup.enter_async_context(meetings)
         policy = NetworkPolicy(settings.dialout.allow_private)
-        self.calls = await self._cleanup.enter_async_context(Calls(meetings, policy.allows))
+        self.calls = await self._cleanup.enter_async_context(
+            Calls(meetings, policy.allows, routes=self.numbers, numbers=self.numbers)
+        )
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)
@@ -176,6 +186,7 @@ class Application:
                 clock=clock,
                 version=__version__,
                 sip_clients=self.sip_clients,
+                numbers=self.numbers,
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
@@ -212,6 +223,12 @@ class Application:
             self._http.should_exit = True
         cleanup, self._cleanup = self._cleanup, contextlib.AsyncExitStack()
         await cleanup.aclose()
+
+    async def _load_trunks(self) -> None:
+        try:
+            await self.numbers.start(self.settings.trunks)
+        except InvalidRequest as error:
+            raise ConfigError(f"[[trunks]] of ringback.toml: {error.info}") from None
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -255,6 +255,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least level that is logged."
     )
+    trunks: list[dict[str, Any]] = Field(
+        default=[],
+        description="Trunks, as [[trunks]] tables with a name and the fields of POST /v1/ringback/trunks.",
+    )
     http: Http = Field(default_factory=Http)
     sip: Sip = Field(default_factory=Sip)
     media: Media = Field(default_factory=Media)
@@ -383,7 +387,7 @@ def _sample_lines(model: type[BaseModel], name: str) -> list[str]:
         value = '""'
     elif isinstance(default, bool):
         value = "true" if default else "false"
-    elif isinstance(default, int | float):
+    elif isinstance(default, int | float | list):
         value = str(default)
     else:
         value = f'"{default}"'

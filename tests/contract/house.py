@@ -17,6 +17,7 @@ from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
 from ringback.model.traces import Remembered
+from ringback.numbers.service import Numbers
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
@@ -84,6 +85,8 @@ async def a_house(
     domain = await access.start(KEY, "acme")
     sip_clients = SipClients(database.sip_clients, domains, lambda: addresses.sip_domain, clock, chance)
     await sip_clients.start(domain)
+    numbers = Numbers(database.trunks, database.numbers, domains, clock, chance, lambda: SIP_DOMAIN)
+    await numbers.start()
     carrier, media, traces = FakeCarrier(), FakeMedia(100), FakeTraces()
     bus: LocalBus[Message] = LocalBus()
     bus.subscribe(lambda message: None)
@@ -91,7 +94,7 @@ async def a_house(
     office = Office(World(carrier, media, bus), database.records, clock, spell, "test", epoch)
     async with (
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
-        Calls(meetings) as calls,
+        Calls(meetings, routes=numbers, numbers=numbers) as calls,
     ):
         carrier.events = calls
         rooms.listen(meetings.room_changed, meetings.room_deleted)
@@ -107,6 +110,7 @@ async def a_house(
             clock,
             "0.0.test",
             sip_clients,
+            numbers,
             rate_limits=rate_limits,
             web=folder / "web",
         )

@@ -223,7 +223,7 @@ async def test_dial_out_needs_the_rooms_permission_and_a_carrier_for_numbers():
 
         with pytest.raises(InvalidRequest, match="add enable_dialout property to room"):
             await stage.dial_out("closed")
-        with pytest.raises(InvalidRequest, match="needs a carrier"):
+        with pytest.raises(InvalidRequest, match="needs a trunk"):
             await stage.calls.start_dial_out(DOMAIN, HELLO, {"phoneNumber": "+12025550123"})
         with pytest.raises(NotFound, match="room nowhere not found"):
             await stage.dial_out("nowhere")

@@ -36,6 +36,8 @@ class Refusal:
 
 
 NO_SUCH_ENDPOINT = Refusal("no-such-endpoint", 404)
+NO_SUCH_NUMBER = Refusal("no-such-number", 404, "No Room Has This Number")
+NO_TRUNK = Refusal("no-trunk-matched", 404)
 SIP_OFF = Refusal("sip-off", 404)
 NOBODY_JOINED = Refusal("nobody-joined", 480, headers=(RETRY_AFTER,))
 ENDPOINT_IN_USE = Refusal("endpoint-in-use", 486)
@@ -44,7 +46,9 @@ NOT_OPEN = Refusal("room-not-open", 403)
 DRAINING = Refusal("draining", 480)
 BROKEN = Refusal("internal-error", 500)
 
-HIDDEN_FROM_STRANGERS = frozenset({"no-such-endpoint", "sip-off", "nobody-joined", "room-not-open"})
+HIDDEN_FROM_STRANGERS = frozenset(
+    {"no-such-endpoint", "no-such-number", "no-trunk-matched", "sip-off", "nobody-joined", "room-not-open"}
+)
 
 
 def told(refusal: Refusal, known: bool) -> Refusal:

@@ -18,6 +18,13 @@ def offered(requested: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*requested, *EVERY]))
 
 
+def narrowed(codecs: Sequence[str], trunk: Sequence[str]) -> tuple[str, ...]:
+    """What of a call's codecs a trunk takes, in the trunk's order; the trunk's own when they have none in common."""
+    if not trunk:
+        return tuple(codecs)
+    return tuple(name for name in trunk if name in codecs) or tuple(trunk)
+
+
 def accepted(room: Sequence[str]) -> tuple[str, ...]:
     """What a dial-in may use: what the room names, with all others behind, since falling back beats refusing."""
     return tuple(dict.fromkeys([*room, *DIAL_IN_DEFAULT]))

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ringback.calls.call import Call
-from ringback.calls.codecs import offered
+from ringback.calls.codecs import narrowed, offered
 from ringback.calls.dialin import VIDEO_WARNING
 from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure
-from ringback.calls.ports import Failure, OutgoingInvite
+from ringback.calls.ports import Attempt, Failure, OutgoingInvite
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, PlayTone, Save, SetPhone, StopTone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
@@ -27,7 +27,7 @@ from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions
 from ringback.model.tones import ringing_for
 from ringback.sdp.errors import BadSdp, NoCommonCodec
-from ringback.sdp.negotiation import Negotiated, read_answer
+from ringback.sdp.negotiation import Negotiated, make_offer, read_answer
 
 RING_TIMEOUT = 60.0
 """Seconds until an unanswered call is given up."""
@@ -41,6 +41,7 @@ class DialOut(Call):
         record, facts: See ``Call``.
         permissions: What its participant may do.
         display_name: Our name as the far end sees it.
+        attempts: The ways over trunks to try; none: straight to the dialog's target.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class DialOut(Call):
         facts: CallFacts,
         permissions: Permissions,
         display_name: str = "",
+        attempts: Sequence[Attempt] = (),
     ) -> None:
         super().__init__(record, facts, offered(request.audio_codecs))
+        self._attempts = tuple(attempts)
         self.request = request
         self._permissions = permissions
         self._display_name = display_name
@@ -66,7 +69,8 @@ class DialOut(Call):
         self.address = address
         self.record = replace(self.record, media=f"{address[0]}:{address[1]}")
         assert self.record.dialog is not None, "a dial-out's dialog is prepared before it begins"
-        self._first_offer = self._offer()
+        self._attempts = tuple(replace(attempt, offer=self._offer_for(attempt)) for attempt in self._attempts)
+        self._first_offer = self._attempts[0].offer if self._attempts else self._offer()
         invite = OutgoingInvite(
             self.id,
             self.record.dialog,
@@ -74,13 +78,18 @@ class DialOut(Call):
             self._display_name,
             tuple(self.request.sip_headers),
             RING_TIMEOUT,
+            self._attempts,
         )
         effects: list[Effect] = [Save(self.record), Invite(invite)]
         return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects
 
     def routed(self, attempt: int, trunk: str, now: Instant) -> list[Effect]:
         """Another way is being tried: from here on its offer and its trunk count."""
-        if self.ended or self.answered or self.record.trunk == trunk:
+        if self.ended or self.answered or attempt >= len(self._attempts):
+            return []
+        self._first_offer = self._attempts[attempt].offer
+        self.codecs = narrowed(self.codecs, self._attempts[attempt].codecs)
+        if self.record.trunk == trunk:
             return []
         self.record = replace(self.record, trunk=trunk)
         self.facts = replace(self.facts, trunk=trunk)
@@ -184,6 +193,15 @@ class DialOut(Call):
     def _stop_tone(self) -> list[Effect]:
         plays, self._tone_plays = self._tone_plays, False
         return [StopTone(self.leg)] if plays else []
+
+    def _offer_for(self, attempt: Attempt) -> bytes:
+        """One way may do with fewer codecs than another, or without digits in the sound's stream."""
+        assert self.address is not None, "an offer names our RTP port"
+        self._sdp_version = 1
+        codecs = narrowed(self.codecs, attempt.codecs)
+        host, port = self.address
+        events = attempt.dtmf in ("auto", "telephone-event")
+        return make_offer(self._session_id(), 1, host, port, codecs, telephone_events=events)
 
     def _enter(self, now: Instant) -> list[Effect]:
         """The party becomes a participant, once."""

@@ -18,6 +18,8 @@ from ringback.calls.admit import (
     DRAINING,
     LOOP,
     NO_SUCH_ENDPOINT,
+    NO_SUCH_NUMBER,
+    NO_TRUNK,
     NOBODY_JOINED,
     SIP_OFF,
     Refusal,
@@ -29,8 +31,9 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
-from ringback.calls.ports import Failure, IncomingInvite, Refer
+from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes
 from ringback.calls.requests import DialOutRequest, validate
+from ringback.calls.ways import NoTrunks
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import Effect, Outside
@@ -52,8 +55,6 @@ log = structlog.get_logger()
 MAX_LOOKUPS = 1000
 """Calls whose room is being looked up at once; more are refused."""
 
-NO_CARRIER = "dial-out to phone numbers needs a carrier, and no outbound trunk is set up: dial a sipUri instead"
-
 
 class Calls:
     """All calls. It is what telephony reports to (``CarrierEvents``).
@@ -61,11 +62,22 @@ class Calls:
     Args:
         meetings: Where calls go in and come from.
         reachable: Whether sound may go to an IP address and port that only a far end's SDP vouches for.
+        routes: Which trunks carry calls out.
+        numbers: Which rooms telephone numbers ring.
     """
 
-    def __init__(self, meetings: Meetings, reachable: Callable[[str, int], bool] = lambda host, port: True) -> None:
+    def __init__(
+        self,
+        meetings: Meetings,
+        reachable: Callable[[str, int], bool] = lambda host, port: True,
+        *,
+        routes: Routes | None = None,
+        numbers: NumberedRooms | None = None,
+    ) -> None:
         self._meetings = meetings
         self._reachable = reachable
+        self._routes = routes or NoTrunks()
+        self._numbers = numbers or NoTrunks()
         self._office = meetings.office
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], _Started] = {}
@@ -90,9 +102,9 @@ class Calls:
         user = endpoint_user(invite.user)
         if self._meetings.draining:
             self._refuse(invite, DRAINING)
-        elif user is None:
-            self._refuse(invite, NO_SUCH_ENDPOINT)
-        elif (actor := self._meetings.endpoints.get(user)) is not None:
+        elif user is None and not invite.called_number:
+            self._refuse(invite, NO_SUCH_NUMBER if invite.trunk else NO_TRUNK)
+        elif user and not invite.called_number and (actor := self._meetings.endpoints.get(user)) is not None:
             self._looking.add(invite.call)
             self._hand_over(actor, invite, user)
         elif len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
@@ -101,7 +113,7 @@ class Calls:
             self._looking.add(invite.call)
             self._tasks.create_task(self._look_up(invite, user))
 
-    async def _look_up(self, invite: IncomingInvite, user: EndpointUser) -> None:
+    async def _look_up(self, invite: IncomingInvite, user: EndpointUser | None) -> None:
         try:
             refusal = await self._find_meeting(invite, user)
         except Exception:
@@ -111,20 +123,30 @@ class Calls:
             self._looking.discard(invite.call)
             self._refuse(invite, refusal)
 
-    async def _find_meeting(self, invite: IncomingInvite, user: EndpointUser) -> Refusal | None:
-        found = await self._meetings.rooms.by_endpoint(user)
-        if found is None:
-            return NO_SUCH_ENDPOINT
-        settings = await self._meetings.rooms.settings(found[0])
-        if settings.sip is None:
+    async def _find_meeting(self, invite: IncomingInvite, user: EndpointUser | None) -> Refusal | None:
+        room = await self._numbered_room(invite)
+        if room is not None:
+            user = None  # any endpoint of the room that is free
+        else:
+            found = await self._meetings.rooms.by_endpoint(user) if user is not None else None
+            if found is None:
+                return NO_SUCH_NUMBER if invite.called_number else NO_SUCH_ENDPOINT
+            room = found[0]
+        settings = await self._meetings.rooms.settings(room)
+        if settings.sip is None or not room.endpoints:
             return SIP_OFF
-        room = settings.room
         if (room.domain, room.name) not in self._meetings.actors and not settings.sip.dialin.allow_room_start:
             return NOBODY_JOINED
         self._hand_over(self._meetings.actor(settings), invite, user)
         return None
 
-    def _hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser) -> None:
+    async def _numbered_room(self, invite: IncomingInvite) -> Room | None:
+        if not invite.called_number:
+            return None
+        where = await self._numbers.room_of(invite.called_number, invite.trunk)
+        return None if where is None else await self._meetings.rooms.find(*where)
+
+    def _hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser | None) -> None:
         """Queue the call with a meeting. One that ends before its turn sends us looking again."""
 
         def done(taken: asyncio.Future[None]) -> None:
@@ -137,12 +159,13 @@ class Calls:
 
         actor.ask(lambda now: (self._take(actor, invite, user, now), None)).add_done_callback(done)
 
-    def _take(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> list[Effect]:
+    def _take(self, actor: Actor, invite: IncomingInvite, wanted: EndpointUser | None, now: Instant) -> list[Effect]:
         """Let a call in, or refuse it. One step in the meeting's queue, so the limits are exact."""
         if invite.call not in self._looking:
             return []  # the caller gave up meanwhile
         self._looking.discard(invite.call)
         meeting, sip = actor.meeting, actor.meeting.settings.sip
+        user = wanted or _free_endpoint(actor)
         refusal = SIP_OFF if sip is None else check_call(meeting, sip, user, list(actor.calls.values()), now)
         if refusal is None and _is_own(invite, actor):
             refusal = LOOP
@@ -157,7 +180,8 @@ class Calls:
         settings = actor.meeting.settings
         assert settings.sip is not None
         sip = settings.sip
-        name = display_name(invite.uri_headers, invite.headers, sip.display_name, _user_of(invite.from_uri))
+        caller = "anonymous" if invite.withheld else invite.caller or invite.from_uri
+        name = display_name(invite.uri_headers, invite.headers, sip.display_name, _user_of(caller))
         headers = {clean(key): clean(value) for key, value in invite.headers if key.lower() != PARAMETER}
         record = self._record(
             actor,
@@ -166,20 +190,22 @@ class Calls:
             now,
             dialog=invite.dialog,
             sip_call_id=invite.sip_call_id,
-            remote=invite.from_uri,
+            remote=caller,
             endpoint=user,
             display_name=name,
             request=headers,
+            trunk=invite.trunk,
         )
         facts = CallFacts(
             call=invite.call,
             direction=Direction.DIAL_IN,
             provider=sip.provider or "daily",
             sip_call_id=invite.sip_call_id,
-            remote=invite.from_uri,
+            remote=caller,
             display_name=name,
             endpoint=self._meetings.address(user),
             sip_headers=headers,
+            trunk=invite.trunk,
         )
         return DialIn(invite, record, facts, sip, phone_permissions(settings, None), WantPort(self, actor, invite.call))
 
@@ -202,7 +228,10 @@ class Calls:
 
     def _refused(self, invite: IncomingInvite, refusal: Refusal) -> Refusal:
         answer = told(refusal, invite.known)
-        log.info("call.refused", rule=refusal.rule, status=answer.status, source=invite.source, call=invite.call)
+        trunk = {"trunk": invite.trunk} if invite.trunk else {}
+        log.info(
+            "call.refused", rule=refusal.rule, status=answer.status, source=invite.source, call=invite.call, **trunk
+        )
         return answer
 
     # ── dial-out ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,24 +282,23 @@ class Calls:
             if room is None:
                 raise NotFound(f"room {name} not found")
             settings = await self._meetings.rooms.settings(room)
-            actor = self._actor_for(room, settings, request)
+            if not settings.enable_dialout:
+                raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
+            route = await self._routes.route(domain, name, request.destination, request.caller_id)
+            actor = self._actor_for(room, settings)
             try:
-                return await actor.ask(partial(self._place, actor, request, key))
+                return await actor.ask(partial(self._place, actor, request, route, key))
             except MeetingOver:
                 if not settings.dialout.allow_room_start:
                     raise _not_hosting(name) from None
 
-    def _actor_for(self, room: Room, settings: RoomSettings, request: DialOutRequest) -> Actor:
-        if not settings.enable_dialout:
-            raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
-        if request.target is None:
-            raise InvalidRequest(NO_CARRIER)
+    def _actor_for(self, room: Room, settings: RoomSettings) -> Actor:
         if settings.dialout.allow_room_start or (room.domain, room.name) in self._meetings.actors:
             return self._meetings.actor(settings)
         raise _not_hosting(room.name)
 
     def _place(
-        self, actor: Actor, request: DialOutRequest, key: str | None, now: Instant
+        self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, key: str | None, now: Instant
     ) -> tuple[list[Effect], CallId]:
         """Start one call: checks, dialog, port, row, INVITE. Nothing has changed when it refuses."""
         meeting = actor.meeting
@@ -279,9 +307,9 @@ class Calls:
             raise MeetingOver
         self._check_place(actor, request, now)
         call = CallId(self._meetings.new_id())
-        target = request.target
-        assert target is not None, "calls to numbers were refused before"
-        dialog = self._office.world.carrier.prepare(target, call, settings.room.name)
+        first = route.attempts[0]
+        attempts = route.attempts if first.trunk else ()
+        dialog = self._office.world.carrier.prepare(first.uri, call, settings.room.name)
         address = self._office.world.media.open_phone(meeting.id, ParticipantId(call))
         record = self._record(
             actor,
@@ -290,24 +318,27 @@ class Calls:
             now,
             dialog=dialog,
             sip_call_id=dialog.call_id,
-            remote=target,
+            remote=request.destination,
             display_name=request.display_name,
             user_id=request.user_id,
             idempotency_key=key,
             request=dict(request.accepted),
+            trunk=first.trunk,
         )
         facts = CallFacts(
             call=call,
             direction=Direction.DIAL_OUT,
             provider=request.provider,
             sip_call_id=dialog.call_id,
-            remote=target,
+            remote=request.destination,
             display_name=request.display_name,
             user_id=request.user_id,
-            origin=dialog.local_uri,
+            origin=first.from_uri or dialog.local_uri,
+            caller_id=route.caller_id or None,
             sip_headers=dict(request.sip_headers),
+            trunk=first.trunk,
         )
-        machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions))
+        machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
         begun = self._meetings.started(actor, meeting.call_begins(call, settings.dialout, now))
         self._register(actor, machine)
         return begun + machine.begin(address, now), call
@@ -542,6 +573,13 @@ def _is_own(invite: IncomingInvite, actor: Actor) -> bool:
     return any(
         isinstance(call, DialOut) and call.facts.sip_call_id == invite.sip_call_id for call in actor.calls.values()
     )
+
+
+def _free_endpoint(actor: Actor) -> EndpointUser:
+    """An endpoint of the room that nobody is on; the first when all are taken."""
+    endpoints = actor.meeting.settings.room.endpoints
+    taken = {call.endpoint for call in actor.calls.values()}
+    return next((user for user in endpoints if user not in taken), endpoints[0])
 
 
 def _not_hosting(name: RoomName) -> NotFound:

@@ -12,7 +12,8 @@ from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
-from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, sip_clients, tokens, traces
+from ringback.numbers.service import Numbers
+from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, sip_clients, tokens, traces, trunks
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
@@ -32,6 +33,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *own.OPERATIONS,
     *traces.OPERATIONS,
     *sip_clients.OPERATIONS,
+    *trunks.OPERATIONS,
 )
 
 
@@ -63,6 +65,7 @@ class Services:
     clock: Clock
     version: str
     sip_clients: SipClients
+    numbers: Numbers
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

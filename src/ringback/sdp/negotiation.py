@@ -88,19 +88,23 @@ def make_offer(
     codecs: Sequence[str],
     direction: str = "sendrecv",
     ptime_ms: int = 20,
+    telephone_events: bool = True,
 ) -> bytes:
     """An offer of one audio stream.
 
     Args:
         session_id, version: Numbers of ``o=``; the version rises by one whenever the description changes (§8).
         host, port: Advertised RTP address.
-        codecs: Names from ``CODECS``, best first; unknown names and repeats are left out. Digits are always offered.
+        codecs: Names from ``CODECS``, best first; unknown names and repeats are left out.
         direction: ``sendrecv``, ``sendonly`` (we hold), ``recvonly``, ``inactive``.
+        telephone_events: Offer digits beside the sound (RFC 4733).
     """
     rows = [CODECS[name] for name in dict.fromkeys(codecs) if name in CODECS]
     if not rows:
         raise NoCommonCodec("no codec to offer")
     events = [(TELEPHONE_EVENT_TYPES[clock], clock) for clock in dict.fromkeys(row.clock_rate for row in rows)]
+    if not telephone_events:
+        events = []
     attributes: list[Attribute] = []
     for row in rows:
         attributes += _codec_attributes(row, row.payload_type)

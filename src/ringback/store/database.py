@@ -17,6 +17,7 @@ from ringback.store.reports import StoredReports
 from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
 from ringback.store.sip_clients import BindingTable, SipClientTable
+from ringback.store.trunks import NumberTable, TrunkTable
 from ringback.store.writer import Writer, discard
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Database:
         records: What calls and meetings write (``calls.ports.Records``).
         rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
         bindings: Where SIP clients are registered.
+        trunks, numbers: What ``numbers`` keeps.
         reports: What is read about meetings and calls.
 
     Raises:
@@ -52,6 +54,8 @@ class Database:
         self.domains = DomainTable(self)
         self.keys = KeyTable(self, sealer)
         self.sip_clients = SipClientTable(self, sealer)
+        self.trunks = TrunkTable(self, sealer)
+        self.numbers = NumberTable(self)
         self.bindings = BindingTable(self)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)

@@ -1,0 +1,19 @@
+"""Ways out and numbers for a server that has no trunks."""
+
+from ringback.calls.ports import Attempt, OutgoingRoute
+from ringback.model.errors import InvalidRequest
+from ringback.model.ids import DomainId, RoomName
+
+
+class NoTrunks:
+    """Implements ``calls.ports.Routes`` and ``NumberedRooms``: ``sip:`` addresses are dialled, numbers are not."""
+
+    async def route(
+        self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
+    ) -> OutgoingRoute:
+        if destination.startswith("+"):
+            raise InvalidRequest("dial-out to phone numbers needs a trunk, and none is set up: dial a sipUri instead")
+        return OutgoingRoute((Attempt(destination),))
+
+    async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
+        return None

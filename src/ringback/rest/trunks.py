@@ -1,0 +1,144 @@
+"""``/ringback/trunks`` (the operator's) and ``/ringback/numbers`` (a domain's): the ways to the telephone network."""
+
+from dataclasses import asdict
+
+from ringback.model.errors import InvalidRequest
+from ringback.model.ids import RoomName
+from ringback.model.times import iso
+from ringback.numbers.health import Health
+from ringback.numbers.ports import KeptNumber, KeptTrunk, TrunkState
+from ringback.numbers.profiles import PROFILES
+from ringback.numbers.trunk_body import show_trunk
+from ringback.rest.routing import Asked, Operation
+from ringback.rooms.checks import not_allowed, refusal
+
+
+async def trunks(asked: Asked) -> object:
+    asked.require_operator()
+    return {
+        "data": [_row(kept, asked.services.numbers.state(kept.trunk)) for kept in asked.services.numbers.all_trunks()]
+    }
+
+
+async def add(asked: Asked) -> object:
+    asked.require_operator()
+    return _described(asked, await asked.services.numbers.add_trunk(asked.body))
+
+
+async def trunk(asked: Asked) -> object:
+    asked.require_operator()
+    return _described(asked, asked.services.numbers.trunk(asked.params["trunk"]))
+
+
+async def change(asked: Asked) -> object:
+    asked.require_operator()
+    return _described(asked, await asked.services.numbers.change_trunk(asked.params["trunk"], asked.body))
+
+
+async def delete(asked: Asked) -> object:
+    asked.require_operator()
+    await asked.services.numbers.delete_trunk(asked.params["trunk"])
+    return {"deleted": True, "name": asked.params["trunk"]}
+
+
+async def check(asked: Asked) -> object:
+    """Ask its hosts with OPTIONS now."""
+    asked.require_operator()
+    await asked.services.numbers.check(asked.params["trunk"])
+    return _described(asked, asked.services.numbers.trunk(asked.params["trunk"]))
+
+
+async def dry_run(asked: Asked) -> object:
+    """Body ``number`` and ``direction`` (``outbound`` when left out): what the rules make of it."""
+    asked.require_operator()
+    _only(asked, "number", "direction")
+    return asked.services.numbers.dry_run(
+        asked.params["trunk"], _text(asked, "number"), _text(asked, "direction", "outbound")
+    )
+
+
+async def profiles(asked: Asked) -> object:
+    """Known carriers: what a trunk with that profile starts from, and where that was learned."""
+    return {"data": [{"name": name, **asdict(profile)} for name, profile in PROFILES.items()]}
+
+
+async def numbers(asked: Asked) -> object:
+    return {"data": [_number_row(kept) for kept in asked.services.numbers.numbers_of(asked.domain.id)]}
+
+
+async def put_number(asked: Asked) -> object:
+    """Body ``number`` and ``room``: from now on that number rings that room."""
+    _only(asked, "number", "room")
+    room = RoomName(_text(asked, "room"))
+    await asked.services.rooms.get(asked.domain.id, room)
+    return _number_row(await asked.services.numbers.put_number(asked.domain.id, _text(asked, "number"), room))
+
+
+async def delete_number(asked: Asked) -> object:
+    await asked.services.numbers.delete_number(asked.domain.id, asked.params["number"])
+    return {"deleted": True, "number": asked.params["number"]}
+
+
+def _described(asked: Asked, kept: KeptTrunk) -> dict[str, object]:
+    return _row(kept, asked.services.numbers.state(kept.trunk))
+
+
+def _row(kept: KeptTrunk, state: TrunkState) -> dict[str, object]:
+    row = {
+        **show_trunk(kept.trunk),
+        "configured": kept.configured,
+        "created_at": iso(kept.created_at),
+        "updated_at": iso(kept.updated_at),
+        "state": {
+            "calls": state.calls,
+            "registration": state.registration,
+            "hosts": {host: _health(health) for host, health in state.hosts.items()},
+        },
+    }
+    if not kept.trunk.tls.verify:
+        row["warning"] = "tls.verify is off: whoever stands between can read and change every call"
+    return row
+
+
+def _health(health: Health) -> dict[str, object]:
+    return {
+        "state": health.state,
+        "why": health.why,
+        "since": None if health.since is None else iso(health.since),
+        "checked_at": None if health.checked is None else iso(health.checked),
+        "round_trip_ms": None if health.round_trip is None else round(health.round_trip * 1000, 1),
+    }
+
+
+def _number_row(kept: KeptNumber) -> dict[str, object]:
+    return {"number": kept.number, "room": kept.room, "created_at": iso(kept.created_at)}
+
+
+def _only(asked: Asked, *names: str) -> None:
+    for name, value in asked.body.items():
+        if name not in names:
+            raise not_allowed(name, value)
+
+
+def _text(asked: Asked, name: str, default: str | None = None) -> str:
+    value = asked.body.get(name, default)
+    if value is None:
+        raise InvalidRequest(f"{name} is required")
+    if not isinstance(value, str):
+        raise refusal(name, "must be a string", value)
+    return value
+
+
+OPERATIONS = (
+    Operation("GET", "/ringback/trunks", trunks),
+    Operation("POST", "/ringback/trunks", add),
+    Operation("GET", "/ringback/trunk-profiles", profiles),
+    Operation("GET", "/ringback/trunks/{trunk}", trunk),
+    Operation("POST", "/ringback/trunks/{trunk}", change),
+    Operation("DELETE", "/ringback/trunks/{trunk}", delete),
+    Operation("POST", "/ringback/trunks/{trunk}/check", check),
+    Operation("POST", "/ringback/trunks/{trunk}/dry-run", dry_run),
+    Operation("GET", "/ringback/numbers", numbers),
+    Operation("POST", "/ringback/numbers", put_number),
+    Operation("DELETE", "/ringback/numbers/{number}", delete_number),
+)
