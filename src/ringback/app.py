@@ -43,6 +43,7 @@ from ringback.telephony.policy import NetworkPolicy, is_speaking
 from ringback.telephony.registrar import Registry
 from ringback.telephony.service import Telephony, TelephonySettings
 from ringback.telephony.tls import ServerCertificate, TlsFailed
+from ringback.telephony.websocket import SipWebSockets
 
 log = structlog.get_logger()
 
@@ -194,6 +195,8 @@ class Application:
             )
         )
         api.router.routes += Signalling(desk).routes()
+        origins = settings.sip.origin_list
+        api.router.routes += SipWebSockets(self.telephony, origins, lambda: self.addresses.public_url).routes()
         tasks = await self._cleanup.enter_async_context(Background())
         tasks.start(self._housekeeping(database, clock), "housekeeping")
         self._http = HttpServer(http_config(api, settings))

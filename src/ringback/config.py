@@ -93,6 +93,11 @@ class Sip(Section):
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
+    origins: str = Field(
+        default="",
+        description="Origins of pages, comma-separated as in https://phone.example, that may speak SIP over "
+        "WebSocket at /sip beside the server's own; * is all of them.",
+    )
     known: str = Field(
         default="",
         description="Networks of SIP peers, comma-separated (as in 203.0.113.0/24,2001:db8::7), that are told why "
@@ -106,6 +111,14 @@ class Sip(Section):
         for host in _split(value):
             if not re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", host):
                 raise ValueError(f"{host[:64]!r} is no address to listen on")
+        return value
+
+    @field_validator("origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in _split(value):
+            if origin != "*" and not re.fullmatch(r"https?://[^/?#\s@]+", origin):
+                raise ValueError(f"{origin[:64]} is no origin: write scheme and host only, as in https://phone.example")
         return value
 
     @field_validator("name_servers", mode="before")
@@ -135,6 +148,10 @@ class Sip(Section):
     def hosts(self) -> tuple[str, ...]:
         """Each address to listen on."""
         return tuple("127.0.0.1" if host == "localhost" else host.strip("[]") for host in _split(self.host))
+
+    @property
+    def origin_list(self) -> tuple[str, ...]:
+        return _split(self.origins)
 
     @property
     def name_server_list(self) -> tuple[str, ...]:

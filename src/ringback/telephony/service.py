@@ -33,6 +33,7 @@ from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve, tls_policy
+from ringback.telephony.streams import Connection
 from ringback.telephony.tls import ServerCertificate
 from ringback.telephony.trace import Trace
 from ringback.telephony.wire import Sockets, Wire
@@ -365,6 +366,13 @@ class Telephony:
 
     def admits(self, flow: Flow) -> bool:
         return self._door.admits(flow)
+
+    def attach(self, connection: Connection) -> bool:
+        """A connection that was accepted elsewhere (a WebSocket) is one of ours now, unless it is one too many."""
+        return self._wire.attach(connection)
+
+    def detach(self, connection: Connection) -> None:
+        self._wire.detach(connection)
 
     def admits_handshake(self, flow: Flow) -> bool:
         return self._door.admits_handshake(flow)

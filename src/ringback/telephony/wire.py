@@ -30,6 +30,12 @@ class Wire(Protocol):
     def is_open(self, flow: Flow) -> bool:
         """Whether a connection is there."""
 
+    def attach(self, connection: Connection) -> bool:
+        """A connection somebody else accepted (a WebSocket) takes part from now on; ``False`` if it may not."""
+
+    def detach(self, connection: Connection) -> None:
+        """It is gone."""
+
     @property
     def families(self) -> frozenset[int]:
         """IP versions it can send to."""
@@ -133,7 +139,6 @@ class Sockets:
         return self._streams.peer_names(flow)
 
     def attach(self, connection: Connection) -> bool:
-        """A connection somebody else accepted (a WebSocket) takes part from now on; ``False`` if it may not."""
         if not self._streams.admits(connection.flow):
             return False
         self._streams.opened(connection)

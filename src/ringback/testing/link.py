@@ -21,6 +21,7 @@ from ringback.model.ids import CallId
 from ringback.sip.flow import Flow
 from ringback.telephony.receiver import Receiver
 from ringback.telephony.service import Telephony, TelephonySettings
+from ringback.telephony.streams import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,12 @@ class LinkWire:
 
     def is_open(self, flow: Flow) -> bool:
         return True
+
+    def attach(self, connection: Connection) -> bool:
+        return False
+
+    def detach(self, connection: Connection) -> None:
+        """Nothing was attached."""
 
 
 class SeededChance:
