@@ -79,6 +79,7 @@ class DialOut(Call):
             tuple(self.request.sip_headers),
             RING_TIMEOUT,
             self._attempts,
+            domain=self.record.domain,
         )
         effects: list[Effect] = [Save(self.record), Invite(invite)]
         return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects

@@ -20,6 +20,7 @@ BY_CAUSE = {
     "tls": (Ending.UNTRUSTED, Fault.REMOTE),
     "resolve": (Ending.UNRESOLVABLE, Fault.CALLER),
     "policy": (Ending.REFUSED, Fault.CALLER),
+    "unregistered": (Ending.NOT_REGISTERED, Fault.REMOTE),
 }
 
 

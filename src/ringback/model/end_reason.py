@@ -33,6 +33,7 @@ class Ending(StrEnum):
     UNREACHABLE = "unreachable"
     UNTRUSTED = "untrusted"
     UNRESOLVABLE = "unresolvable"
+    NOT_REGISTERED = "not-registered"
     NO_COMMON_CODEC = "no-common-codec"
     MEDIA_TIMEOUT = "media-timeout"
     IDLE_TIMEOUT = "idle-timeout"

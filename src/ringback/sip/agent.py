@@ -19,7 +19,7 @@ from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event, Incoming, Refused, Registering
 from ringback.sip.flow import DEFAULT_PORTS, TRANSPORTS, Flow, TlsPolicy
-from ringback.sip.headers import BRANCH_COOKIE, media_type
+from ringback.sip.headers import BRANCH_COOKIE, media_type, parse_vias
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
@@ -303,6 +303,10 @@ class Agent:
             return Flow("udp", host, port) if dialog.route_set and transport == "udp" else flow
         return Flow(transport, host, port, tls) if self._reachable(host, port) else flow
 
+    def is_there(self, flow: Flow) -> bool:
+        """Whether something can be sent over a flow: by UDP always, else while the connection stands."""
+        return not flow.reliable or self._connected(flow)
+
     def is_too_long(self, request: Request, flow: Flow) -> bool:
         """§18.1.1, unless the address itself asks for UDP."""
         if flow.transport != "udp" or request.sip_uri.parameter("transport") is not None:
@@ -390,6 +394,8 @@ class Agent:
         self._add(call)
         self.keep(call)
         self._invited.add(merged)
+        # A client that reached us by itself is reached the way it came, whatever its Contact says.
+        call.pinned = bool(caller.client) and len(parse_vias(request.headers.all("via"))) == 1
         self.emit(Incoming(call.id, request, flow, call.record, caller.client, caller.domain))
 
     def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:

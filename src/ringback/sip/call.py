@@ -79,6 +79,7 @@ class Call:
         self.flow = flow
         self.record = record
         self.counted_as = ""
+        self.pinned = False
         self.phase = Phase.SETTING_UP
         self.dialog: Dialog | None = None
         self._alarms: dict[Alarm, float] = {}
@@ -284,6 +285,8 @@ class Call:
 
     def hop(self) -> Flow:
         assert self.dialog is not None, "a hop without a dialog"
+        if self.pinned and not self.dialog.route_set and self.agent.is_there(self.flow):
+            return self.flow
         return self.agent.hop(self.dialog, self.flow)
 
     def changed(self) -> None:

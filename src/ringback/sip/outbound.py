@@ -32,6 +32,8 @@ class OutboundCall(Call):
         targets: Where to try, best first.
         rows: Further headers of the INVITE.
         ring_timeout: Seconds from the INVITE to our CANCEL.
+        routes: Route set of the INVITE, as ``<sip:…;lr>``.
+        pinned: The target is where the far end registered from: everything in this call goes there.
     """
 
     chose_call_id = True
@@ -47,8 +49,12 @@ class OutboundCall(Call):
         rows: Sequence[Row] = (),
         body: bytes = b"",
         ring_timeout: float = 60.0,
+        routes: Sequence[str] = (),
+        pinned: bool = False,
     ) -> None:
         super().__init__(agent, id, targets[0], record)
+        self.pinned = pinned
+        self._routes = list(routes)
         self._targets = list(targets)
         self._name = clean(name)
         self._rows = list(rows)
@@ -56,7 +62,7 @@ class OutboundCall(Call):
         self._ring_timeout = ring_timeout
         self._invite: ClientTransaction | None = None
         self._invites: list[ClientTransaction] = []
-        self._stream_tried = False
+        self._stream_tried = pinned
         self._restored = False
         self._challenged = False
         self._heard = False
@@ -174,6 +180,7 @@ class OutboundCall(Call):
         rows: list[Row] = [
             ("Via", self.agent.via(flow, branch)),
             ("Max-Forwards", "70"),
+            *(("Route", route) for route in self._routes),
             ("From", f"{name}<{record.local_uri}>;tag={record.local_tag}"),
             ("To", f"<{record.remote_uri}>"),
             ("Call-ID", record.call_id),

@@ -5,7 +5,7 @@ import secrets
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -13,6 +13,7 @@ from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite, Timer
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.model.sip_client import SipClient
 from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
 from ringback.sip.digest import Credential
@@ -24,10 +25,12 @@ from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Row
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse, refusal
+from ringback.sip.registrar import Place
 from ringback.sip.timers import Timing
-from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
+from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri, unescape
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.door import Door, opens_call
+from ringback.telephony.forking import Forks
 from ringback.telephony.names import DnsNames
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.registrar import Registry
@@ -160,6 +163,7 @@ class Telephony:
             connected=self._wire.is_open,
             registrar=self._registry,
         )
+        self._forks = Forks(self._agent)
         self._door = Door(
             clock, settings.rate_limits, settings.lag_limit, settings.known, engaged=self._agent.speaks_with
         )
@@ -207,7 +211,7 @@ class Telephony:
     @property
     def idle(self) -> bool:
         """Nothing is left of any call."""
-        return self._agent.idle and not self._resolving and not self._queue
+        return self._agent.idle and not self._resolving and not self._queue and not self._forks.busy
 
     def leftovers(self) -> dict[str, int]:
         """What is left, for a test that expects nothing."""
@@ -227,6 +231,10 @@ class Telephony:
 
     def invite(self, invite: OutgoingInvite) -> None:
         uri = parse_sip_uri(invite.dialog.invite_uri)
+        client = self._client_at(uri)
+        if client is not None:
+            self._invite_client(invite, client)
+            return
         transport = invite.dialog.transport
         try:
             targets = literal_targets(uri, transport, self._policy, self._settings.tls)
@@ -244,6 +252,9 @@ class Telephony:
         if task is not None:
             task.cancel()
             self._fail(call, "answer", "Request Terminated", 487)
+            return
+        if self._forks.cancel(call, reason, self._now()):
+            self._flush()
             return
         found = self._agent.calls.get(call)
         if isinstance(found, OutboundCall):
@@ -384,16 +395,21 @@ class Telephony:
 
     def _flush(self) -> None:
         """Send what the stack wants sent, queue what it tells, and re-arm the one timer."""
-        for effect in self._agent.take():
-            if isinstance(effect, Transmit):
-                self._trace.note(effect.flow, effect.data, True)
-                self._wire.send(effect.flow, effect.data)
-            elif isinstance(effect, Refused):
-                self._door.note("sip.refused", effect.flow, rule=effect.rule)
-            elif isinstance(effect, Registering):
-                self._run(self._register(effect))
-            else:
-                self._tell(effect)
+        while effects := self._agent.take():
+            for effect in effects:
+                if isinstance(effect, Transmit):
+                    self._trace.note(effect.flow, effect.data, True)
+                    self._wire.send(effect.flow, effect.data)
+                elif isinstance(effect, Refused):
+                    self._door.note("sip.refused", effect.flow, rule=effect.rule)
+                elif isinstance(effect, Registering):
+                    self._run(self._register(effect))
+                elif self._forks.busy:
+                    for event in self._forks.translate(effect, self._now()):
+                        self._tell(event)
+                else:
+                    self._tell(effect)
+            self._forks.settle()
         self._arm()
 
     async def _register(self, told: Registering) -> None:
@@ -458,6 +474,8 @@ class Telephony:
             uri = parse_sip_uri(text)
         except SipParseError as error:
             raise InvalidRequest(f"sipUri cannot be dialled: {error.reason}") from error
+        if self._client_at(uri) is not None:
+            return uri.bare()
         transport = transport_of(uri)
         if transport not in self._ours:
             raise InvalidRequest(f"sipUri asks for a transport that is not available here: use {', '.join(self._ours)}")
@@ -504,6 +522,47 @@ class Telephony:
     @property
     def _ours(self) -> tuple[str, ...]:
         return OURS if self._settings.tcp else ("udp",)
+
+    def _client_at(self, uri: SipUri) -> SipClient | None:
+        """The account that an address names, if it is one of ours."""
+        here = self._advertised(Flow("udp", "127.0.0.1", 5060))
+        return self._registry.client_at(unescape(uri.user or ""), uri.host, uri.port, here)
+
+    def _invite_client(self, invite: OutgoingInvite, client: SipClient) -> None:
+        """Call every telephone of an account, each over the flow it registered by."""
+        places = self._registry.places(client) if invite.domain == client.domain else []
+        if not places:
+            self._fail(invite.call, "unregistered", f"{client.username} is not registered", 480)
+            return
+        several, now = len(places) > 1, self._now()
+        calls = [
+            OutboundCall(
+                self._agent,
+                self._forks.leg(invite.call, number) if several else invite.call,
+                self._record_for(invite, place, first=not number),
+                [place.flow],
+                name=invite.display_name,
+                rows=_extra_rows(invite.headers),
+                body=invite.offer or b"",
+                ring_timeout=invite.ring_timeout,
+                routes=place.binding.path,
+                pinned=not place.binding.path,
+            )
+            for number, place in enumerate(places)
+        ]
+        if several:
+            self._forks.start(invite.call, calls, now)
+        else:
+            self._agent.invite(calls[0], now)
+        self._flush()
+
+    def _record_for(self, invite: OutgoingInvite, place: Place, first: bool) -> DialogRecord:
+        """The dialog with one telephone; To stays the account's address."""
+        contact, dialog = parse_sip_uri(place.binding.contact), invite.dialog
+        chosen = self._agent.prepare(contact, dialog.local_uri)
+        if first:
+            chosen = replace(chosen, call_id=dialog.call_id, local_tag=dialog.local_tag, branch=dialog.branch)
+        return replace(chosen, remote_uri=dialog.remote_uri, transport=place.binding.transport)
 
     def _send_invite(self, invite: OutgoingInvite, targets: list[Flow]) -> None:
         call = OutboundCall(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringback.calls.ports import Clock, OutgoingInvite
-from ringback.model.ids import CallId
+from ringback.model.ids import CallId, DomainId
 from ringback.sip.flow import Flow
 from ringback.telephony.receiver import Receiver
 from ringback.telephony.service import Telephony, TelephonySettings
@@ -206,13 +206,18 @@ class Station:
         return self
 
     def dial(
-        self, target: str, offer: bytes = b"", headers: tuple[tuple[str, str], ...] = (), ring_timeout: float = 60.0
+        self,
+        target: str,
+        offer: bytes = b"",
+        headers: tuple[tuple[str, str], ...] = (),
+        ring_timeout: float = 60.0,
+        domain: str = "",
     ) -> CallId:
         """Call somebody, as ``calls`` would."""
         self._dialled += 1
         call = CallId(f"{self.host}-{self._dialled}")
         dialog = self.telephony.prepare(target, call, "room")
-        invite = OutgoingInvite(call, dialog, offer, "Room", headers, ring_timeout)
+        invite = OutgoingInvite(call, dialog, offer, "Room", headers, ring_timeout, domain=DomainId(domain))
         self.telephony.invite(invite)
         return call
 

@@ -1,10 +1,7 @@
 """Registering on the wire: stored before it is acknowledged, there after a restart, kept open through NAT."""
 
-from collections.abc import Sequence
-
 import pytest
 
-from ringback.model.sip_client import Binding
 from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.message import Message, Request, Response
 from ringback.telephony.registrar import Registry
@@ -12,6 +9,7 @@ from ringback.testing.clock import VirtualClock
 from ringback.testing.link import Network, Station
 from unit.sip.accounts import PASSWORD, TwoDomains, a_request
 from unit.sip.puppet import OFFER, Puppet
+from unit.telephony.bindings import MemoryBindings
 
 SERVER = "10.0.0.1"
 
@@ -22,25 +20,6 @@ def network() -> Network:
 
 
 PHONE = "<sip:ann@192.168.1.7:5062>"
-
-
-class MemoryBindings:
-    """A store that a test can look into, and break."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Sequence[Binding]] = {}
-        self.broken = False
-        self.saves = 0
-
-    async def all(self, after: float) -> Sequence[tuple[str, Binding]]:
-        return [(client, one) for client, many in self.kept.items() for one in many if one.expires_at > after]
-
-    async def save(self, client: str, bindings: Sequence[Binding]) -> bool:
-        self.saves += 1
-        if self.broken:
-            raise OSError("the disk is full")
-        self.kept[client] = bindings
-        return True
 
 
 class Office:
