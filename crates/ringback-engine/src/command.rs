@@ -19,6 +19,7 @@ pub enum Command {
     SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
     OpenPhone { room: String, leg: String, rtp: UdpSocket, rtcp: UdpSocket, shared: Arc<LegShared> },
     SetPhone { leg: String, media: PhoneMedia },
+    MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
     PlayTone { leg: String, shape: Option<ToneShape> },
     OpenPcm { room: String, leg: String, shared: Arc<LegShared> },

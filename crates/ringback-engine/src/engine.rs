@@ -157,6 +157,14 @@ impl Engine {
         self.send(Command::SetPhone { leg: leg.into(), media });
     }
 
+    /// Take a phone leg to another room, its port and its streams with it.
+    pub fn move_phone(&self, leg: &str, room: &str) {
+        if let Some(entry) = self.legs().get_mut(leg) {
+            entry.room = room.into();
+        }
+        self.send(Command::MovePhone { leg: leg.into(), room: room.into() });
+    }
+
     /// Queue RFC 4733 events behind those already queued.
     pub fn send_digits(&self, leg: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
         self.send(Command::SendDigits { leg: leg.into(), digits: digits.into(), duration_ms, gap_ms });

@@ -174,6 +174,48 @@ impl Worker {
         self.need_tick(key);
     }
 
+    /// A phone goes to another room, with its port and its streams, and hears everybody there.
+    pub fn move_phone(&mut self, id: &str, to: &str) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let from = leg.room.clone();
+        if &*from == to {
+            return;
+        }
+        leg.sources = None;
+        let id = leg.id.clone();
+        let Some(phone) = leg.phone() else { return };
+        // What browsers get of it joins on where it left, should it come back.
+        phone.stream += 1;
+        phone.voice.ears.rest();
+        if let Some(track) = phone.track.take() {
+            self.forget_track(track);
+        }
+        self.leave_room(&from, key);
+        let room = self.room(to);
+        room.legs.push(key);
+        let room = room.id.clone();
+        let track = self.tracks.publish(&room, &id, "audio", key, None);
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        leg.room = room;
+        if let Some(phone) = leg.phone() {
+            phone.track = Some(track);
+        }
+        self.expect_phone(key);
+        self.need_tick(key);
+    }
+
+    /// A phone's track is no longer sent. Who receives it waits for the next one of its name.
+    fn forget_track(&mut self, track: TrackKey) {
+        let waiting = self.tracks.get(track).map(|t| t.subscribers.clone()).unwrap_or_default();
+        for (listener, mid) in waiting {
+            let received = self.webrtc_leg(listener).and_then(|leg| leg.received.get_mut(&mid));
+            received.into_iter().for_each(|received| received.made = false);
+        }
+        self.drop_audio(track);
+        self.tracks.unpublish(track);
+    }
+
     pub fn send_digits(&mut self, id: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
         let Some(key) = self.leg_key(id) else { return };
         if let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) {
@@ -567,6 +609,22 @@ mod tests {
         assert!(worker.mailbox.drain().contains(&failed));
         assert_eq!(worker.leg_key("ann"), None);
         assert_eq!(worker.legs[&bob].shared.counters.packets_received.load(Relaxed), 1);
+    }
+
+    #[test]
+    fn a_phone_that_moves_is_heard_where_it_is_and_leaves_nothing_where_it_was() {
+        let (mut worker, key) = answered();
+        worker.rtp_packet(key, far(), &rtp(1));
+
+        worker.command(Command::MovePhone { leg: "ann".into(), room: "elsewhere".into() });
+        worker.rtp_packet(key, far(), &rtp(2));
+
+        assert!(!worker.rooms.contains_key("room"));
+        assert_eq!(worker.rooms["elsewhere"].legs, [key]);
+        assert_eq!(worker.rooms["elsewhere"].sound.sources.len(), 1);
+        assert_eq!(worker.legs[&key].shared.counters.packets_received.load(Relaxed), 2);
+        worker.command(Command::CloseLeg("ann".into()));
+        assert!(worker.legs.is_empty() && worker.rooms.is_empty() && worker.tracks.is_empty());
     }
 
     #[test]

@@ -388,6 +388,7 @@ impl Worker {
                 self.phone_opened(key);
             }
             Command::SetPhone { leg, media } => self.set_phone(&leg, media),
+            Command::MovePhone { leg, room } => self.move_phone(&leg, &room),
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
             }
@@ -431,7 +432,7 @@ impl Worker {
         key
     }
 
-    fn room(&mut self, id: &str) -> &mut Room {
+    pub fn room(&mut self, id: &str) -> &mut Room {
         if !self.rooms.contains_key(id) {
             let id: Arc<str> = id.into();
             self.rooms.insert(id.clone(), Room::new(id));
@@ -480,12 +481,16 @@ impl Worker {
             Kind::Phone(phone) => self.close_phone(*phone),
             Kind::Pcm(pcm) => self.close_pcm(*pcm),
         }
-        if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.legs.retain(|other| *other != key);
-            room.speaker.forget(key.0);
-            if room.legs.is_empty() && !room.kept {
-                self.rooms.remove(&room_id);
-            }
+        self.leave_room(&room_id, key);
+    }
+
+    /// A leg is no longer in this room.
+    pub fn leave_room(&mut self, id: &str, key: LegKey) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.legs.retain(|other| *other != key);
+        room.speaker.forget(key.0);
+        if room.legs.is_empty() && !room.kept {
+            self.rooms.remove(id);
         }
     }
 

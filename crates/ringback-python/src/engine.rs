@@ -146,6 +146,10 @@ impl Engine {
         self.off(py, |e| e.set_sources(leg, sources));
     }
 
+    fn move_phone(&self, py: Python<'_>, leg: &str, room: &str) {
+        self.off(py, |e| e.move_phone(leg, room));
+    }
+
     fn set_muted(&self, py: Python<'_>, leg: &str, muted: bool) {
         self.off(py, |e| e.set_muted(leg, muted));
     }

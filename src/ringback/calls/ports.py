@@ -486,6 +486,9 @@ class MediaLegs(Protocol):
     def stop_tone(self, leg: ParticipantId) -> None:
         """Silence again; without a tone nothing happens."""
 
+    def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
+        """A phone leg goes to another meeting, with its port and its streams; there it hears everybody."""
+
     def close_leg(self, leg: ParticipantId) -> None: ...
 
     async def open_webrtc(self, meeting: MeetingId, leg: ParticipantId) -> None: ...

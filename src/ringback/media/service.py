@@ -104,6 +104,9 @@ class Media:
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         self._engine.set_sources(leg, None if sources is None else sorted(sources))
 
+    def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
+        self._engine.move_phone(leg, meeting)
+
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         self._engine.set_muted(leg, muted)
 

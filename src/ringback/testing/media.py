@@ -101,6 +101,11 @@ class FakeMedia:
         if leg in self.legs:
             self.legs[leg].sources = sources
 
+    def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
+        if leg in self.legs:
+            assert meeting in self.meetings, f"{leg} was moved to {meeting}, which is not open"
+            self.legs[leg].meeting, self.legs[leg].sources = meeting, None
+
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         if leg in self.legs:
             self.legs[leg].muted = muted
