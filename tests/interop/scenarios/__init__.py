@@ -1,0 +1,1 @@
+"""What SIPp plays, written step by step."""
