@@ -12,28 +12,33 @@ from typing import Protocol
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.sip.bodies import SDP, UnsupportedBody, description
-from ringback.sip.call import Call, Phase
+from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, DialogId
 from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Incoming, Refused, Registering
+from ringback.sip.events import Event, Incoming, Lookup, Refused, Registering
 from ringback.sip.flow import DEFAULT_PORTS, TRANSPORTS, Flow, TlsPolicy
 from ringback.sip.headers import BRANCH_COOKIE, media_type, parse_vias
 from ringback.sip.inbound import InboundCall
+from ringback.sip.life import Phase
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.registrar import EXTENSIONS as REGISTER_EXTENSIONS
 from ringback.sip.registrar import Answer, Caller
+from ringback.sip.replaces import Replaces, parse_replaces
 from ringback.sip.server_transaction import ServerTransaction
-from ringback.sip.session_timer import LEAST, is_too_short, option_tags
+from ringback.sip.session_timer import LEAST, PROPOSED, is_too_short, option_tags
 from ringback.sip.timers import Timing, Wheel
 from ringback.sip.transactions import Transactions
 from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
 
-METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
-EXTENSIONS = ("timer",)
+METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"
+EXTENSIONS = ("timer", "100rel", "replaces", "norefersub", "199")
 """Option tags we understand (§19.2)."""
+
+ALLOW: tuple[Row, ...] = (("Allow", METHODS),)
+ABILITIES: tuple[Row, ...] = (*ALLOW, ("Accept", SDP), ("Supported", ", ".join(EXTENSIONS)))
 
 
 class Chance(Protocol):
@@ -68,6 +73,8 @@ class AgentSettings:
         unconfirmed_per_source: Most INVITEs of one address that no ACK has proved yet; ``None`` for any number.
         credentials: What challenges are answered with, and for whom.
         hold_ack: The ACK of an answered INVITE waits for ``OutboundCall.confirm``.
+        session_interval: Seconds between the refreshes of a session that we propose, and the most we agree to.
+        session_least: Seconds below which we take no interval (RFC 4028 §5: 90 or more).
     """
 
     timing: Timing = field(default_factory=Timing)
@@ -79,6 +86,8 @@ class AgentSettings:
     credentials: Sequence[Credential] = ()
     slot: float = 1 / 32
     hold_ack: bool = False
+    session_interval: int = PROPOSED
+    session_least: int = LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,8 @@ class Agent:
         media_flows: Whether a call's far end is still sending media.
         registrar: Takes REGISTER, and says which of our accounts makes a call; without one there are none.
         connected: Whether a connection is still there.
+        siblings: Whether two addresses belong to one far end, as nodes of one carrier do.
+        trusted: Whether a source may put a call of its own in the place of another (RFC 3891 §3).
     """
 
     def __init__(
@@ -111,6 +122,8 @@ class Agent:
         media_flows: Callable[[CallId], bool] = lambda call: True,
         registrar: Registrations | None = None,
         connected: Callable[[Flow], bool] = lambda flow: True,
+        siblings: Callable[[str, str], bool] = lambda one, other: False,
+        trusted: Callable[[Flow], bool] = lambda flow: False,
     ) -> None:
         self.settings = settings
         self.chance = chance
@@ -122,6 +135,9 @@ class Agent:
         self._media_flows = media_flows
         self._registrar = registrar
         self._connected = connected
+        self.siblings = siblings
+        self._trusted = trusted
+        self.transactions.siblings = siblings
         self.unproved: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
         self._dialogs: dict[DialogId, Call] = {}
@@ -211,7 +227,7 @@ class Agent:
         call.dialog = Dialog.of_record(record)
         call.dialog.local_cseq += 10
         call.phase = Phase.UP
-        self.keep(call)
+        self.keep(call, call.dialog)
         call.bye("", now)
 
     # ── for calls ──
@@ -222,15 +238,34 @@ class Agent:
     def transmit(self, flow: Flow, data: bytes) -> None:
         self._effects.append(Transmit(flow, data))
 
-    def keep(self, call: Call) -> None:
-        """From now on requests in the call's dialog find it."""
-        assert call.dialog is not None, "keep a call without a dialog"
-        self._dialogs[call.dialog.id] = call
+    def keep(self, call: Call, dialog: Dialog) -> None:
+        """From now on requests in that dialog find the call."""
+        self._dialogs[dialog.id] = call
 
-    def release(self, call: Call) -> None:
+    def release(self, dialog: Dialog) -> None:
         """Undo ``keep``."""
-        if call.dialog is not None:
-            self._dialogs.pop(call.dialog.id, None)
+        self._dialogs.pop(dialog.id, None)
+
+    def look_up(self, call: CallId, dialog: Dialog, flow: Flow) -> None:
+        """Ask for the address of the name that a dialog's next request goes to; ``located`` brings it."""
+        uri = dialog.next_hop()
+        if uri is None or is_address(uri.host) or (flow.reliable and self._connected(flow)):
+            return
+        if dialog.located is None or dialog.located[0] != uri:
+            self.emit(Lookup(call, uri, flow.transport))
+
+    def located(self, call: CallId, uri: SipUri, found: Sequence[Flow]) -> None:
+        """What a ``Lookup`` came to: addresses that policy allows, best first."""
+        known = self.calls.get(call)
+        if known is None or known.dialog is None or not found:
+            return
+        # Where the far end was heard from is one of its addresses, and known to work.
+        kept = [flow for flow in found if flow.host == known.flow.host]
+        known.dialog.located = uri, known.flow if kept else found[0]
+
+    def replaced(self, replaces: Replaces) -> Call | None:
+        """The call whose dialog a ``Replaces`` names (RFC 3891 §3)."""
+        return self._dialogs.get((replaces.call_id, replaces.to_tag, replaces.from_tag))
 
     def forget(self, call: Call) -> None:
         """The user above no longer knows it."""
@@ -250,7 +285,8 @@ class Agent:
 
     def drop(self, call: Call) -> None:
         self.forget(call)
-        self.release(call)
+        if call.dialog is not None:
+            self.release(call.dialog)
         if isinstance(call, InboundCall):
             self._invited.discard(call.merge_key)
 
@@ -272,25 +308,25 @@ class Agent:
         return f"<sip:{user}{where}{transport}>"
 
     def allow(self) -> list[Row]:
-        return [("Allow", METHODS)]
+        return list(ALLOW)
 
     def abilities(self) -> list[Row]:
-        return [("Allow", METHODS), ("Accept", SDP), ("Supported", ", ".join(EXTENSIONS))]
+        return list(ABILITIES)
 
     def hop(self, dialog: Dialog, flow: Flow) -> Flow:
         """Where the next request in a dialog goes.
 
         The address it was set up with, unless the route set or the Contact names another by IP address and policy
-        allows that one. A name, or an address we may not send to, means the address we know works: phones behind NAT
-        put useless addresses into Contact, and a stranger's Contact is no reason to send packets to a third party.
+        allows that one, or by a name that was looked up. A name nobody knows, or an address we may not send to, means
+        the address we know works: phones behind NAT put useless addresses into Contact, and a stranger's Contact is no
+        reason to send packets to a third party.
         """
         uri = dialog.next_hop()
         if uri is None:
             return flow
-        try:
-            host = str(ipaddress.ip_address(uri.host))
-        except ValueError:
-            return flow
+        if not is_address(uri.host):
+            return dialog.located[1] if dialog.located is not None and dialog.located[0] == uri else flow
+        host = str(ipaddress.ip_address(uri.host))
         transport = transport_of(uri, flow.transport)
         if transport not in TRANSPORTS or (flow.secure and transport != "tls"):
             # What began in secret does not go on in clear, whatever a Contact says.
@@ -344,6 +380,13 @@ class Agent:
             self._on_register(transaction, now)
         elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
             self._respond(transaction, (481, []), now)
+        elif request.method == "NOTIFY":
+            # RFC 6665 §4.1.3: nobody subscribed to anything.
+            event = (request.headers.get("event") or "").partition(";")[0].strip(" \t").lower()
+            self._respond(transaction, (481, []) if event == "refer" else (489, [("Allow-Events", "refer")]), now)
+        elif request.method == "REFER":
+            self.emit(Refused("REFER outside a call", transaction.flow))
+            self._respond(transaction, (403, []), now)
         else:
             self._respond(transaction, (405, self.allow()), now)
 
@@ -353,20 +396,20 @@ class Agent:
             call.on_ack(request, flow, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        if isinstance(transaction.owner, Call):
+        if transaction.owner is not None:
             transaction.owner.on_response(transaction, response, now)
 
     def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
         call = self._dialogs.get((response.call_id, response.from_.tag, response.to.tag))
         if call is not None and response.cseq.method == "INVITE" and 200 <= response.status < 300:
-            call.on_stray_2xx(response, now)
+            call.offers.on_stray_2xx(response)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        if isinstance(transaction.owner, Call):
+        if transaction.owner is not None:
             transaction.owner.on_lost(transaction, "timeout", now)
 
     def on_unreachable(self, transaction: ClientTransaction, now: float) -> None:
-        if isinstance(transaction.owner, Call):
+        if transaction.owner is not None:
             transaction.owner.on_lost(transaction, "transport", now)
 
     # ── inside ──
@@ -378,6 +421,11 @@ class Agent:
         if refusal is None and merged in self._invited:
             # §8.2.2.2: the same request by another path.
             refusal = 482, []
+        replaced: CallId | None = None
+        if refusal is None and "replaces" in request.headers:
+            found = self._find_replaced(request, flow)
+            refusal = None if isinstance(found, Call) else (found, [])
+            replaced = found.id if isinstance(found, Call) else None
         if refusal is not None:
             self.emit(Refused(f"INVITE answered {refusal[0]}", flow))
             self._respond(transaction, refusal, now)
@@ -392,11 +440,32 @@ class Agent:
         call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
         call.merge_key = merged
         self._add(call)
-        self.keep(call)
+        assert call.dialog is not None, "an inbound call has its dialog from the start"
+        self.keep(call, call.dialog)
         self._invited.add(merged)
         # A client that reached us by itself is reached the way it came, whatever its Contact says.
         call.pinned = bool(caller.client) and len(parse_vias(request.headers.all("via"))) == 1
-        self.emit(Incoming(call.id, request, flow, call.record, caller.client, caller.domain))
+        self.emit(Incoming(call.id, request, flow, call.record, caller.client, caller.domain, replaced))
+
+    def _find_replaced(self, request: Request, flow: Flow) -> Call | int:
+        """RFC 3891 §3: the call an INVITE wants to take the place of, or the status it is refused with.
+
+        Who guesses is told the same as who names a call of somebody else's.
+        """
+        values = request.headers.all("replaces")
+        if len(values) != 1 or "join" in request.headers:
+            return 400
+        try:
+            replaces = parse_replaces(values[0])
+        except SipParseError as error:
+            return error.status
+        found = self.replaced(replaces)
+        if found is None or not (self._trusted(flow) or found.is_from_here(flow)):
+            return 481
+        if found.phase is Phase.UP:
+            return 486 if replaces.early_only else found
+        # An early dialog may only be replaced by who was called in it, and that is for calls of ours.
+        return found if found.phase is Phase.SETTING_UP and found.chose_call_id else 481
 
     def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:
         """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
@@ -416,8 +485,8 @@ class Agent:
                 return 415, [("Accept", SDP), ("Accept-Encoding", "identity")]
             if "accept" in headers and not _accepts_sdp(headers.all("accept")):
                 return 406, []
-            if is_too_short(request):
-                return 422, [("Min-SE", str(LEAST))]
+            if is_too_short(request, self.settings.session_least):
+                return 422, [("Min-SE", str(self.settings.session_least))]
         return None
 
     def _on_register(self, transaction: ServerTransaction, now: float) -> None:
@@ -474,7 +543,7 @@ class Agent:
         tag = owner.dialog.local_tag if isinstance(owner, Call) and owner.dialog is not None else ""
         self.transactions.respond(transaction, reply(transaction.request, 200, to_tag=tag), now)
         if isinstance(owner, Call):
-            owner.on_cancel(invite, now)
+            owner.on_cancel(invite, transaction.request, now)
 
     def _on_dialog_request(self, transaction: ServerTransaction, now: float) -> None:
         request, flow = transaction.request, transaction.flow
@@ -506,6 +575,15 @@ def transport_of(uri: SipUri, usual: str = "udp") -> str:
 def _uri_transport(flow: Flow) -> str:
     """RFC 7118 §5.2.3: ``ws`` in a URI, secure or not."""
     return "ws" if flow.transport == "wss" else flow.transport
+
+
+def is_address(host: str) -> bool:
+    """Whether a URI's host is an IP address; other hosts are names."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _count(counter: Counter[str], key: str, by: int) -> None:

@@ -5,6 +5,7 @@ Each is fed responses and the time, answers with effects, and says when to wake 
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response, Row, header_key
@@ -77,6 +78,14 @@ OTHER_RESPONSES = {
 }
 
 
+class Owner(Protocol):
+    """Whoever made a request, and is told how it goes."""
+
+    def on_response(self, transaction: "ClientTransaction", response: Response, now: float) -> None: ...
+    def on_lost(self, transaction: "ClientTransaction", cause: str, now: float) -> None:
+        """No answer will come: ``timeout``, or ``transport`` (the far end cannot be reached)."""
+
+
 class ClientTransaction:
     """What both kinds share.
 
@@ -87,14 +96,14 @@ class ClientTransaction:
         timing: T1, T2 and T4.
 
     Attributes:
-        owner: Whoever made the request; only carried.
+        owner: Whoever made the request, ``None`` when nobody waits for an answer.
         why: What the network said when it refused the request, in words.
     """
 
     responses: dict[tuple[State, Answer], tuple[State, str]]
     first: State
 
-    def __init__(self, request: Request, flow: Flow, now: float, timing: Timing, owner: object = None) -> None:
+    def __init__(self, request: Request, flow: Flow, now: float, timing: Timing, owner: Owner | None = None) -> None:
         self.request = request
         self.flow = flow
         self.owner = owner

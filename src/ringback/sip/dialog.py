@@ -22,6 +22,7 @@ class Dialog:
         local_cseq: Number of our last request; ``remote_cseq`` of theirs, ``None`` before the first.
         remote_target: Their Contact: the Request-URI of what we send.
         route_set: Routes in the order we send them.
+        located: What the name the next request goes to was found to mean, with that name.
     """
 
     call_id: str
@@ -33,6 +34,7 @@ class Dialog:
     remote_cseq: int | None
     remote_target: str
     route_set: tuple[str, ...] = ()
+    located: tuple[SipUri, Flow] | None = None
 
     @property
     def id(self) -> DialogId:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId
 from ringback.model.records import DialogRecord
 from ringback.sip.flow import Flow
-from ringback.sip.message import Request
+from ringback.sip.message import Request, Row
 from ringback.sip.registrar import Answer
+from ringback.sip.replaces import Replaces
 from ringback.sip.server_transaction import ServerTransaction
+from ringback.sip.uri import SipUri
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Incoming:
     dialog: DialogRecord
     client: str = ""
     domain: DomainId = NO_DOMAIN
+    replaces: CallId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,11 @@ class Registering:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
+    """The caller gave up; with the text and Q.850 cause it gave."""
+
     call: CallId
+    reason: str = ""
+    q850: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class Failed:
     reason: str
     cause: str
     q850: int | None = None
+    contacts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,27 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureWanted:
+    """``picture_fast_update`` (RFC 5168)."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A REFER that waits for ``Referrals.accept`` or ``refuse``; fields as in ``calls.ports.Refer``."""
+
+    call: CallId
+    id: str
+    target: str
+    referred_by: str
+    replaces: Replaces | None
+    headers: tuple[Row, ...]
+    quiet: bool
+    replaced: CallId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Transferred:
     """How a REFER of ours goes, as ``calls.ports.CarrierEvents.refer_progress`` tells it."""
 
@@ -122,6 +151,15 @@ class Transferred:
     reason: str
     final: bool
     notified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A name whose address a call's next request needs; ``Agent.located`` takes it. Not for calls."""
+
+    call: CallId
+    uri: SipUri
+    transport: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +184,9 @@ Event = (
     | ReofferFailed
     | Digit
     | Ended
+    | PictureWanted
+    | Referred
     | Transferred
+    | Lookup
     | Refused
 )

@@ -10,6 +10,7 @@ from ringback.sip.grammar import (
     TOKEN,
     TOKEN_CHARACTERS,
     Parameters,
+    clean,
     number,
     parse_parameters,
     quote,
@@ -209,3 +210,13 @@ def q850_cause(values: list[str]) -> tuple[int | None, str]:
                 continue
             return cause, unquote(parameters.get("text") or "")
     return None, ""
+
+
+def reasons(words: str, q850: int | None = None) -> tuple[tuple[str, str], ...]:
+    """Reason headers of ours (RFC 3326): in words, and as the telephone network counts causes."""
+    rows: list[tuple[str, str]] = []
+    if words:
+        rows.append(("Reason", f"SIP;text={quote(clean(words))}"))
+    if q850 is not None:
+        rows.append(("Reason", f"Q.850;cause={q850}"))
+    return tuple(rows)

@@ -1,4 +1,4 @@
-"""Digits in SIP INFO: ``application/dtmf-relay`` and ``application/dtmf``, as phones have long sent them."""
+"""What SIP INFO carries: digits, as phones have long sent them, and wishes for whole pictures (RFC 5168)."""
 
 import re
 
@@ -9,6 +9,14 @@ _NUMBERED = {"10": "*", "11": "#"}
 
 
 DTMF_RELAY = "application/dtmf-relay"
+MEDIA_CONTROL = "application/media_control+xml"
+
+_PICTURE = re.compile(rb"<[ \t\r\n]*picture_fast_update[ \t\r\n/>]")
+
+
+def wants_picture(body: bytes) -> bool:
+    """Whether a ``MEDIA_CONTROL`` body asks for a whole picture (RFC 5168 §7.1). It is searched, never parsed."""
+    return _PICTURE.search(body[:4096]) is not None
 
 
 def write_digit(digit: str, duration_ms: int) -> bytes:

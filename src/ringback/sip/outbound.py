@@ -1,25 +1,37 @@
 """A call we make: from our INVITE to its answer or failure (RFC 3261 §13.2, §9.1; RFC 3263 §4.3)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
-from ringback.sip.bodies import SDP, UnsupportedBody, description
-from ringback.sip.call import Alarm, Call, Phase
+from ringback.sip.bodies import SDP
+from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction, InviteClientTransaction, cancel_of
 from ringback.sip.dialog import Dialog
+from ringback.sip.early import EarlyDialog
+from ringback.sip.errors import SipParseError
 from ringback.sip.events import Answered, DialogChanged, Failed, Progress
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
-from ringback.sip.headers import q850_cause
-from ringback.sip.message import Message, Request, Response, Row
+from ringback.sip.headers import q850_cause, reasons
+from ringback.sip.life import Alarm, Phase
+from ringback.sip.message import Request, Response, Row
+from ringback.sip.offers import read_description
 from ringback.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from ringback.sip.agent import Agent
 
+
+MOST_FORKS = 16
+"""Telephones that may ring for one INVITE; what more of them say is not heard."""
+
+MOST_CONTACTS = 8
+
+_Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
 
 LATE_CANCEL_PATIENCE = 1.0
 """Seconds between a far end's 200 to our CANCEL and its 487, after a restart."""
@@ -68,10 +80,11 @@ class OutboundCall(Call):
         self._heard = False
         self._cancelling = False
         self._cancel_sent = False
-        self._cancel_reason = ""
+        self._cancel_reasons: tuple[Row, ...] = ()
         self._reported = False
         self._unacknowledged: int | None = None
-        self._early_sdp: bytes | None = None
+        self._wants_answer = False
+        self._forks: dict[str, EarlyDialog] = {}
 
     def start(self, now: float) -> None:
         self.set_alarm(Alarm.RINGING_TOO_LONG, now + self._ring_timeout)
@@ -86,20 +99,29 @@ class OutboundCall(Call):
         self._heard = True
         self.cancel("", now)
 
-    def cancel(self, reason: str, now: float) -> None:
+    def cancel(self, reason: str, now: float, q850: int | None = None) -> None:
         """§9.1: CANCEL waits for the first provisional answer."""
         if self.phase is not Phase.SETTING_UP or self._cancelling or self._invite is None:
             return
         self._cancelling = True
-        self._cancel_reason = reason
+        self._cancel_reasons = reasons(reason, q850)
         self.set_alarm(Alarm.RINGING_TOO_LONG, None)
         if self._heard:
             self._send_cancel(self._invite, now)
 
+    def answer_offer(self, sdp: bytes | None, status: int, now: float) -> None:
+        if self.phase is not Phase.SETTING_UP:
+            super().answer_offer(sdp, status, now)
+            return
+        for early in self._forks.values():
+            if early.wants_answer or early.theirs is not None:
+                early.answer(sdp, status, now)
+                return
+
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
-        if transaction.request.method == "BYE" and self.phase is Phase.SETTING_UP:
-            # §15: not on an early dialog; whoever is called says no to the INVITE.
-            self._respond(transaction, 481, now)
+        early = self._forks.get(transaction.request.from_.tag) if self.phase is Phase.SETTING_UP else None
+        if early is not None:
+            early.on_request(transaction, now)
         else:
             super().on_request(transaction, now)
 
@@ -127,7 +149,7 @@ class OutboundCall(Call):
                 self._try_next(now)
             else:
                 words = "no response" if cause == "timeout" else transaction.why or "the far end cannot be reached"
-                self._fail(0, words, "tls" if transaction.why.startswith("tls:") else cause)
+                self._fail(0, words, "tls" if transaction.why.startswith("tls:") else cause, now)
 
     def on_alarm(self, alarm: Alarm, now: float) -> None:
         if alarm is Alarm.SILENCE:
@@ -138,7 +160,7 @@ class OutboundCall(Call):
         elif alarm is Alarm.CANCEL_IGNORED:
             self._hang_up_blindly(now)
         elif alarm is Alarm.CANCEL_UNANSWERED:
-            self._fail(0, "no answer to CANCEL", "timeout")
+            self._fail(0, "no answer to CANCEL", "timeout", now)
         else:
             super().on_alarm(alarm, now)
 
@@ -147,7 +169,7 @@ class OutboundCall(Call):
     def _try_next(self, now: float, credentials: tuple[Row, ...] = (), again: bool = False) -> None:
         flow = self.flow if again else self._targets.pop(0)
         if self._invites:
-            self.agent.release(self)
+            self._drop_forks(now)
             self.dialog = None
             self.record = replace(
                 self.record,
@@ -187,11 +209,12 @@ class OutboundCall(Call):
             ("CSeq", f"{record.local_cseq} INVITE"),
             ("Contact", self.contact(flow)),
             *self.agent.abilities(),
-            *self.timer.proposal(),
+            *self.refreshing.timer.proposal(),
             *credentials,
             *self._rows,
-            ("Content-Type", SDP),
         ]
+        if self._body:
+            rows.append(("Content-Type", SDP))
         return Request("INVITE", record.invite_uri, rows, self._body)
 
     def _on_provisional(self, transaction: ClientTransaction, response: Response, now: float) -> None:
@@ -203,16 +226,43 @@ class OutboundCall(Call):
         self.set_alarm(Alarm.SILENCE, None)
         if self._cancelling or self._reported:
             self._send_cancel(transaction, now)
+        elif response.status > 100 and response.to.tag:
+            self._on_ringing(transaction.request, response, now)
         elif response.status > 100:
-            if response.to.tag not in ("", self.record.remote_tag):
-                # An early dialog (§12.1): should this process be killed while the far end answers, its tag is known.
-                early = Dialog.of_client(transaction.request, response)
-                self.record = early.record(self.record, self.flow)
-                self._adopt(early)
-                self.agent.emit(DialogChanged(self.id, self.record))
-            body = _sdp(response)
-            self._early_sdp = body or self._early_sdp
-            self.agent.emit(Progress(self.id, response.status, clean(response.reason), body, response.to.tag))
+            # RFC 2543: without a tag there is no early dialog.
+            self.agent.emit(Progress(self.id, response.status, clean(response.reason), read_description(response)))
+
+    def _on_ringing(self, invite: Request, response: Response, now: float) -> None:
+        """§12.1.2: each tag is a telephone of its own."""
+        tag, status = response.to.tag, response.status
+        early = self._forks.get(tag)
+        if early is None:
+            if len(self._forks) >= MOST_FORKS:
+                return
+            early = self._forks[tag] = EarlyDialog(self, invite, response)
+            self.agent.keep(self, early.dialog)
+        body = early.hear(response, now)
+        if body is None:
+            return
+        if tag != self.record.remote_tag and status != 199:
+            # Should this process be killed while the far end answers, its tag is known.
+            self.dialog = early.dialog
+            self.record = replace(early.dialog.record(self.record, self.flow), local_cseq=invite.cseq.number)
+            self.agent.emit(DialogChanged(self.id, self.record))
+        asks = early.wants_answer and bool(body)
+        self.agent.emit(Progress(self.id, status, clean(response.reason), body or None, tag, asks))
+        if status == 199:
+            # RFC 6228: that telephone no longer rings.
+            self._drop_fork(tag, now)
+
+    def _drop_fork(self, tag: str, now: float) -> None:
+        early = self._forks.pop(tag)
+        early.end(now)
+        self.agent.release(early.dialog)
+
+    def _drop_forks(self, now: float) -> None:
+        for tag in list(self._forks):
+            self._drop_fork(tag, now)
 
     def _on_success(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if self.phase is not Phase.SETTING_UP or transaction is not self._invite:
@@ -221,48 +271,55 @@ class OutboundCall(Call):
         if self._cancelling or self._reported:
             # §9.1: the answer crossed our CANCEL. It is taken, and given back.
             self.dismiss(transaction, response, now)
-            self._fail(487, "Request Terminated", "answer")
+            self._fail(487, "Request Terminated", "answer", now)
             return
         self._alarms.clear()
         self.phase = Phase.UP
         self._reported = True
-        self._adopt(Dialog.of_client(transaction.request, response))
-        answer = _sdp(response) or self._early_sdp
-        self.established(transaction.request, response, answer or b"", now)
-        assert self.dialog is not None, "an answer makes a dialog"
+        early = self._forks.get(response.to.tag)
+        self._adopt(Dialog.of_client(transaction.request, response), early, now)
+        answer = read_description(response) or (early.remote if early is not None else None)
+        local = early.local if early is not None else transaction.request.body
+        self._wants_answer = answer is not None and not local
+        self.offers.established(local, response, answer or b"", now)
         self._unacknowledged = transaction.request.cseq.number
-        if not self.agent.settings.hold_ack:
-            self.confirm()
+        if not self.agent.settings.hold_ack and not self._wants_answer:
+            self.confirm(None)
         self.changed()
         self.agent.wheel.set(self, self.next_wake())
         self.agent.emit(Answered(self.id, answer))
 
-    def bye(self, reason: str, now: float) -> None:
-        self.confirm()
-        super().bye(reason, now)
+    def bye(self, reason: str, now: float, q850: int | None = None) -> None:
+        self.confirm(None)
+        super().bye(reason, now, q850)
 
-    def confirm(self) -> None:
-        """ACK the answer, if that has not been done: whoever had to remember the call does."""
-        if self._unacknowledged is not None and self.dialog is not None:
-            cseq, self._unacknowledged = self._unacknowledged, None
-            self.send_ack(self.dialog, cseq, self.hop())
+    def confirm(self, sdp: bytes | None) -> None:
+        """ACK the answer, if that has not been done: whoever had to remember the call does.
 
-    def _adopt(self, dialog: Dialog) -> None:
-        """Be found by requests in this dialog, early or not; of several forks by the last one heard."""
-        if self.dialog is not None and self.dialog.id == dialog.id:
-            dialog.remote_cseq = self.dialog.remote_cseq
-            dialog.local_cseq = max(dialog.local_cseq, self.dialog.local_cseq)
-        self.agent.release(self)
+        ``sdp`` is our answer where the far end's 2xx brought the offer (§13.2.2.4).
+        """
+        if self._unacknowledged is None or self.dialog is None:
+            return
+        cseq, self._unacknowledged = self._unacknowledged, None
+        body = sdp if self._wants_answer and sdp is not None else b""
+        self.offers.local = body or self.offers.local
+        self.offers.acknowledge(self.dialog, cseq, body)
+        self.look_up()
+
+    def _adopt(self, dialog: Dialog, early: EarlyDialog | None, now: float) -> None:
+        """The one that answered is the call; the others came to nothing (§13.2.2.4)."""
+        if early is not None:
+            dialog.remote_cseq = early.dialog.remote_cseq
+            dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
+            self.offers.theirs, early.theirs = early.theirs, None
+        self._drop_forks(now)
         self.dialog = dialog
-        self.agent.keep(self)
-
-    def _awaits_answer(self) -> bool:
-        return self.phase is Phase.SETTING_UP or super()._awaits_answer()
+        self.agent.keep(self, dialog)
 
     def _on_further_2xx(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§13.2.2.4: a repeat gets its ACK again; another fork's answer gets ACK and BYE."""
-        if (transaction.request.cseq.number, response.to.tag) in self._acks:
-            self.on_stray_2xx(response, now)
+        if self.offers.has_acknowledged(transaction.request.cseq.number, response.to.tag):
+            self.offers.on_stray_2xx(response)
         elif self._unacknowledged is not None and self.dialog and response.to.tag == self.dialog.remote_tag:
             return  # it is repeated until our ACK, which is being held
         else:
@@ -271,7 +328,7 @@ class OutboundCall(Call):
     def dismiss(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         dialog = Dialog.of_client(transaction.request, response)
         flow = self.agent.hop(dialog, transaction.flow)
-        self.send_ack(dialog, transaction.request.cseq.number, flow)
+        self.offers.acknowledge(dialog, transaction.request.cseq.number, flow=flow)
         self.agent.transactions.send(dialog.request("BYE", self.agent.via(flow)), flow, None, now)
 
     def _on_failure(self, transaction: ClientTransaction, response: Response, now: float) -> None:
@@ -284,13 +341,14 @@ class OutboundCall(Call):
                 self._challenged = True
                 self._try_next(now, (credentials,), again=True)
                 return
-            if response.status == 422 and self.asks_for_longer(response):
+            if response.status == 422 and self.refreshing.asks_for_longer(response):
                 # RFC 4028 §7.3. What was proved to a proxy has to be proved anew.
                 self._challenged = False
                 self._try_next(now, again=True)
                 return
         cause, _ = q850_cause(response.headers.all("reason"))
-        self._fail(response.status, clean(response.reason), "answer", cause)
+        contacts = _contacts(response) if response.status < 400 else ()
+        self._fail(response.status, clean(response.reason), "answer", now, cause, contacts)
 
     def _give_up(self, now: float) -> None:
         """Nothing at all came. What may still come is answered: ringing with CANCEL, an answer with ACK and BYE."""
@@ -307,8 +365,7 @@ class OutboundCall(Call):
             return
         self._cancel_sent = self._cancel_sent or transaction is self._invite
         cancel = cancel_of(transaction.request)
-        if self._cancel_reason:
-            cancel.headers.rows.append(("Reason", f"SIP;text={quote(clean(self._cancel_reason))}"))
+        cancel.headers.rows.extend(self._cancel_reasons)
         self.agent.transactions.send(cancel, transaction.flow, self, now)
         self.set_alarm(Alarm.CANCEL_UNANSWERED, now + self.agent.settings.timing.give_up)
 
@@ -322,15 +379,27 @@ class OutboundCall(Call):
     def _hang_up_blindly(self, now: float) -> None:
         if self._invite is not None:
             self.agent.transactions.forget(self._invite)
-        self.over()
+        self.over(now)
         if self.record.remote_tag:
             self.agent.finish_up(self.id, self.record, self.flow, now)
 
-    def _fail(self, status: int, reason: str, cause: str, q850: int | None = None) -> None:
-        self._report(Failed(self.id, status, reason, cause, q850))
+    def over(self, now: float) -> None:
+        self._drop_forks(now)
+        super().over(now)
+
+    def _fail(
+        self,
+        status: int,
+        reason: str,
+        cause: str,
+        now: float,
+        q850: int | None = None,
+        contacts: tuple[str, ...] = (),
+    ) -> None:
+        self._report(Failed(self.id, status, reason, cause, q850, contacts))
         if self._invite is not None and status == 0:
             self.agent.transactions.forget(self._invite)
-        self.over()
+        self.over(now)
 
     def _report(self, failure: Failed) -> None:
         """Exactly once, and then the user above no longer knows the call; the network may."""
@@ -340,11 +409,15 @@ class OutboundCall(Call):
         self.agent.forget(self)
 
 
-def _sdp(message: Message) -> bytes | None:
-    """The description in an answer; phones that leave out Content-Type are believed."""
-    if "content-type" not in message.headers:
-        return message.body or None
+def _contacts(response: Response) -> tuple[str, ...]:
+    """Where a 3xx points to, best first (§8.1.3.4, §20.10): what can be read of it, without doubles."""
     try:
-        return description(message)
-    except UnsupportedBody:
-        return None
+        found = response.contacts
+    except SipParseError:
+        return ()
+    best = sorted(found, key=lambda contact: -_weight(contact.parameters.get("q")))
+    return tuple(dict.fromkeys(clean(str(contact.uri)) for contact in best[:MOST_CONTACTS]))
+
+
+def _weight(q: str | None) -> float:
+    return float(q) if q is not None and _Q.fullmatch(q) else 1.0

@@ -37,16 +37,20 @@ class SessionTimer:
     Feed it requests and responses that can refresh (INVITE, UPDATE and their 2xx); it says what to write into ours, and
     when something is due. What cannot be read counts as not written: a broken proposal is no reason to lose a call.
 
+    Args:
+        proposed: Seconds between refreshes that we propose, and the most we agree to.
+        least: Seconds below which we take no interval, 90 or more.
+
     Attributes:
         interval: Seconds from one refresh to the end without another; ``None`` when there is no timer.
         ours: Whether refreshing is our task.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proposed: int = PROPOSED, least: int = LEAST) -> None:
         self.interval: int | None = None
         self.ours = False
-        self._proposal = PROPOSED
-        self._least = LEAST
+        self._most = self._proposal = max(proposed, least)
+        self._least = self._floor = least
         self._since = 0.0
 
     # ── as the one who asks ──
@@ -82,8 +86,12 @@ class SessionTimer:
 
     # ── as the one who is asked ──
 
+    def refusal(self, request: Request) -> list[Row]:
+        """§9: the header of the 422 that a request gets; empty when it may be accepted."""
+        return [("Min-SE", str(self._floor))] if is_too_short(request, self._floor) else []
+
     def accept(self, request: Request, now: float) -> list[Row]:
-        """For our 2xx (§9 and its table 2). ``is_too_short`` has been asked before."""
+        """For our 2xx (§9 and its table 2). ``refusal`` has been asked before."""
         expiry = read_expiry(request)
         speaks = "timer" in option_tags(request, "supported")
         if expiry is None or expiry.interval < LEAST:
@@ -93,7 +101,7 @@ class SessionTimer:
                 return []
             self._run(self.interval, True, now)
         else:
-            interval = min(expiry.interval, max(PROPOSED, read_least(request)))
+            interval = min(expiry.interval, max(self._most, read_least(request)))
             self._run(interval, not speaks or self._is_ours(expiry), now)
         assert self.interval is not None, "a timer that runs has an interval"
         rows: list[Row] = [("Session-Expires", str(Expiry(self.interval, "uas" if self.ours else "uac")))]
@@ -144,10 +152,10 @@ def read_least(message: Message) -> int:
         return LEAST
 
 
-def is_too_short(request: Request) -> bool:
+def is_too_short(request: Request, least: int = LEAST) -> bool:
     """§9: whether to answer 422. Only who speaks timers can make sense of that."""
     expiry = read_expiry(request)
-    return expiry is not None and expiry.interval < LEAST and "timer" in option_tags(request, "supported")
+    return expiry is not None and expiry.interval < least and "timer" in option_tags(request, "supported")
 
 
 def option_tags(message: Message, key: str) -> list[str]:

@@ -1,11 +1,13 @@
 """All transactions of a stack: matching, timers, and who is told (RFC 3261 §17.1.3, §17.2.3, §18)."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ringback.sip.client_transaction import (
     ClientTransaction,
     InviteClientTransaction,
     OtherClientTransaction,
+    Owner,
     PassUp,
     Send,
     TimedOut,
@@ -59,6 +61,9 @@ class Transactions:
         user: Told of what comes.
         wheel: Shared with the user; ``wake`` is to be called for every transaction it hands out.
         capacity: Most server transactions at once; beyond it new requests are dropped.
+
+    Attributes:
+        siblings: Whether two addresses belong to one far end: then either may answer.
     """
 
     def __init__(self, user: User, wheel: "Wheel[object]", timing: Timing, capacity: int = 20_000) -> None:
@@ -66,13 +71,14 @@ class Transactions:
         self._wheel = wheel
         self._timing = timing
         self._capacity = capacity
+        self.siblings: Callable[[str, str], bool] = lambda one, other: False
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[tuple[object, ...], ServerTransaction] = {}
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
 
-    def send(self, request: Request, flow: Flow, owner: object, now: float) -> ClientTransaction:
+    def send(self, request: Request, flow: Flow, owner: Owner | None, now: float) -> ClientTransaction:
         """Start a client transaction. Its first octets go out before this returns."""
         kind = InviteClientTransaction if request.method == "INVITE" else OtherClientTransaction
         transaction = kind(request, flow, now, self._timing, owner)
@@ -80,7 +86,7 @@ class Transactions:
         self._carry_out(transaction, transaction.wake(now), now)
         return transaction
 
-    def restore(self, invite: Request, flow: Flow, owner: object, now: float) -> InviteClientTransaction:
+    def restore(self, invite: Request, flow: Flow, owner: Owner | None, now: float) -> InviteClientTransaction:
         """Wait for answers to an INVITE that an earlier process sent."""
         transaction = InviteClientTransaction(invite, flow, now, self._timing, owner)
         transaction.restored(now)
@@ -99,7 +105,7 @@ class Transactions:
         transaction = self._clients.get((response.top_via.branch, response.cseq.method))
         if transaction is None:
             self._user.on_stray_response(response, flow, now)
-        elif transaction.flow == flow:
+        elif transaction.flow == flow or self.siblings(transaction.flow.host, flow.host):
             self._carry_out(transaction, transaction.receive(response, now), now)
 
     def receive_request(self, request: Request, flow: Flow, now: float) -> None:

@@ -53,6 +53,7 @@ class Door:
         self._handshakes = Buckets(HANDSHAKES) if rate_limits is not None else None
         self._lag_limit = lag_limit
         self._known = NetworkPolicy(allow=known) if known else None
+        self._networks = [NetworkPolicy(allow=[network]) for network in known]
         self._engaged = engaged
         self._quieter = Quieter()
         self._lag = 0.0
@@ -79,6 +80,10 @@ class Door:
 
     def is_known(self, flow: Flow) -> bool:
         return self._known is not None and self._known.lists(flow.host)
+
+    def are_siblings(self, one: str, other: str) -> bool:
+        """Whether two addresses are of one known network, as the nodes of a carrier are."""
+        return any(network.lists(one) and network.lists(other) for network in self._networks)
 
     def is_late(self) -> bool:
         """Whether new calls are turned away; also looks again at how late the loop is."""

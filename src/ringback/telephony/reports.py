@@ -5,9 +5,12 @@ from collections.abc import Callable
 from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite
 from ringback.sip import events as sip
 from ringback.sip.bodies import description
+from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean
+from ringback.sip.headers import parse_address
 from ringback.sip.uri import SipUri, dialled_user, embedded_headers, format_host_port
+from ringback.telephony.transfers import refer_of
 
 
 def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]) -> None:
@@ -15,16 +18,16 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
     match event:
         case sip.Incoming():
             to.incoming(incoming_invite(event, is_known(event.flow)))
-        case sip.Cancelled(call):
-            to.cancelled(call)
+        case sip.Cancelled(call, reason, q850):
+            to.cancelled(call, reason, q850)
         case sip.Acknowledged(call, body):
             to.acknowledged(call, body)
         case sip.Progress(call, status, reason, body, fork, wants_answer):
             to.progress(call, status, reason, body, fork, wants_answer)
         case sip.Answered(call, body):
             to.answered(call, body)
-        case sip.Failed(call, status, reason, cause, q850):
-            to.failed(call, Failure(status, reason, cause, q850))
+        case sip.Failed(call, status, reason, cause, q850, contacts):
+            to.failed(call, Failure(status, reason, cause, q850, contacts))
         case sip.DialogChanged(call, dialog):
             to.dialog_changed(call, dialog)
         case sip.Reoffered(call, body):
@@ -39,7 +42,11 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             to.ended(call, cause, reason, q850)
         case sip.Transferred(call, status, reason, final, notified):
             to.refer_progress(call, status, reason, final, notified)
-        case sip.Refused() | sip.Registering():
+        case sip.PictureWanted(call):
+            to.picture_wanted(call)
+        case sip.Referred(call):
+            to.referred(call, refer_of(event))
+        case sip.Refused() | sip.Lookup() | sip.Registering():
             pass
 
 
@@ -63,5 +70,15 @@ def incoming_invite(event: sip.Incoming, known: bool) -> IncomingInvite:
         client_domain=event.domain,
         uri_headers=embedded_headers(uri),
         dialog=event.dialog,
+        replaces=event.replaces,
+        referred_by=_referred_by(request.headers.get("referred-by")),
         headers=[(name, clean(value)) for name, value in request.headers.rows if name[:2].lower() == "x-"],
     )
+
+
+def _referred_by(text: str | None) -> str:
+    """The URI of Referred-By (RFC 3892); one that cannot be read is nobody's."""
+    try:
+        return clean(str(parse_address(text).uri)) if text else ""
+    except SipParseError:
+        return ""

@@ -18,7 +18,7 @@ from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
 from ringback.sip.digest import Credential
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Failed, Incoming, Refused, Registering, Transferred
+from ringback.sip.events import Event, Failed, Incoming, Lookup, Refused, Registering
 from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.grammar import TOKEN, clean
 from ringback.sip.inbound import InboundCall
@@ -26,6 +26,7 @@ from ringback.sip.message import Message, Row
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse, refusal
 from ringback.sip.registrar import Place
+from ringback.sip.session_timer import LEAST, PROPOSED
 from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri, unescape
 from ringback.telephony.admission import RateLimits
@@ -39,11 +40,15 @@ from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, li
 from ringback.telephony.streams import Connection
 from ringback.telephony.tls import ServerCertificate
 from ringback.telephony.trace import Trace
+from ringback.telephony.transfers import refer_into, transfer_rows
 from ringback.telephony.wire import Sockets, Wire
 
 log = structlog.get_logger(__name__)
 
 LONGEST_URI = 2048
+
+MOST_LOOKUPS = 100
+"""Names from Contacts and routes that are looked up at once; others are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class TelephonySettings:
         credentials: What challenges to our calls are answered with, and for whom.
         patience: Seconds without any answer after which a call has failed.
         lag_limit: Seconds the loop may be late before new calls are turned away with 503; ``None`` for never.
+        session_interval, session_least: Seconds; see ``AgentSettings``.
         hold_ack: ACK an answer only at ``confirm``, for whoever must first remember the call.
         prefix: Goes into every branch: node and boot epoch.
     """
@@ -91,6 +97,8 @@ class TelephonySettings:
     patience: float = 4.0
     lag_limit: float | None = 0.2
     prefix: str = ""
+    session_interval: int = PROPOSED
+    session_least: int = LEAST
     hold_ack: bool = False
     timing: Timing = field(default_factory=Timing)
 
@@ -155,11 +163,15 @@ class Telephony:
                 credentials=settings.credentials,
                 unconfirmed_per_source=None if settings.rate_limits is None else 10,
                 hold_ack=settings.hold_ack,
+                session_interval=settings.session_interval,
+                session_least=settings.session_least,
             ),
             self._chance,
             advertised=self._advertised,
             reachable=self._policy.allows,
             media_flows=media_flows,
+            siblings=lambda one, other: self._door.are_siblings(one, other),
+            trusted=lambda flow: self._door.is_known(flow),
             connected=self._wire.is_open,
             registrar=self._registry,
         )
@@ -169,6 +181,7 @@ class Telephony:
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lookups = 0
         self._queue: deque[Event] = deque()
         self._telling = False
         self._tell_timer: Timer | None = None
@@ -258,13 +271,13 @@ class Telephony:
             return
         found = self._agent.calls.get(call)
         if isinstance(found, OutboundCall):
-            found.cancel(reason, self._now())
+            found.cancel(reason, self._now(), q850)
             self._flush()
 
     def ring(self, call: CallId, sdp: bytes | None = None) -> None:
         found = self._agent.calls.get(call)
         if isinstance(found, InboundCall):
-            found.ring(self._now())
+            found.ring(sdp, self._now())
             self._flush()
 
     def answer(self, call: CallId, sdp: bytes) -> None:
@@ -282,13 +295,13 @@ class Telephony:
     def confirm(self, call: CallId, sdp: bytes | None = None) -> None:
         found = self._agent.calls.get(call)
         if isinstance(found, OutboundCall):
-            found.confirm()
+            found.confirm(sdp)
             self._flush()
 
     def bye(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
         found = self._agent.calls.get(call)
         if found is not None:
-            found.bye(reason, self._now())
+            found.bye(reason, self._now(), q850)
             self._flush()
 
     def offer(self, call: CallId, sdp: bytes) -> None:
@@ -310,17 +323,32 @@ class Telephony:
             self._flush()
 
     def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
-        if call in self._agent.calls:
-            self._tell(Transferred(call, 501, "Not Implemented", True))
+        found = self._agent.calls.get(call)
+        if found is None:
+            return
+        replaced = self._agent.calls.get(replaces) if replaces is not None else None
+        refusal = refer_into(found, target, referred_by, replaced, self._now())
+        if refusal is not None:
+            self._tell(refusal)
+        self._flush()
 
     def accept_refer(self, call: CallId, refer: str) -> None:
-        """No REFER is handed up: the stack declines them itself."""
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.referrals.accept(refer, self._now())
+            self._flush()
 
     def notify_refer(self, call: CallId, refer: str, status: int, reason: str = "") -> None:
-        """No REFER is handed up: the stack declines them itself."""
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.referrals.notify(refer, status, reason, self._now())
+            self._flush()
 
     def refuse_refer(self, call: CallId, refer: str, status: int = 603) -> None:
-        """No REFER is handed up: the stack declines them itself."""
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.referrals.refuse(refer, status, self._now())
+            self._flush()
 
     def finish(self, record: CallRecord) -> None:
         dialog = record.dialog
@@ -402,6 +430,8 @@ class Telephony:
                     self._wire.send(effect.flow, effect.data)
                 elif isinstance(effect, Refused):
                     self._door.note("sip.refused", effect.flow, rule=effect.rule)
+                elif isinstance(effect, Lookup):
+                    self._look_up(effect)
                 elif isinstance(effect, Registering):
                     self._run(self._register(effect))
                 elif self._forks.busy:
@@ -571,7 +601,7 @@ class Telephony:
             invite.dialog,
             targets,
             name=invite.display_name,
-            rows=_extra_rows(invite.headers),
+            rows=[*_extra_rows(invite.headers), *transfer_rows(invite)],
             body=invite.offer or b"",
             ring_timeout=invite.ring_timeout,
         )
@@ -593,6 +623,21 @@ class Telephony:
         elif dialog.branch:
             self._agent.finish_early(OutboundCall(self._agent, record.id, dialog, [flow]), now)
         self._flush()
+
+    def _look_up(self, wanted: Lookup) -> None:
+        """Find the address of the name that a call's far end gave; until then the one it was heard from is used."""
+        if self._lookups < MOST_LOOKUPS:
+            self._lookups += 1
+            self._run(self._look_up_name(wanted))
+
+    async def _look_up_name(self, wanted: Lookup) -> None:
+        try:
+            found = await self._lookup(wanted.uri, transport_of(wanted.uri, wanted.transport))
+        except (Unresolvable, NotAllowed):
+            return
+        finally:
+            self._lookups -= 1
+        self._agent.located(wanted.call, wanted.uri, found)
 
     def _run(self, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine)

@@ -116,7 +116,7 @@ async def test_a_far_end_that_forgot_the_call_is_hung_up_on(ann: Station, puppet
     puppet.answer(puppet.last_request("INVITE"), 481, ANN)
     await clock.run_for(0.1)
 
-    assert ann.last("ended") == (call, "protocol-error", "", None)
+    assert ann.last("ended") == (call, "gone", "", None)
     puppet.answer(puppet.last_request("BYE"), 481, ANN)
 
 
@@ -183,10 +183,11 @@ async def test_info_we_cannot_read_is_refused_and_empty_info_is_welcome(
     await hang_up(puppet, clock, tag)
 
 
-async def test_refer_in_a_call_is_declined_and_the_rest_not_allowed(ann: Station, puppet: Puppet, clock: VirtualClock):
-    """D10: nothing is dialled because a phone says so."""
+async def test_what_we_do_not_do_in_a_call_is_not_allowed(ann: Station, puppet: Puppet, clock: VirtualClock):
     tag = await call_ann(ann, puppet, clock)
-    for cseq, (method, status) in enumerate((("REFER", 603), ("MESSAGE", 405), ("OPTIONS", 200)), 2):
+    for cseq, (method, status) in enumerate(
+        (("REFER", 400), ("PRACK", 481), ("NOTIFY", 481), ("MESSAGE", 405), ("OPTIONS", 200)), 2
+    ):
         puppet.request(method, ANN, to_tag=tag, cseq=cseq)
         await clock.run_for(0.1)
         assert puppet.last_response().status == status

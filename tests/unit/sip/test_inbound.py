@@ -2,6 +2,7 @@
 
 import pytest
 
+from ringback.sip.agent import METHODS
 from ringback.sip.message import Request
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock
@@ -273,21 +274,31 @@ async def test_options_say_the_same_whoever_is_asked_for(ann: Station, puppet: P
     first, second = puppet.heard
     assert isinstance(first, type(second))
     assert puppet.statuses() == [200, 200]
-    assert (
-        first.headers.get("allow") == second.headers.get("allow") == "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
-    )
+    assert first.headers.get("allow") == second.headers.get("allow") == METHODS
     assert not {"server", "user-agent"} & first.headers.index.keys()
 
 
-@pytest.mark.parametrize("method", ["MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "PUBLISH", "FROBNICATE"])
-async def test_what_we_do_not_do_outside_a_call_is_refused_alike(
-    ann: Station, puppet: Puppet, clock: VirtualClock, method: str
+@pytest.mark.parametrize(
+    ("method", "status", "header"),
+    [
+        ("MESSAGE", 405, "allow"),
+        ("SUBSCRIBE", 405, "allow"),
+        ("PUBLISH", 405, "allow"),
+        ("FROBNICATE", 405, "allow"),
+        ("NOTIFY", 489, "allow-events"),
+        ("REFER", 403, "via"),
+        ("PRACK", 481, "via"),
+    ],
+)
+async def test_what_we_do_only_in_calls_or_not_at_all_is_refused_outside_of_them(
+    ann: Station, puppet: Puppet, clock: VirtualClock, method: str, status: int, header: str
 ):
-    """A10."""
-    puppet.request(method, ANN)
+    """A10: nothing is relayed, stored or dialled. RFC 3261 §8.2.1; RFC 6665 §4.1.3."""
+    puppet.request(method, ANN, rows=[("Refer-To", "<sip:eve@203.0.113.9>")])
     await clock.run_for(0.1)
 
-    assert puppet.statuses() == [405]
+    assert puppet.statuses() == [status]
+    assert header in puppet.last_response().headers
     assert ann.names() == []
 
 
@@ -304,7 +315,7 @@ async def test_register_is_challenged_whoever_asks(ann: Station, puppet: Puppet,
 @pytest.mark.parametrize(
     ("rows", "status", "header"),
     [
-        ([("Require", "100rel")], 420, "unsupported"),
+        ([("Require", "precondition")], 420, "unsupported"),
         ([("Content-Type", "text/plain")], 415, "accept"),
         ([("Content-Encoding", "gzip")], 415, "accept-encoding"),
         ([("Accept", "text/plain")], 406, "via"),

@@ -56,7 +56,7 @@ async def test_our_invite_proposes_half_an_hour_and_no_less_than_90_seconds(
 
     headers = puppet.last_request("INVITE").headers
     assert (headers.get("session-expires"), headers.get("min-se")) == ("1800", "90")
-    assert headers.get("supported") == "timer"
+    assert headers.get("supported") == "timer, 100rel, replaces, norefersub, 199"
     await end(ann, puppet, clock, call)
 
 
@@ -176,7 +176,7 @@ async def test_a_far_end_that_does_not_refresh_as_it_promised_is_hung_up_on(
     await clock.run_for(1.0)
 
     puppet.answer(puppet.last_request("BYE"), 200, ANN)
-    assert ann.last("ended")[:2] == (call, "protocol-error")
+    assert ann.last("ended")[:2] == (call, "refresh-missed")
 
 
 async def test_a_refresh_of_the_far_end_gets_the_same_answer_and_disturbs_nobody(
@@ -211,7 +211,7 @@ async def test_a_refresh_that_finds_nobody_ends_the_call(
         puppet.answer(refresh, status, ANN)
         await clock.run_for(0.1)
 
-    assert ann.last("ended")[:2] == (call, "protocol-error")
+    assert ann.last("ended")[:2] == (call, "gone")
     puppet.answer(puppet.last_request("BYE"), 481, ANN)
 
 

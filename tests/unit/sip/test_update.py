@@ -132,9 +132,8 @@ async def test_a_callees_update_before_its_answer(ann: Station, puppet: Puppet, 
     assert ann.last("ended")[0] == call
 
 
-async def test_update_from_another_fork_than_the_last_heard_finds_no_dialog(
-    ann: Station, puppet: Puppet, clock: VirtualClock
-):
+async def test_each_telephone_that_rings_may_send_update(ann: Station, puppet: Puppet, clock: VirtualClock):
+    """RFC 3311 §5.2; RFC 3261 §12.1.2: an early dialog for each."""
     ann.dial(TARGET, OFFER)
     await clock.run_for(0.1)
     invite = puppet.last_request("INVITE")
@@ -144,10 +143,10 @@ async def test_update_from_another_fork_than_the_last_heard_finds_no_dialog(
 
     statuses = [
         (await update(puppet, clock, invite.from_.tag, 5, call_id=invite.call_id, from_tag=tag)).status
-        for tag in ("one", "two")
+        for tag in ("one", "two", "three")
     ]
 
-    assert statuses == [481, 200]
+    assert statuses == [200, 200, 481]
     puppet.answer(invite, 486, ANN, tag="two")
     await clock.run_for(0.1)
 
