@@ -163,7 +163,7 @@ class Application:
         self.meetings = await self._cleanup.enter_async_context(meetings)
         policy = NetworkPolicy(settings.dialout.allow_private)
         self.calls = await self._cleanup.enter_async_context(
-            Calls(meetings, policy.allows, routes=self.numbers, numbers=self.numbers)
+            Calls(meetings, policy.allows, routes=self.numbers, numbers=self.numbers, clients=self.sip_clients)
         )
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)

@@ -94,7 +94,7 @@ async def a_house(
     office = Office(World(carrier, media, bus), database.records, clock, spell, "test", epoch)
     async with (
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
-        Calls(meetings, routes=numbers, numbers=numbers) as calls,
+        Calls(meetings, routes=numbers, numbers=numbers, clients=sip_clients) as calls,
     ):
         carrier.events = calls
         rooms.listen(meetings.room_changed, meetings.room_deleted)

@@ -44,6 +44,7 @@ ENDPOINT_IN_USE = Refusal("endpoint-in-use", 486)
 LOOP = Refusal("loop", 482)
 NOT_OPEN = Refusal("room-not-open", 403)
 DRAINING = Refusal("draining", 480)
+NO_PORT = Refusal("no-port", 480)
 BROKEN = Refusal("internal-error", 500)
 
 HIDDEN_FROM_STRANGERS = frozenset(
@@ -51,11 +52,11 @@ HIDDEN_FROM_STRANGERS = frozenset(
 )
 
 
-def told(refusal: Refusal, known: bool) -> Refusal:
-    """The refusal as this caller hears it."""
+def told(refusal: Refusal, known: bool, uniform: int = 480) -> Refusal:
+    """The refusal as this caller hears it; ``uniform`` is what strangers are told of everything hidden from them."""
     if known or refusal.rule not in HIDDEN_FROM_STRANGERS:
         return refusal
-    return Refusal(refusal.rule, 480)
+    return Refusal(refusal.rule, uniform)
 
 
 def check_call(

@@ -6,7 +6,7 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -17,6 +17,7 @@ from ringback.calls.admit import (
     BROKEN,
     DRAINING,
     LOOP,
+    NO_PORT,
     NO_SUCH_ENDPOINT,
     NO_SUCH_NUMBER,
     NO_TRUNK,
@@ -26,14 +27,15 @@ from ringback.calls.admit import (
     check_call,
     told,
 )
+from ringback.calls.between_clients import CalleeLeg, CallerLeg, private_room
 from ringback.calls.call import Call
 from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
-from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes
+from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes, SipClients
 from ringback.calls.requests import DialOutRequest, validate
-from ringback.calls.ways import NoTrunks
+from ringback.calls.ways import NoClients, NoTrunks
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import Effect, Outside
@@ -64,6 +66,7 @@ class Calls:
         reachable: Whether sound may go to an IP address and port that only a far end's SDP vouches for.
         routes: Which trunks carry calls out.
         numbers: Which rooms telephone numbers ring.
+        clients: Accounts of SIP phones.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Calls:
         *,
         routes: Routes | None = None,
         numbers: NumberedRooms | None = None,
+        clients: SipClients | None = None,
     ) -> None:
         self._meetings = meetings
         self._reachable = reachable
         self._routes = routes or NoTrunks()
         self._numbers = numbers or NoTrunks()
+        self._clients = clients or NoClients()
         self._office = meetings.office
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], _Started] = {}
@@ -102,6 +107,8 @@ class Calls:
         user = endpoint_user(invite.user)
         if self._meetings.draining:
             self._refuse(invite, DRAINING)
+        elif user is None and invite.client and not invite.called_number:
+            self._call_by_name(invite)
         elif user is None and not invite.called_number:
             self._refuse(invite, NO_SUCH_NUMBER if invite.trunk else NO_TRUNK)
         elif user and not invite.called_number and (actor := self._meetings.endpoints.get(user)) is not None:
@@ -112,6 +119,51 @@ class Calls:
         else:
             self._looking.add(invite.call)
             self._tasks.create_task(self._look_up(invite, user))
+
+    def _call_by_name(self, invite: IncomingInvite) -> None:
+        """A SIP client dialled a name: another client of its domain, or else one of its domain's rooms."""
+        address = self._clients.address(invite.client_domain, invite.user)
+        if len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
+            self._refuse(invite, DRAINING)
+            return
+        self._looking.add(invite.call)
+        if address is None:
+            self._tasks.create_task(self._look_up(invite, None))
+            return
+        settings = private_room(invite.client_domain, self._meetings.new_id(), self._office.clock.wall())
+        actor = self._meetings.actor(settings)
+
+        def done(taken: asyncio.Future[None]) -> None:
+            error = None if taken.cancelled() else taken.exception()
+            if error is not None:
+                self._looking.discard(invite.call)
+                self._refuse(invite, NO_PORT if isinstance(error, Unavailable) else BROKEN)
+
+        actor.ask(lambda now: (self._connect(actor, invite, address, now), None)).add_done_callback(done)
+
+    def _connect(self, actor: Actor, invite: IncomingInvite, address: str, now: Instant) -> list[Effect]:
+        """Begin both halves of a call between two clients."""
+        if invite.call not in self._looking:
+            return []  # the caller gave up meanwhile
+        world, settings, call = self._office.world, actor.meeting.settings, CallId(self._meetings.new_id())
+        own = self._clients.address(invite.client_domain, invite.client) or invite.from_uri
+        dialog = replace(world.carrier.prepare(address, call, invite.client), local_uri=own)
+        here, there = (world.media.open_phone(actor.meeting.id, ParticipantId(leg)) for leg in (invite.call, call))
+        self._looking.discard(invite.call)
+        name = clean(invite.from_name) or invite.client
+        common: dict[str, Any] = {"sip_call_id": invite.sip_call_id, "display_name": name}
+        record = self._record(actor, invite.call, Direction.DIAL_IN, now, dialog=invite.dialog, remote=own, **common)
+        facts = CallFacts(invite.call, Direction.DIAL_IN, "daily", remote=own, endpoint=address, **common)
+        caller = CallerLeg(invite, record, facts, settings, call)
+        common = {"sip_call_id": dialog.call_id, "display_name": invite.user}
+        record = self._record(actor, call, Direction.DIAL_OUT, now, dialog=dialog, remote=address, **common)
+        facts = CallFacts(call, Direction.DIAL_OUT, "daily", remote=address, origin=own, **common)
+        callee = CalleeLeg(DialOutRequest(address, None, invite.user), record, facts, settings, caller)
+        begun = self._meetings.started(actor, actor.meeting.call_begins(caller.id, settings.dialout, now))
+        begun += actor.meeting.call_begins(callee.id, settings.dialout, now)
+        self._register(actor, caller)
+        self._register(actor, callee)
+        return [*begun, *caller.begin(here, now), *callee.begin(there, now)]
 
     async def _look_up(self, invite: IncomingInvite, user: EndpointUser | None) -> None:
         try:
@@ -124,7 +176,7 @@ class Calls:
             self._refuse(invite, refusal)
 
     async def _find_meeting(self, invite: IncomingInvite, user: EndpointUser | None) -> Refusal | None:
-        room = await self._numbered_room(invite)
+        room = await self._numbered_room(invite) or (await self._named_room(invite) if user is None else None)
         if room is not None:
             user = None  # any endpoint of the room that is free
         else:
@@ -132,11 +184,12 @@ class Calls:
             if found is None:
                 return NO_SUCH_NUMBER if invite.called_number else NO_SUCH_ENDPOINT
             room = found[0]
+        invite = _as_known_to(invite, room.domain)
         settings = await self._meetings.rooms.settings(room)
         if settings.sip is None or not room.endpoints:
-            return SIP_OFF
+            return _told(SIP_OFF, invite)
         if (room.domain, room.name) not in self._meetings.actors and not settings.sip.dialin.allow_room_start:
-            return NOBODY_JOINED
+            return _told(NOBODY_JOINED, invite)
         self._hand_over(self._meetings.actor(settings), invite, user)
         return None
 
@@ -146,8 +199,14 @@ class Calls:
         where = await self._numbers.room_of(invite.called_number, invite.trunk)
         return None if where is None else await self._meetings.rooms.find(*where)
 
+    async def _named_room(self, invite: IncomingInvite) -> Room | None:
+        if not invite.client or invite.called_number:
+            return None
+        return await self._meetings.rooms.find(invite.client_domain, RoomName(invite.user))
+
     def _hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser | None) -> None:
         """Queue the call with a meeting. One that ends before its turn sends us looking again."""
+        invite = _as_known_to(invite, actor.meeting.settings.room.domain)
 
         def done(taken: asyncio.Future[None]) -> None:
             error = None if taken.cancelled() else taken.exception()
@@ -227,7 +286,7 @@ class Calls:
         self._refused(invite, refusal).effect(invite.call).apply(self._office.world)
 
     def _refused(self, invite: IncomingInvite, refusal: Refusal) -> Refusal:
-        answer = told(refusal, invite.known)
+        answer = _told(refusal, invite)
         trunk = {"trunk": invite.trunk} if invite.trunk else {}
         log.info(
             "call.refused", rule=refusal.rule, status=answer.status, source=invite.source, call=invite.call, **trunk
@@ -573,6 +632,16 @@ def _is_own(invite: IncomingInvite, actor: Actor) -> bool:
     return any(
         isinstance(call, DialOut) and call.facts.sip_call_id == invite.sip_call_id for call in actor.calls.values()
     )
+
+
+def _told(refusal: Refusal, invite: IncomingInvite) -> Refusal:
+    """A refusal as this caller hears it. What other domains have is, to a SIP client, not there."""
+    return told(refusal, invite.known, 404 if invite.client else 480)
+
+
+def _as_known_to(invite: IncomingInvite, domain: DomainId) -> IncomingInvite:
+    """To rooms of other domains, a SIP client is a stranger."""
+    return replace(invite, known=False) if invite.client and invite.client_domain != domain else invite
 
 
 def _free_endpoint(actor: Actor) -> EndpointUser:

@@ -17,3 +17,10 @@ class NoTrunks:
 
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
         return None
+
+
+class NoClients:
+    """Implements ``calls.ports.SipClients``: nobody has an account."""
+
+    def address(self, domain: DomainId, user: str) -> str | None:
+        return None

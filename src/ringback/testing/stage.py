@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
-from ringback.calls.ports import Carrier, Clock
+from ringback.calls.ports import Carrier, Clock, SipClients
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.meetings.admission import Joiner
@@ -71,9 +71,17 @@ class Stage:
         records: Records of an earlier life, to play a restart.
         ports: Phone ports the media side has.
         check: Whether to check on leaving that nothing is left behind.
+        clients: Accounts of SIP phones.
     """
 
-    def __init__(self, records: MemoryRecords | None = None, *, ports: int = 1000, check: bool = True) -> None:
+    def __init__(
+        self,
+        records: MemoryRecords | None = None,
+        *,
+        ports: int = 1000,
+        check: bool = True,
+        clients: SipClients | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.carrier = FakeCarrier()
         self.media = FakeMedia(ports)
@@ -86,6 +94,7 @@ class Stage:
         self._ids = itertools.count(1)
         self._stack = AsyncExitStack()
         self._check = check
+        self._clients = clients
         self.meetings: Meetings
         self.calls: Calls
 
@@ -97,7 +106,7 @@ class Stage:
         self.meetings = await self._stack.enter_async_context(
             Meetings(office, self.rooms, lambda user: f"sip:{user}@ringback.example", self._new_id)
         )
-        self.calls = await self._stack.enter_async_context(Calls(self.meetings))
+        self.calls = await self._stack.enter_async_context(Calls(self.meetings, clients=self._clients))
         self._connect_carrier(self.calls)
         self.media.events = MediaReports(self.meetings, self.calls)
         self.bus.subscribe(self._deliver)
