@@ -59,10 +59,11 @@ class Engine(Protocol):
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
         ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``, ``signalling_host``,
-        ``hold_fire``, ``networks`` (list of CIDR), ``crypto`` (None or a dict), as in ``calls.ports.PhoneMedia``; a
-        codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in
-        ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``, ``receive_key``, ``receive_mki`` (bytes) as
-        in ``calls.ports.PhoneCrypto``. ``ValueError`` names a field that makes no sense."""
+        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto`` (None or a dict), as in
+        ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
+        ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``,
+        ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``. ``ValueError`` names a field that
+        makes no sense."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
     def play_tone(self, leg: str, frequencies: list[float], rhythm_ms: list[int], level_dbm0: float) -> None:
@@ -84,7 +85,8 @@ class Engine(Protocol):
 
     def stats(self, leg: str) -> dict[str, Any]:
         """Counters: ``packets_received``, ``bytes_received``, ``packets_sent``, ``bytes_sent``, ``packets_lost``,
-        ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload),
+        ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload, or
+        ``packets_forged``, ``packets_replayed``: SRTP that did not prove itself), ``srtp`` (suite, where protected),
         ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``; on a phone leg also ``last_heard_ms`` once
         it was heard: milliseconds since its last packet was taken. Empty for an unknown leg."""
 

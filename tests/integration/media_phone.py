@@ -142,6 +142,7 @@ class FarPhone:
 
     def __init__(self, media: Media, name: str, codec: str, rate: int = 16000) -> None:
         self._media = media
+        self.here = ("127.0.0.1", 0)
         self.codec = CODECS[codec]
         self.rate = rate
         self.room = MeetingId(f"far-{name}")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from integration.media_events import Seen
-from integration.media_phone import CODECS, TELEPHONE_EVENT, FarPhone, RtpPhone
+from integration.media_phone import CODECS, FROM_MU_LAW, TELEPHONE_EVENT, FarPhone, RtpPhone
 from interop.peers.tones import level_db
 from interop.peers.waiting import until
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports import PhoneCrypto, PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId
@@ -291,4 +291,93 @@ async def test_a_tone_stops_when_told_to_and_an_impossible_one_is_refused(media:
         media.play_tone(ParticipantId("eve"), Tone((5000,)))
     media.play_tone(ParticipantId("nobody"), Tone((425,)))
     media.stop_tone(ParticipantId("nobody"))
+    bob.close()
+
+
+SRTP = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AES_256_CM_HMAC_SHA1_80": 46}
+SRTP |= {"AEAD_AES_128_GCM": 28, "AEAD_AES_256_GCM": 44}
+
+
+def protected_call(media: Media, name: str, suite: str, theirs: bytes = b"t", heard_as: bytes = b"t") -> FarPhone:
+    """A phone whose stream is protected; ``heard_as`` is the key we believe it to have."""
+    length = SRTP[suite]
+    far = FarPhone(media, name, "PCMU")
+    here = far.here = media.open_phone(ROOM, ParticipantId(name))
+    there = PhoneCrypto(suite, theirs * length, b"o" * length)
+    media.set_phone(far.line, PhoneMedia(here, far.codec, (far.codec,), trusted=True, crypto=there))
+    ours = PhoneCrypto(suite, b"o" * length, heard_as * length)
+    media.set_phone(ParticipantId(name), PhoneMedia(far.address, CODECS["PCMU"], ALL, trusted=True, crypto=ours))
+    return far
+
+
+@pytest.mark.parametrize("suite", SRTP)
+async def test_protected_phones_hear_each_other_and_a_clear_one(media: Media, suite: str) -> None:
+    ann, eve = protected_call(media, "ann", suite), await rtp_call(media, "eve", 880)
+    ann.speak(500, 4)
+
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 500) > 30, "eve hears ann")
+    await until(lambda: level_db(last(ann.heard(), 16000), 16000, 880) > 30, "ann hears eve")
+
+    stats = media.stats(ParticipantId("ann"))
+    assert (stats["srtp"], stats["packets_rejected"]) == (suite, 0)
+    assert "srtp" not in media.stats(ParticipantId("eve"))
+    eve.close()
+
+
+async def test_who_has_not_the_key_is_neither_heard_nor_ends_the_call(media: Media, seen: Seen) -> None:
+    """E8: forged packets, clear packets and another key's are dropped and counted; the leg lives."""
+    bob = await rtp_call(media, "bob", 880)
+    mallory = protected_call(media, "mallory", "AES_CM_128_HMAC_SHA1_80", theirs=b"x")
+    mallory.speak(500, 2)
+    await until(lambda: media.stats(ParticipantId("mallory"))["packets_forged"] > 50, "they are counted")
+    assert media.stats(ParticipantId("mallory"))["packets_received"] == 0
+    assert level_db(last(bob.sound(), 8000), 8000, 500) < 20
+
+    ann = protected_call(media, "ann", "AES_CM_128_HMAC_SHA1_80")
+    ann.speak(1300, 6)
+    stranger = RtpPhone(hz=2000)
+    await stranger.open()
+    stranger.talk(ann.here)
+
+    await until(lambda: media.stats(ParticipantId("ann"))["packets_forged"] > 50, "clear packets are counted")
+    assert level_db(last(bob.sound(), 8000), 8000, 1300) > 30, "and ann is heard all the while"
+    assert level_db(last(bob.sound(), 8000), 8000, 2000) < 20
+    assert not stranger.received and not seen.failed
+    for phone in (bob, stranger):
+        phone.close()
+
+
+async def test_what_is_sent_to_a_protected_phone_cannot_be_read_on_the_way(media: Media) -> None:
+    bob = await rtp_call(media, "bob", 880)
+    wire = RtpPhone(hz=440)
+    address = await wire.open()
+    media.open_phone(ROOM, ParticipantId("ann"))
+    crypto = PhoneCrypto("AES_CM_128_HMAC_SHA1_80", b"o" * 30, b"t" * 30)
+    media.set_phone(ParticipantId("ann"), PhoneMedia(address, CODECS["PCMU"], ALL, trusted=True, crypto=crypto))
+
+    await until(lambda: len(wire.received) > 100, "ann is sent two seconds")
+
+    assert {len(packet.payload) for packet in wire.received} == {170}
+    noise = FROM_MU_LAW[np.frombuffer(b"".join(p.payload[:160] for p in wire.received), np.uint8)]
+    assert level_db(last(noise, 8000), 8000, 880) < 20
+    bob.close()
+    wire.close()
+
+
+async def test_a_new_key_in_mid_call_is_taken_and_the_sound_goes_on(media: Media) -> None:
+    bob = await rtp_call(media, "bob", 880)
+    ann = protected_call(media, "ann", "AEAD_AES_128_GCM")
+    ann.speak(500, 8)
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 500) > 30, "bob hears ann")
+    before = media.stats(ParticipantId("ann"))["packets_received"]
+
+    there = PhoneCrypto("AES_CM_128_HMAC_SHA1_80", b"T" * 30, b"O" * 30)
+    ours = PhoneCrypto("AES_CM_128_HMAC_SHA1_80", b"O" * 30, b"T" * 30)
+    media.set_phone(ParticipantId("ann"), PhoneMedia(ann.address, CODECS["PCMU"], ALL, trusted=True, crypto=ours))
+    media.set_phone(ann.line, PhoneMedia(ann.here, ann.codec, (ann.codec,), trusted=True, crypto=there))
+
+    await until(lambda: media.stats(ParticipantId("ann"))["packets_received"] > int(before) + 75, "she still talks")
+    assert level_db(last(bob.sound(), 8000), 8000, 500) > 30
+    assert media.stats(ParticipantId("ann"))["packets_forged"] == 0
+    assert media.stats(ParticipantId("ann"))["srtp"] == "AES_CM_128_HMAC_SHA1_80"
     bob.close()

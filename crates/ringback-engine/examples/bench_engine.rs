@@ -138,6 +138,9 @@ impl Phone {
             listen: true,
             signalling_host: None,
             hold_fire: false,
+            networks: vec![],
+            rtcp_port: None,
+            crypto: None,
             trusted: true,
         };
         engine.set_phone(leg, media);

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ringback_audio::Codec;
+use ringback_rtp::Network;
+
+use crate::crypto::PhoneCrypto;
 
 /// Where an engine listens.
 #[derive(Debug, Clone)]
@@ -58,4 +61,17 @@ pub struct PhoneMedia {
     pub signalling_host: Option<IpAddr>,
     /// Whether `remote` is no address to send to unasked: nothing is sent before the far end has been heard.
     pub hold_fire: bool,
+    /// Networks that a trunk's media may come from, whatever its SDP says.
+    pub networks: Vec<Network>,
+    /// Port of the far end's RTCP when it is not the one above its RTP; its RTP port itself: one port for both.
+    pub rtcp_port: Option<u16>,
+    /// Keys; without them the stream is in the clear.
+    pub crypto: Option<PhoneCrypto>,
+}
+
+impl PhoneMedia {
+    /// Whether RTP and RTCP share a port (RFC 5761).
+    pub fn is_muxed(&self) -> bool {
+        self.rtcp_port.is_some() && self.remote.map(|remote| remote.port()) == self.rtcp_port
+    }
 }

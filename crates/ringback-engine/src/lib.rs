@@ -8,6 +8,7 @@ mod audio;
 mod command;
 mod config;
 mod counters;
+mod crypto;
 mod demux;
 mod engine;
 mod event;
@@ -31,7 +32,9 @@ mod webrtc;
 mod worker;
 
 pub use config::{Config, PhoneCodec, PhoneMedia};
+pub use crypto::PhoneCrypto;
 pub use engine::Engine;
 pub use event::Event;
 pub use ringback_audio::{Codec, ToneShape};
+pub use ringback_rtp::{MasterKey, Network, Suite};
 pub use shared::{LegCounters, Way};

@@ -11,13 +11,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringback_audio::{Codec, Media};
 use ringback_rtp::{
-    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Reporter, Rtcp, RtpPacket, Verdict, is_rtcp,
-    parse_compound,
+    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Reporter, Rtcp, RtpPacket, SrtpError, Verdict,
+    is_rtcp, parse_compound,
 };
 use ringback_sfu::{Extensions, Mid, Packet};
 use rustix::event::epoll;
 
 use crate::config::{PhoneCodec, PhoneMedia};
+use crate::crypto::Crypto;
 use crate::event::Event;
 use crate::shared::{LegCounters, Way};
 use crate::source::format_kind;
@@ -39,6 +40,7 @@ pub struct PhoneLeg {
     pub track: Option<TrackKey>,
     pub media: Option<PhoneMedia>,
     pub latch: Latch,
+    crypto: Option<Crypto>,
     reception: Option<Reception>,
     reporter: Reporter,
     pub dtmf: DtmfReceiver,
@@ -62,6 +64,7 @@ impl PhoneLeg {
             track: None,
             media: None,
             latch: Latch::new(now, LatchConfig::default()),
+            crypto: None,
             reception: None,
             reporter: Reporter::new(now, &cname),
             dtmf: DtmfReceiver::new(8000),
@@ -89,7 +92,8 @@ impl PhoneLeg {
     /// 20 ms for the phone: `from` is the source whose payloads these are, if they are one's.
     pub fn say(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, counters: &LegCounters, at: Instant) {
         let open = self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some());
-        let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open };
+        let protect = self.crypto.as_mut().and_then(Crypto::sender);
+        let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open, protect };
         self.voice.send(media, from, way, line, at);
     }
 
@@ -99,10 +103,42 @@ impl PhoneLeg {
         own.is_some_and(|own| own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback())
     }
 
+    /// Open a datagram in place where the leg is protected; `None` and a count when it does not prove itself.
+    fn open<'a>(&mut self, now: Instant, datagram: &'a mut [u8], counters: &LegCounters) -> Option<&'a [u8]> {
+        let Some(crypto) = &mut self.crypto else { return Some(datagram) };
+        let rtcp = is_rtcp(datagram);
+        match crypto.open(now, datagram, rtcp) {
+            Ok(opened) => Some(opened),
+            Err(why) => {
+                let counter =
+                    if why == SrtpError::Replayed { &counters.packets_replayed } else { &counters.packets_forged };
+                LegCounters::add(counter, 1);
+                LegCounters::add(&counters.packets_rejected, 1);
+                None
+            }
+        }
+    }
+
+    /// Send RTCP, protected where the leg is.
+    fn send_rtcp(&mut self, mut report: Vec<u8>) {
+        let Some(to) = self.rtcp_destination() else { return };
+        if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
+            && !protect.rtcp(&mut report)
+        {
+            return;
+        }
+        let muxed = self.media.as_ref().is_some_and(PhoneMedia::is_muxed);
+        let _ = if muxed { self.rtp.send_to(&report, to) } else { self.rtcp.send_to(&report, to) };
+    }
+
     fn rtcp_destination(&self) -> Option<SocketAddr> {
         let rtp = self.latch.destination()?;
+        let media = self.media.as_ref()?;
+        if media.is_muxed() {
+            return Some(rtp);
+        }
         self.rtcp_from.filter(|from| from.ip() == rtp.ip()).or_else(|| {
-            let port = rtp.port().checked_add(1)?;
+            let port = media.rtcp_port.or_else(|| rtp.port().checked_add(1))?;
             Some(SocketAddr::new(rtp.ip(), port))
         })
     }
@@ -136,16 +172,25 @@ impl Worker {
         let Some(key) = self.leg_key(id) else { return };
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
+        let shared = leg.shared.clone();
         let Some(phone) = leg.phone() else { return };
         media.remote = media.remote.filter(|remote| !phone.is_own(*remote));
         let config = LatchConfig {
             signalled: media.remote,
             payload_types: payload_types(&media).collect(),
-            networks: media.signalling_host.map(Network::host).into_iter().collect(),
+            networks: media.networks.iter().copied().chain(media.signalling_host.map(Network::host)).collect(),
             nat: true,
             trusted: media.trusted,
             hold_fire: media.hold_fire,
         };
+        phone.crypto = match (phone.crypto.take(), media.crypto.clone()) {
+            (Some(mut crypto), Some(keys)) => {
+                crypto.set(now, keys);
+                Some(crypto)
+            }
+            (_, keys) => keys.map(Crypto::new),
+        };
+        shared.counters.set_srtp(phone.crypto.as_ref().and_then(Crypto::suite));
         let before = phone.media.replace(media);
         let media = phone.media.as_ref().expect("it was just put there");
         let listened = before.as_ref().is_some_and(|m| m.listen);
@@ -229,8 +274,8 @@ impl Worker {
         let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
         // An error is an ICMP message about something we sent: the far end is not there yet, or no longer.
         match phone.rtp.recv_from(&mut buffer) {
-            Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &buffer[..n]),
-            Ok((n, from)) => self.rtp_packet(key, from, &buffer[..n]),
+            Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
+            Ok((n, from)) => self.rtp_packet(key, from, &mut buffer[..n]),
             Err(_) => {}
         }
     }
@@ -241,18 +286,20 @@ impl Worker {
         if let Ok((n, from)) = phone.rtcp.recv_from(&mut buffer) {
             let expected = phone.latch.destination().is_some_and(|to| to.ip() == from.ip());
             phone.rtcp_from = Some(from).filter(|_| expected);
-            self.rtcp_packet(key, from, &buffer[..n]);
+            self.rtcp_packet(key, from, &mut buffer[..n]);
         }
     }
 
-    fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &[u8]) {
+    fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let (shared, id, room) = (leg.shared.clone(), leg.id.clone(), leg.room.clone());
         let (muted, spurt) = (leg.muted, leg.spurt);
         let Some(phone) = leg.phone() else { return };
         let counters = &shared.counters;
+        let Some(datagram) = phone.open(now, datagram, counters) else { return };
         let verdict = match RtpPacket::parse(datagram) {
+            Ok(packet) if phone.crypto.is_some() => phone.latch.receive_authentic(now, from, &packet).into_ok(packet),
             Ok(packet) => phone.latch.receive(now, from, &packet).into_ok(packet),
             Err(_) => None,
         };
@@ -308,16 +355,19 @@ impl Worker {
         self.forward(track, stream, &forwarded);
     }
 
-    fn rtcp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &[u8]) {
+    fn rtcp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let shared = leg.shared.clone();
         let Some(phone) = leg.phone() else { return };
+        let Some(datagram) = phone.open(now, datagram, &shared.counters) else { return };
         let Ok(packets) = parse_compound(datagram) else {
             LegCounters::add(&shared.counters.packets_rejected, 1);
             return;
         };
-        if !phone.latch.receive_rtcp(now, from) {
+        if phone.crypto.is_some() {
+            phone.latch.receive_authentic_rtcp(now);
+        } else if !phone.latch.receive_rtcp(now, from) {
             LegCounters::add(&shared.counters.packets_rejected, 1);
             return;
         }
@@ -348,15 +398,13 @@ impl Worker {
             let mut report = Vec::new();
             let sent = phone.voice.sent();
             phone.reporter.report(now, ntp_now(), &sent, phone.reception.as_mut(), &mut report);
-            if let Some(to) = phone.rtcp_destination() {
-                let _ = phone.rtcp.send_to(&report, to);
-            }
+            phone.send_rtcp(report);
         }
         let due = phone.reporter.due();
         self.timers.set(due, Timer::Phone(key));
     }
 
-    pub fn close_phone(&mut self, phone: PhoneLeg) {
+    pub fn close_phone(&mut self, mut phone: PhoneLeg) {
         let _ = epoll::delete(&self.epoll, &phone.rtp);
         let _ = epoll::delete(&self.epoll, &phone.rtcp);
         if let Some(track) = phone.track {
@@ -364,12 +412,10 @@ impl Worker {
             self.tracks.unpublish(track);
         }
         let sent = phone.voice.sent();
-        if sent.packets > 0
-            && let Some(to) = phone.rtcp_destination()
-        {
+        if sent.packets > 0 {
             let mut goodbye = Vec::new();
             phone.reporter.goodbye(sent.ssrc, &mut goodbye);
-            let _ = phone.rtcp.send_to(&goodbye, to);
+            phone.send_rtcp(goodbye);
         }
     }
 }
@@ -432,6 +478,9 @@ mod tests {
             trusted: false,
             signalling_host: None,
             hold_fire: false,
+            networks: vec![],
+            rtcp_port: None,
+            crypto: None,
         }
     }
 
@@ -469,7 +518,7 @@ mod tests {
     #[test]
     fn a_phone_that_is_silent_for_a_minute_is_told_of_once() {
         let (mut worker, key) = answered();
-        worker.rtp_packet(key, far(), &rtp(1));
+        worker.rtp_packet(key, far(), &mut rtp(1));
 
         assert_eq!(silent_for(&mut worker, 59), 0);
         assert_eq!(silent_for(&mut worker, 10), 1);
@@ -482,7 +531,7 @@ mod tests {
 
         for _ in 0..20 {
             assert_eq!(silent_for(&mut worker, 10), 0);
-            worker.rtcp_packet(key, far(), &report());
+            worker.rtcp_packet(key, far(), &mut report());
         }
     }
 
@@ -525,8 +574,8 @@ mod tests {
         silent_for(&mut worker, 10);
 
         for sequence in 0..10 {
-            worker.rtp_packet(key, ([198, 51, 100, 4], 4).into(), &rtp(sequence));
-            worker.rtp_packet(key, ([203, 0, 113, 9], 4711).into(), &rtp(sequence));
+            worker.rtp_packet(key, ([198, 51, 100, 4], 4).into(), &mut rtp(sequence));
+            worker.rtp_packet(key, ([203, 0, 113, 9], 4711).into(), &mut rtp(sequence));
         }
 
         let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
@@ -557,8 +606,8 @@ mod tests {
         let mut bye = report();
         write_compound(&[Rtcp::Goodbye { sources: vec![7], reason: None }], &mut bye);
 
-        worker.rtcp_packet(key, far(), &bye);
-        worker.rtp_packet(key, far(), &rtp(1));
+        worker.rtcp_packet(key, far(), &mut bye);
+        worker.rtp_packet(key, far(), &mut rtp(1));
 
         assert_eq!(worker.legs[&key].shared.counters.packets_received.load(Relaxed), 1);
         assert!(worker.mailbox.drain().iter().all(|e| matches!(e, Event::MediaStarted { .. })));
@@ -571,8 +620,8 @@ mod tests {
 
         // 128 bytes of 128 happen to be an RTP packet.
         for n in (0..=200u8).filter(|n| *n != 128) {
-            worker.rtp_packet(key, far(), &vec![n; usize::from(n)]);
-            worker.rtcp_packet(key, stranger, &report());
+            worker.rtp_packet(key, far(), &mut vec![n; usize::from(n)]);
+            worker.rtcp_packet(key, stranger, &mut report());
         }
 
         let counters = worker.legs[&key].shared.counters.packets_rejected.load(Relaxed);
@@ -603,7 +652,7 @@ mod tests {
         let bob = worker.leg_key("bob").unwrap();
 
         worker.of_leg(ann, |_| panic!("a bug"));
-        worker.rtp_packet(bob, far(), &rtp(1));
+        worker.rtp_packet(bob, far(), &mut rtp(1));
 
         let failed = Event::LegFailed { leg: "ann".into(), reason: "a bug".into() };
         assert!(worker.mailbox.drain().contains(&failed));
@@ -630,7 +679,7 @@ mod tests {
     #[test]
     fn nothing_is_left_of_a_phone_that_hung_up() {
         let (mut worker, key) = answered();
-        worker.rtp_packet(key, far(), &rtp(1));
+        worker.rtp_packet(key, far(), &mut rtp(1));
 
         worker.command(Command::CloseLeg("ann".into()));
 

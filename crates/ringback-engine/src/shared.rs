@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use ringback_audio::Codec;
+use ringback_rtp::Suite;
 
 /// How a leg is given its sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +53,15 @@ pub struct LegCounters {
     pub jitter_us: AtomicU64,
     /// Packets from a wrong source or of a wrong payload type.
     pub packets_rejected: AtomicU64,
+    /// Packets whose protection did not fit; among those rejected.
+    pub packets_forged: AtomicU64,
+    /// Protected packets that came twice; among those rejected.
+    pub packets_replayed: AtomicU64,
     /// When the last packet was taken, in milliseconds since `EPOCH` and 1; 0 is never.
     heard: AtomicU64,
     way: AtomicU8,
     codec: AtomicU8,
+    srtp: AtomicU8,
 }
 
 impl LegCounters {
@@ -80,6 +86,18 @@ impl LegCounters {
     pub fn set_way(&self, way: Way, codec: Option<Codec>) {
         self.way.store(way as u8, Relaxed);
         self.codec.store(codec.map_or(0, |c| c as u8 + 1), Relaxed);
+    }
+
+    /// Note how its packets are protected.
+    pub fn set_srtp(&self, suite: Option<Suite>) {
+        let number = suite.and_then(|suite| Suite::ALL.iter().position(|s| *s == suite)).map_or(0, |at| at as u8 + 1);
+        self.srtp.store(number, Relaxed);
+    }
+
+    /// How its packets are protected, by the name of SDP; `None`: not at all.
+    pub fn srtp(&self) -> Option<&'static str> {
+        let number = usize::from(self.srtp.load(Relaxed));
+        number.checked_sub(1).and_then(|at| Suite::ALL.get(at)).map(|suite| suite.name())
     }
 
     /// How the leg is given its sound.

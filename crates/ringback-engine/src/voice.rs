@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Instant;
 
 use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, SenderConfig};
-use ringback_rtp::{Latch, SentTotals};
+use ringback_rtp::{Latch, Protect, SentTotals};
 
 use crate::config::PhoneMedia;
 use crate::shared::{LegCounters, Way};
@@ -56,7 +56,8 @@ impl Voice {
             Some(sender) => sender.configure(config),
             None => {
                 let random = sys::random_u64();
-                let (ssrc, sequence) = (random as u32, (random >> 32) as u16);
+                // RFC 3711 §3.3.1: below 2^15, so that losing its first packets does not hide a wrap.
+                let (ssrc, sequence) = (random as u32, (random >> 32) as u16 & 0x7fff);
                 self.sender = Some(Sender::new(config, ssrc, sequence, sys::random_u64() as u32));
             }
         }
@@ -80,11 +81,13 @@ pub struct Line<'a> {
     pub counters: &'a LegCounters,
     /// Whether anything is sent at all (it is not while on hold).
     pub open: bool,
+    /// What seals packets, where they are protected.
+    pub protect: Option<&'a mut Protect>,
 }
 
 impl Voice {
     /// 20 ms for the phone.
-    pub fn send(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, line: Line<'_>, now: Instant) {
+    pub fn send(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, mut line: Line<'_>, now: Instant) {
         let Some(sender) = &mut self.sender else { return };
         line.counters.set_way(if line.open { way } else { Way::None }, Some(sender.codec()));
         if std::mem::replace(&mut self.forwarded, from) != from {
@@ -101,6 +104,9 @@ impl Voice {
             }
             packet.clear();
             header.write(payload, packet);
+            if !line.protect.as_mut().is_none_or(|protect| protect.rtp(packet)) {
+                return;
+            }
             // What the kernel does not take is lost, as the network might lose it.
             if line.socket.send_to(packet, to).is_ok() {
                 LegCounters::add(&line.counters.packets_sent, 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use ringback_engine::{Codec, Event, PhoneCodec, PhoneMedia};
+use ringback_engine::{Codec, Event, MasterKey, Network, PhoneCodec, PhoneCrypto, PhoneMedia, Suite};
 
 use crate::error;
 
@@ -18,6 +18,8 @@ pub fn address(text: &str) -> PyResult<IpAddr> {
 pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
     let remote: Option<(String, u16)> = optional(media, "remote")?;
     let receive: Vec<Bound<'_, PyDict>> = optional(media, "receive")?.unwrap_or_default();
+    let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
+    let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
     let signalling_host: Option<String> = optional(media, "signalling_host")?;
     Ok(PhoneMedia {
         remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
@@ -30,6 +32,32 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         trusted: optional(media, "trusted")?.unwrap_or(false),
         signalling_host: signalling_host.and_then(|host| host.parse().ok()),
         hold_fire: optional(media, "hold_fire")?.unwrap_or(false),
+        networks: networks.iter().map(|text| network(text)).collect::<PyResult<_>>()?,
+        rtcp_port: optional(media, "rtcp_port")?,
+        crypto: crypto.as_ref().map(phone_crypto).transpose()?,
+    })
+}
+
+/// A network in CIDR form; an address alone is a network of one.
+fn network(text: &str) -> PyResult<Network> {
+    let (host, prefix) = text.split_once('/').map_or((text, None), |(host, prefix)| (host, Some(prefix)));
+    let whole = Network::host(address(host)?);
+    let prefix = prefix.map_or(Ok(whole.prefix), str::parse).ok().filter(|prefix| *prefix <= whole.prefix);
+    let prefix = prefix.ok_or_else(|| error::argument(format!("not a network: {text:?}")))?;
+    Ok(Network { prefix, ..whole })
+}
+
+fn phone_crypto(crypto: &Bound<'_, PyDict>) -> PyResult<PhoneCrypto> {
+    let name: String = required(crypto, "suite")?;
+    let suite = Suite::from_name(&name).ok_or_else(|| error::argument(format!("unknown SRTP suite {name:?}")))?;
+    let key = |field| {
+        let bytes: Vec<u8> = required(crypto, field)?;
+        MasterKey::new(suite, &bytes).ok_or_else(|| error::argument(format!("{field} has not the length of {name}")))
+    };
+    Ok(PhoneCrypto {
+        send: key("send_key")?,
+        receive: key("receive_key")?,
+        receive_mki: optional(crypto, "receive_mki")?.unwrap_or_default(),
     })
 }
 

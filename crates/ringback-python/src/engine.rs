@@ -171,12 +171,17 @@ impl Engine {
             ("packets_late", &c.packets_late),
             ("frames_concealed", &c.frames_concealed),
             ("packets_rejected", &c.packets_rejected),
+            ("packets_forged", &c.packets_forged),
+            ("packets_replayed", &c.packets_replayed),
         ] {
             stats.set_item(name, counter.load(Relaxed))?;
         }
         stats.set_item("jitter_ms", c.jitter_us.load(Relaxed) as f64 / 1000.0)?;
         if let Some(since) = c.since_heard(Instant::now()) {
             stats.set_item("last_heard_ms", since.as_millis() as u64)?;
+        }
+        if let Some(suite) = c.srtp() {
+            stats.set_item("srtp", suite)?;
         }
         stats.set_item("way", c.way().name())?;
         stats.set_item("codec", c.codec())?;

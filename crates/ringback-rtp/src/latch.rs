@@ -166,6 +166,27 @@ impl Latch {
         verdict
     }
 
+    /// Judge an RTP packet that has proved by its keys who sent it: it counts wherever it comes from, and sound goes
+    /// there from now on (a NAT's new port, a moved phone), unless it was only late.
+    pub fn receive_authentic(&mut self, now: Instant, from: SocketAddr, packet: &RtpPacket<'_>) -> Verdict {
+        let from = canonical(from);
+        if !self.config.payload_types.contains(packet.payload_type) {
+            self.stats.payload_type += 1;
+            return Verdict::Reject(Rejection::PayloadType);
+        }
+        let verdict = match &mut self.latched {
+            Some(latched) if latched.ssrc == packet.ssrc => latched.receive_authentic(now, from, packet),
+            _ => self.latch(now, from, packet.ssrc, SourceValidator::new(packet.sequence, 1)),
+        };
+        self.proved = self.latched.map(|latched| latched.from.ip());
+        verdict
+    }
+
+    /// RTCP that has proved by its keys who sent it.
+    pub fn receive_authentic_rtcp(&mut self, now: Instant) {
+        self.last_rtcp = Some(now);
+    }
+
     fn judge(&mut self, now: Instant, from: SocketAddr, packet: &RtpPacket<'_>) -> Verdict {
         if !self.config.payload_types.contains(packet.payload_type) {
             return Verdict::Reject(Rejection::PayloadType);
@@ -316,6 +337,22 @@ impl Latched {
                 Verdict::AcceptFresh
             }
             SequenceCheck::Jump | SequenceCheck::Probation => Verdict::Reject(Rejection::Sequence),
+        }
+    }
+
+    fn receive_authentic(&mut self, now: Instant, from: SocketAddr, packet: &RtpPacket<'_>) -> Verdict {
+        let before = self.sequence.highest();
+        self.last_heard = now;
+        match self.sequence.check(packet.sequence) {
+            SequenceCheck::Valid | SequenceCheck::Restarted if self.sequence.highest() == before => Verdict::Accept,
+            SequenceCheck::Valid => {
+                (self.from, self.outdated) = (from, 0);
+                Verdict::Accept
+            }
+            SequenceCheck::Restarted | SequenceCheck::Jump | SequenceCheck::Probation => {
+                *self = Self { from, sequence: SourceValidator::new(packet.sequence, 1), outdated: 0, ..*self };
+                Verdict::AcceptFresh
+            }
         }
     }
 
@@ -652,5 +689,24 @@ mod tests {
 
         assert_eq!(line.latch.destination(), None);
         assert!(!line.latch.may_send(line.now));
+    }
+
+    #[test]
+    fn who_proves_himself_by_keys_counts_wherever_he_is_and_is_answered_there() {
+        let mut line = Line::new(false);
+        let (home, away) = (SIGNALLED, "198.51.100.200:9");
+        let mut authentic = |from: &str, ssrc: u32, sequence: u16| {
+            let mut datagram = Vec::new();
+            RtpHeader { payload_type: 0, marker: false, sequence, timestamp: 0, ssrc }.write(&[0; 160], &mut datagram);
+            let packet = RtpPacket::parse(&datagram).unwrap();
+            let verdict = line.latch.receive_authentic(line.now, from.parse().unwrap(), &packet);
+            (verdict, line.latch.destination().unwrap().to_string())
+        };
+
+        assert_eq!(authentic(home, 1, 10), (Verdict::AcceptFresh, home.into()));
+        assert_eq!(authentic(away, 1, 12), (Verdict::Accept, away.into()));
+        assert_eq!(authentic(home, 1, 11), (Verdict::Accept, away.into()), "a late packet moves nothing");
+        assert_eq!(authentic(away, 1, 40_000), (Verdict::AcceptFresh, away.into()), "a jump of its own is believed");
+        assert_eq!(authentic(home, 2, 5), (Verdict::AcceptFresh, home.into()), "and a new stream at once");
     }
 }

@@ -1,5 +1,5 @@
 //! RTP without sockets and without a clock: packets, RTCP, reception statistics, the jitter buffer, telephone-events
-//! and the rule that decides whose packets count (RFC 3550, 3551, 4733).
+//! their protection, and the rule that decides whose packets count (RFC 3550, 3551, 3711, 4733).
 //!
 //! Drive loop: parse a datagram with [`RtpPacket::parse`], ask [`Latch::receive`] whether its sender counts, feed
 //! [`Reception`] and the [`JitterBuffer`]; every 20 ms pull from the buffer. `ringback_audio::Receiver` and `Sender` do
@@ -17,6 +17,7 @@ mod reception;
 mod report;
 mod rtcp;
 mod sequence;
+mod srtp;
 #[cfg(test)]
 mod testing;
 
@@ -32,3 +33,4 @@ pub use reception::Reception;
 pub use report::{Reporter, SentTotals};
 pub use rtcp::{ReportBlock, Rtcp, RtcpError, SenderInfo, parse_compound, write_compound};
 pub use sequence::{Extended16, Extended32, SequenceCheck, SourceValidator};
+pub use srtp::{MasterKey, Protect, SrtpError, Suite, Unprotect};

@@ -103,6 +103,11 @@ impl SourceValidator {
         self.probation == 0
     }
 
+    /// The newest number that was believed.
+    pub fn highest(&self) -> u16 {
+        self.highest
+    }
+
     /// Judge the next packet.
     pub fn check(&mut self, sequence: u16) -> SequenceCheck {
         let step = sequence.wrapping_sub(self.highest);

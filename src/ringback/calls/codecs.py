@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneMedia
+from ringback.sdp.crypto import Keys
 from ringback.sdp.negotiation import Negotiated, NegotiatedCodec
 
 EVERY = ("PCMU", "PCMA", "OPUS", "G722")
@@ -39,7 +40,13 @@ def phone_media(agreed: Negotiated) -> PhoneMedia:
         dtmf_receive_payload_type=agreed.dtmf_receive_payload_type,
         send=agreed.send,
         listen=agreed.listen,
+        rtcp_port=agreed.rtcp_port,
+        crypto=None if agreed.keys is None else _crypto(agreed.keys),
     )
+
+
+def _crypto(keys: Keys) -> PhoneCrypto:
+    return PhoneCrypto(keys.suite, keys.send_key, keys.receive_key, keys.receive_mki)
 
 
 def _codec(codec: NegotiatedCodec) -> PhoneCodec:

@@ -437,6 +437,7 @@ class PhoneMedia:
         signalling_host: IP address the far end signals from, empty when unknown: RTP from there counts however late it
             begins, as with a phone behind a NAT whose SDP names an address that nobody else can reach.
         hold_fire: ``remote`` is no address to send to on the far end's word: nothing is sent before it has been heard.
+        rtcp_port: Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one port for both (mux).
         networks: Networks (CIDR) that a trunk's media may come from, other than where it signals from.
         crypto: Keys of SRTP and SRTCP; ``None``: the stream is in the clear. With keys, nothing is sent or taken
             without protection.
@@ -452,6 +453,7 @@ class PhoneMedia:
     trusted: bool = False
     signalling_host: str = ""
     hold_fire: bool = False
+    rtcp_port: int | None = None
     networks: tuple[str, ...] = ()
     crypto: PhoneCrypto | None = None
 

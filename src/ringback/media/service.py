@@ -193,6 +193,7 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "trusted": media.trusted,
         "signalling_host": media.signalling_host,
         "hold_fire": media.hold_fire,
+        "rtcp_port": media.rtcp_port,
         "networks": list(media.networks),
         "crypto": None if media.crypto is None else crypto_fields(media.crypto),
     }

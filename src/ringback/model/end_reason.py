@@ -35,6 +35,7 @@ class Ending(StrEnum):
     UNRESOLVABLE = "unresolvable"
     NOT_REGISTERED = "not-registered"
     NO_COMMON_CODEC = "no-common-codec"
+    NOT_PROTECTED = "not-protected"
     MEDIA_TIMEOUT = "media-timeout"
     IDLE_TIMEOUT = "idle-timeout"
     ACK_TIMEOUT = "ack-timeout"

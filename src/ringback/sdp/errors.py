@@ -7,3 +7,7 @@ class BadSdp(ValueError):
 
 class NoCommonCodec(ValueError):
     """The description is well formed, but no audio stream in it can be taken: SIP answers 488."""
+
+
+class NotProtected(NoCommonCodec):
+    """A stream could be agreed on, but not protected as one side demands (SRTP): SIP answers 488, or the call ends."""

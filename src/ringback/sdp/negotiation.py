@@ -18,11 +18,24 @@ from ringback.sdp.codecs import (
     TELEPHONE_EVENTS,
     Codec,
 )
+from ringback.sdp.crypto import (
+    CLEAR,
+    CLEAR_ONLY,
+    PROTECTED,
+    CryptoLine,
+    Keys,
+    Protection,
+    agreed_keys,
+    answered_line,
+    crypto_line,
+    crypto_lines,
+    offer_lines,
+)
 from ringback.sdp.description import Attribute, Description, Media, address_type, parse, write
-from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 
-PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
-"""Profiles we speak. ``RTP/SAVP`` is refused: encrypted media is demanded there, and never quietly left out."""
+PROTOCOLS = CLEAR + PROTECTED
+"""Profiles we speak. In ``RTP/SAVP`` protection is demanded, and never quietly left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,8 @@ class Negotiated:
         send: Whether we may send: ``False`` while the far end has us on hold.
         listen: Whether the far end may send.
         refused: Kinds of streams the far end offered and we did not take (``video``, ``image`` …).
+        rtcp_port: Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one for both (RFC 5761).
+        keys: What the stream is protected with; ``None``: it is in the clear.
     """
 
     remote: tuple[str, int] | None
@@ -67,6 +82,8 @@ class Negotiated:
     send: bool = True
     listen: bool = True
     refused: tuple[str, ...] = ()
+    rtcp_port: int | None = None
+    keys: Keys | None = None
 
     @property
     def video_refused(self) -> bool:
@@ -89,6 +106,7 @@ def make_offer(
     direction: str = "sendrecv",
     ptime_ms: int = 20,
     telephone_events: bool = True,
+    protection: Protection = CLEAR_ONLY,
 ) -> bytes:
     """An offer of one audio stream.
 
@@ -98,6 +116,8 @@ def make_offer(
         codecs: Names from ``CODECS``, best first; unknown names and repeats are left out.
         direction: ``sendrecv``, ``sendonly`` (we hold), ``recvonly``, ``inactive``.
         telephone_events: Offer digits beside the sound (RFC 4733).
+        protection: Optional protection is offered as keys beside a profile that does not demand them: a far end that
+            knows nothing of it answers in the clear.
     """
     rows = [CODECS[name] for name in dict.fromkeys(codecs) if name in CODECS]
     if not rows:
@@ -110,9 +130,12 @@ def make_offer(
         attributes += _codec_attributes(row, row.payload_type)
     for payload_type, clock in events:
         attributes += _event_attributes(payload_type, clock)
+    if protection.policy != "off":
+        attributes += offer_lines(protection)
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
-    media = Media("audio", port, "RTP/AVP", formats, attributes=attributes)
+    protocol = "RTP/SAVP" if protection.policy == "required" else "RTP/AVP"
+    media = Media("audio", port, protocol, formats, attributes=attributes)
     return write(_description(session_id, version, host, [media]))
 
 
@@ -125,21 +148,21 @@ def make_answer(
     session_id: int,
     version: int,
     direction: str = "sendrecv",
+    protection: Protection = CLEAR_ONLY,
 ) -> tuple[bytes, Negotiated]:
     """Answer an offer with the caller's best codec among ``allowed_codecs`` and, if offered, digits of its clock.
 
     Args:
         direction: The most we want; the answer never exceeds what the offer allows (§6.1).
+        protection: Where it is optional, whatever keys are offered are taken.
 
     Raises:
         BadSdp: The offer cannot be read.
         NoCommonCodec: No audio stream of it can be taken.
+        NotProtected: Only for want of the protection that the offer, or we, demand.
     """
     offered = parse(offer)
-    chosen = _choose(offered, allowed_codecs)
-    if chosen is None:
-        raise NoCommonCodec("no codec in common")
-    index, wire, codec = chosen
+    index, wire, codec, key = _choose(offered, allowed_codecs, protection)
     stream = offered.media[index]
     event = _event_for(_formats(stream), codec.clock_rate)
     remote = _remote(offered, stream)
@@ -154,20 +177,27 @@ def make_answer(
         send=send and remote is not None,
         listen=listen,
         refused=tuple(media.kind for i, media in enumerate(offered.media) if i != index and media.port),
+        rtcp_port=_rtcp_port(stream),
+        keys=agreed_keys(key, protection) if key is not None else None,
     )
     answer = _answer_stream(stream, port, codec, wire, event, _direction(send, listen), agreed.ptime_ms)
+    if key is not None:
+        answer.attributes.append(crypto_line(key.tag, key.suite, protection))
+    if _muxed(stream):
+        answer.attributes.append(("rtcp-mux", None))
     media = [answer if i == index else _refused(other) for i, other in enumerate(offered.media)]
     return write(_description(session_id, version, host, media)), negotiated
 
 
-def read_answer(our_offer: bytes, answer: bytes) -> Negotiated:
-    """What the far end made of our offer.
+def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_ONLY) -> Negotiated:
+    """What the far end made of our offer, which was made with this ``protection``.
 
     Payload types are matched by name and clock, not by number: the far end may choose its own.
 
     Raises:
         BadSdp: The answer cannot be read or does not fit the offer.
         NoCommonCodec: It refused the stream or took no codec of ours.
+        NotProtected: It took the stream without the protection that we, or it, demand.
     """
     offered = parse(our_offer)
     answered = parse(answer)
@@ -176,6 +206,9 @@ def read_answer(our_offer: bytes, answer: bytes) -> Negotiated:
     ours, theirs = offered.media[0], answered.media[0]
     if theirs.kind != ours.kind or theirs.port == 0 or theirs.protocol not in PROTOCOLS:
         raise NoCommonCodec("the stream was refused")
+    line = answered_line(ours, theirs) if protection.policy != "off" else None
+    if line is None and (protection.policy == "required" or theirs.protocol in PROTECTED):
+        raise NotProtected("the stream was taken without usable keys")
     mine = {(f.encoding, f.clock_rate): f.payload_type for f in _formats(ours)}
     formats = _formats(theirs)
     ptime = _ptime(theirs)
@@ -198,6 +231,8 @@ def read_answer(our_offer: bytes, answer: bytes) -> Negotiated:
         dtmf_receive_payload_type=mine.get((TELEPHONE_EVENT, codec.clock_rate)) if event is not None else None,
         send=send and remote is not None,
         listen=listen,
+        rtcp_port=_rtcp_port(theirs),
+        keys=agreed_keys(line, protection) if line is not None else None,
     )
 
 
@@ -206,16 +241,46 @@ def video_offered(sdp: bytes) -> bool:
     return any(media.kind == "video" and media.port for media in parse(sdp).media)
 
 
-def _choose(offered: Description, allowed: Sequence[str]) -> tuple[int, int, Codec] | None:
-    """First audio stream that has a codec we may take: its index, payload type and codec, in the caller's order."""
-    for index, media in enumerate(offered.media):
-        if media.kind != "audio" or media.port == 0 or media.protocol not in PROTOCOLS:
-            continue
-        for wire in _formats(media):
-            codec = BY_RTPMAP.get((wire.encoding, wire.clock_rate))
-            if codec is not None and codec.name in allowed:
-                return index, wire.payload_type, codec
+def _choose(
+    offered: Description, allowed: Sequence[str], protection: Protection
+) -> tuple[int, int, Codec, CryptoLine | None]:
+    """The first audio stream that has a codec we may take, one that can be protected before one that cannot: its
+    index, payload type and codec, in the caller's order, and its keys."""
+    usable = [(i, *found) for i, media in enumerate(offered.media) if (found := _codec(media, allowed)) is not None]
+    if not usable:
+        raise NoCommonCodec("no codec in common")
+    if protection.policy != "off":
+        for index, wire, codec in usable:
+            if lines := crypto_lines(offered.media[index]):
+                return index, wire, codec, lines[0]
+    for index, wire, codec in usable:
+        if protection.policy != "required" and offered.media[index].protocol in CLEAR:
+            return index, wire, codec, None
+    raise NotProtected("the stream cannot be protected as demanded")
+
+
+def _codec(media: Media, allowed: Sequence[str]) -> tuple[int, Codec] | None:
+    """Payload type and codec to take a stream with."""
+    if media.kind != "audio" or media.port == 0 or media.protocol not in PROTOCOLS:
+        return None
+    for wire in _formats(media):
+        codec = BY_RTPMAP.get((wire.encoding, wire.clock_rate))
+        if codec is not None and codec.name in allowed:
+            return wire.payload_type, codec
     return None
+
+
+def _muxed(media: Media) -> bool:
+    return any(name == "rtcp-mux" for name, _ in media.attributes)
+
+
+def _rtcp_port(media: Media) -> int | None:
+    """Where RTCP goes if not to the next port: RFC 5761, RFC 3605. A port that cannot be is passed over."""
+    if _muxed(media):
+        return media.port
+    text = (media.value("rtcp") or "").split(" ")[0]
+    port = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    return port if 1024 <= port <= 65535 and port not in (media.port, media.port + 1) else None
 
 
 def _formats(media: Media) -> tuple[_Format, ...]:

@@ -221,6 +221,7 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
         "trusted": False,
         "signalling_host": "192.0.2.9",
         "hold_fire": False,
+        "rtcp_port": None,
         "networks": ["198.51.100.0/24"],
         "crypto": {
             "suite": "AEAD_AES_128_GCM",
