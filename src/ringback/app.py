@@ -34,6 +34,8 @@ from ringback.signalling import wire
 from ringback.signalling.clients import Clients
 from ringback.signalling.connection import Desk
 from ringback.signalling.server import Signalling
+from ringback.sip.compiled import CompiledParser
+from ringback.sip.compiled import rules as sip_rules
 from ringback.sip.flow import TlsPolicy
 from ringback.store.database import Database
 from ringback.store.errors import StoreError
@@ -156,6 +158,7 @@ class Application:
             clock,
             media_flows=lambda call: is_speaking(self.media.stats(ParticipantId(call))),
             registry=registry,
+            parser=CompiledParser(core.new_sip_reader(*sip_rules()).read),
         )
         world = World(self.telephony, self.media, bus)
         office = Office(world, database.records, clock, wire.spell, settings.node, epoch)

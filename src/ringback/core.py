@@ -8,6 +8,7 @@ Ids of rooms and legs are the caller's strings. Sound is int16 mono little-endia
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -93,6 +94,19 @@ class Engine(Protocol):
     def engine_stats(self) -> dict[str, int]:
         """Counters of the whole engine: ``rooms``, ``legs``, ``garbage`` (datagrams of strangers, dropped),
         ``tcp_refused``, ``ticks_late``, ``leg_failures``, ``cpu_us`` (of the media thread), ``events_dropped``."""
+
+
+class SipReader(Protocol):
+    """What ``ringback_core.SipReader`` offers: plain SIP messages read in one pass."""
+
+    def read(self, data: bytes) -> tuple[Any, ...] | None:
+        """A message as ``sip.compiled.Found``; ``None`` when it is not plain, or not right."""
+
+
+def new_sip_reader(limits: Mapping[str, int], single: list[str], compact: Mapping[str, str]) -> SipReader:
+    """A reader with the limits and header names of ``sip.compiled.rules``. ``ValueError`` names a missing limit."""
+    reader: SipReader = import_module("ringback_core").SipReader(limits, single, compact)
+    return reader
 
 
 def new_engine(

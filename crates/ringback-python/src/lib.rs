@@ -1,13 +1,15 @@
-//! `ringback_core`: the Python face of the engine. Conversion, errors, nothing else.
+//! `ringback_core`: the Python face of the engine and of the SIP reader. Conversion, errors, nothing else.
 
 mod convert;
 mod engine;
 mod error;
+mod sip;
 
 use pyo3::prelude::*;
 
 /// The compiled core of Ringback. Use it through `ringback.core`.
 #[pymodule]
 fn ringback_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<engine::Engine>()
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<sip::SipReader>()
 }

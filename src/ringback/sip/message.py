@@ -50,6 +50,13 @@ class Headers:
         self.rows: list[Row] = list(rows)
         self._index: dict[str, list[str]] | None = None
 
+    @classmethod
+    def read(cls, rows: list[Row], index: dict[str, list[str]]) -> "Headers":
+        """Rows whose index is there already; both are kept, not copied."""
+        headers = cls(())
+        headers.rows, headers._index = rows, index
+        return headers
+
     @property
     def index(self) -> dict[str, list[str]]:
         """Values by key (lower case, long form), built when first asked for: most messages we send never need it."""

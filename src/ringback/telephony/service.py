@@ -132,6 +132,7 @@ class Telephony:
         media_flows: Whether a call's far end is still sending media: while it does, requests in its dialog from
             foreign addresses are refused.
         registry: Who may register, and who has; nobody when left out.
+        parser: Reads datagrams; ``sip.compiled`` has a faster one than the default.
     """
 
     def __init__(
@@ -145,8 +146,10 @@ class Telephony:
         chance: Chance | None = None,
         media_flows: Callable[[CallId], bool] = lambda call: True,
         registry: Registry | None = None,
+        parser: Callable[[bytes], Message] = parse,
     ) -> None:
         self._settings = settings
+        self._parse = parser
         self._clock = clock
         self._events = events
         self._wire = wire or _sockets(settings)
@@ -372,7 +375,7 @@ class Telephony:
             self._refuse(data, 503, "Service Unavailable", flow)
             return
         try:
-            message = parse(data)
+            message = self._parse(data)
         except SipParseError as error:
             self._on_garbage(data, error, flow)
             return
