@@ -41,6 +41,7 @@ from ringback.store.database import Database
 from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
+from ringback.telephony.networks import Advertised, keep_public_address, stun_server
 from ringback.telephony.policy import NetworkPolicy, is_speaking
 from ringback.telephony.registrar import Registry
 from ringback.telephony.service import Telephony, TelephonySettings
@@ -87,6 +88,8 @@ class Application:
         self._ready: str | None = "starting"
         self._cleanup = contextlib.AsyncExitStack()
         self._http: HttpServer | None = None
+        self._advertised = Advertised()
+        self._stun: tuple[str, int] | None = None
         self._database: Database | None = None
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,6 +154,7 @@ class Application:
         )
 
         epoch = await database.records.next_epoch(settings.node)
+        await self._find_public_address()
         registry = Registry(clock, self.sip_clients, database.bindings, settings.node)
         self.sip_clients.on_gone = registry.gone
         self.telephony = Telephony(
@@ -202,6 +206,8 @@ class Application:
         api.router.routes += SipWebSockets(self.telephony, origins, lambda: self.addresses.public_url).routes()
         tasks = await self._cleanup.enter_async_context(Background())
         tasks.start(self._housekeeping(database, clock), "housekeeping")
+        if self._stun is not None:
+            tasks.start(keep_public_address(self._advertised, self._stun), "public address")
         self._http = HttpServer(http_config(api, settings))
         tasks.start(self._http.serve(sockets=[http_socket]), "http", ends=True)
         await self._http.up.wait()
@@ -249,15 +255,11 @@ class Application:
             engine = core.new_engine(host, media.udp_port, advertised, settings.sip.hosts[0], first, last)
         except OSError as error:
             raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
-        phone_host = media.public_address or installation.shown_address(settings.sip.hosts[0])
-        self.media = Media(engine, asyncio.get_running_loop(), None, phone_host=phone_host)
+        self.media = Media(engine, asyncio.get_running_loop(), None, phone_host=self._phone_host)
         self._cleanup.callback(self.media.close)
 
     def _telephony_settings(self, epoch: int) -> TelephonySettings:
         settings, sip = self.settings, self.settings.sip
-        advertised = settings.media.public_address or (
-            installation.shown_address(sip.hosts[0]) if any(installation.is_any(host) for host in sip.hosts) else ""
-        )
         return TelephonySettings(
             host=",".join(sip.hosts),
             port=sip.port,
@@ -266,7 +268,7 @@ class Application:
             tls=TlsPolicy(ca_file=str(sip.ca_file or "")),
             name_servers=sip.name_server_list,
             dscp=sip.dscp,
-            advertised_host=advertised,
+            advertised=self._advertised,
             domain=sip.domain or "",
             rate_limits=RateLimits() if sip.rate_limits else None,
             allow_private=settings.dialout.allow_private,
@@ -275,6 +277,22 @@ class Application:
             prefix=f"{settings.node}{epoch}x",
             hold_ack=True,
         )
+
+    async def _find_public_address(self) -> None:
+        """What phones are told: an address that was set, or one a STUN server tells."""
+        sip, media = self.settings.sip, self.settings.media
+        everywhere = any(installation.is_any(host) for host in sip.hosts)
+        self._stun = stun_server(sip.public_address or "")
+        told = None if self._stun is not None else sip.public_address
+        public = told or media.public_address or (installation.shown_address(sip.hosts[0]) if everywhere else "")
+        self._advertised = Advertised(public, sip.local_network_list)
+        if self._stun is not None:
+            await keep_public_address(self._advertised, self._stun, once=True)
+
+    def _phone_host(self, peer: str) -> str:
+        """The host that a far end at an IP address is told for its sound."""
+        told = self.telephony.host_towards(peer)
+        return self.settings.media.public_address or told if told == self._advertised.public else told
 
     def _sip_certificate(self) -> ServerCertificate | None:
         sip = self.settings.sip
@@ -290,7 +308,9 @@ class Application:
         try:
             await self.telephony.start()
         except OSError as error:
-            raise installation.taken("sip", "port", settings.sip.host, settings.sip.port, error) from None
+            which = "tls_port" if f":{settings.sip.tls_port}: " in str(error) else "port"
+            port = getattr(settings.sip, which)
+            raise installation.taken("sip", which, settings.sip.host, port, error) from None
         self._cleanup.push_async_callback(self.telephony.stop)
         self._cleanup.push_async_callback(self._hang_up)
         scheme = "https" if settings.http.certificate else "http"

@@ -93,6 +93,16 @@ class Sip(Section):
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
+    public_address: str | None = Field(
+        default=None,
+        description="IP address that phones reach this machine at, or stun:host:port to ask a STUN server for it. "
+        "Unset: RINGBACK_MEDIA__PUBLIC_ADDRESS, else the listeners' address.",
+    )
+    local_networks: str = Field(
+        default="",
+        description="Networks, comma-separated as in 10.0.0.0/8, whose phones are told this machine's own address on "
+        "the way to them in place of the public one.",
+    )
     origins: str = Field(
         default="",
         description="Origins of pages, comma-separated as in https://phone.example, that may speak SIP over "
@@ -133,7 +143,14 @@ class Sip(Section):
                 raise ValueError(f"{part[:64]} has no usable port")
         return value
 
-    @field_validator("known", mode="before")
+    @field_validator("public_address")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"stun:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?", value):
+            _address(value)
+        return value
+
+    @field_validator("known", "local_networks", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
         return _network_list(value)
@@ -148,6 +165,11 @@ class Sip(Section):
     def hosts(self) -> tuple[str, ...]:
         """Each address to listen on."""
         return tuple("127.0.0.1" if host == "localhost" else host.strip("[]") for host in _split(self.host))
+
+    @property
+    def local_network_list(self) -> tuple[str, ...]:
+        """``local_networks`` as CIDR texts."""
+        return _split(self.local_networks)
 
     @property
     def origin_list(self) -> tuple[str, ...]:

@@ -90,6 +90,8 @@ def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch)
         ("RINGBACK_SIP__NAME_SERVERS", "192.0.2.1:x", "192.0.2.1:x has no usable port"),
         ("RINGBACK_SIP__NAME_SERVERS", "dns.example", "dns.example is no IP address"),
         ("RINGBACK_SIP__ORIGINS", "https://a.example/page", "is no origin"),
+        ("RINGBACK_SIP__PUBLIC_ADDRESS", "home", "home is no IP address"),
+        ("RINGBACK_SIP__LOCAL_NETWORKS", "10/8", "10/8 is no network"),
         ("RINGBACK_SIP__HOST", "two words", "is no address to listen on"),
         ("RINGBACK_SIP__DSCP", "64", "RINGBACK_SIP__DSCP"),
         ("RINGBACK_COLOUR", "red", "RINGBACK_COLOUR is not a setting of this version"),

@@ -245,7 +245,7 @@ class Call:
 
     def _agree(self, agreed: Negotiated, now: Instant, silent: bool = False) -> list[Effect]:
         """Run the stream as agreed; ``silent``: send nothing yet."""
-        host, proved = self._signalling_host(), self._speaks_from(agreed.remote)
+        host, proved = self.signalling_host, self._speaks_from(agreed.remote)
         hold_fire = agreed.remote is not None and not proved and not self.reachable(*agreed.remote)
         told = self._holds(agreed, now)
         media = replace(phone_media(agreed), trusted=proved, signalling_host=host, hold_fire=hold_fire)
@@ -285,9 +285,11 @@ class Call:
 
     def _speaks_from(self, remote: tuple[str, int] | None) -> bool:
         """Whether sound goes to the very address that the far end signals from: a handshake has proved that one."""
-        return remote is not None and remote[0] == self._signalling_host()
+        return remote is not None and remote[0] == self.signalling_host
 
-    def _signalling_host(self) -> str:
+    @property
+    def signalling_host(self) -> str:
+        """IP address the far end signals from; empty while that is not known."""
         dialog = self.record.dialog
         return dialog.peer.rpartition(":")[0].strip("[]") if dialog is not None else ""
 

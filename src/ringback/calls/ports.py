@@ -465,10 +465,11 @@ class MediaLegs(Protocol):
     def close_meeting(self, meeting: MeetingId) -> None:
         """Drops every leg still in it."""
 
-    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId, peer: str = "") -> tuple[str, int]:
         """Bind an RTP/RTCP port pair; returns the *advertised* host and RTP port.
 
-        Raises ``Unavailable`` when none is free.
+        ``peer`` is the IP address of the far end's signalling where it is known: peers on networks of ours are told
+        another host than the world. Raises ``Unavailable`` when no port is free.
         """
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:

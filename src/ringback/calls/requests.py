@@ -64,7 +64,7 @@ class DialOutRequest:
     @property
     def number(self) -> str:
         """The E.164 number that is called, by itself or as the user part of an address; empty when none is."""
-        number = self.phone_number or (self.target or "").removeprefix("sip:").partition("@")[0].partition(";")[0]
+        number = self.phone_number or (self.target or "").partition(":")[2].partition("@")[0].partition(";")[0]
         return number if PHONE_NUMBER.fullmatch(number) else ""
 
     @property

@@ -35,6 +35,7 @@ from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes, SipClients
 from ringback.calls.requests import DialOutRequest, validate
+from ringback.calls.sip_uri import literal_host
 from ringback.calls.ways import NoClients, NoTrunks
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
@@ -233,7 +234,7 @@ class Calls:
         call = self._dial_in(actor, invite, user, now)
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
         self._register(actor, call)
-        return begun + call.begin(self._open_port(actor, call.id), now)
+        return begun + call.begin(self._open_port(actor, call), now)
 
     def _dial_in(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> DialIn:
         settings = actor.meeting.settings
@@ -271,15 +272,15 @@ class Calls:
     def look_for_port(self, actor: Actor, call: CallId) -> None:
         """A call rings because ports were short: answer it when there is one now."""
         machine = actor.calls.get(call)
-        address = self._open_port(actor, call) if isinstance(machine, DialIn) else None
+        address = self._open_port(actor, machine) if isinstance(machine, DialIn) else None
         if address is not None:
             self._post(call, DialIn, lambda it, now: it.port_found(address, now))
 
-    def _open_port(self, actor: Actor, call: CallId) -> tuple[str, int] | None:
+    def _open_port(self, actor: Actor, call: DialIn) -> tuple[str, int] | None:
         try:
-            return self._office.world.media.open_phone(actor.meeting.id, ParticipantId(call))
+            return self._office.world.media.open_phone(actor.meeting.id, call.leg, call.signalling_host)
         except Unavailable as error:
-            log.error("call.no-port", call=call, error=error.info)
+            log.error("call.no-port", call=call.id, error=error.info)
             return None
 
     def _refuse(self, invite: IncomingInvite, refusal: Refusal) -> None:
@@ -369,7 +370,8 @@ class Calls:
         first = route.attempts[0]
         attempts = route.attempts if first.trunk else ()
         dialog = self._office.world.carrier.prepare(first.uri, call, settings.room.name)
-        address = self._office.world.media.open_phone(meeting.id, ParticipantId(call))
+        peer = literal_host(first.proxy or first.uri)
+        address = self._office.world.media.open_phone(meeting.id, ParticipantId(call), peer)
         record = self._record(
             actor,
             call,

@@ -6,9 +6,12 @@ refused, so nothing can add a line to our INVITE. Which host may be called is de
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
 from ringback.model.errors import InvalidRequest
+from ringback.sip.errors import SipParseError
+from ringback.sip.uri import parse_sip_uri
 
 MAX_LENGTH = 2048 + 512
 MAX_ADDRESS = 512
@@ -18,7 +21,7 @@ MAX_HEADER_BYTES = 2048
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9!%*_+`'~.-]{1,64}")
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 _BARE = re.compile(r"[^\s:@/?<>\"]+@[^\s@/<>\"]+")
-_ADDRESS = re.compile(r"sip:(?:[^\s@<>\"]+@)?[^\s@<>\"]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"sips?:(?:[^\s@<>\"]+@)?[^\s@<>\"]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Target:
     """An address to dial.
 
     Attributes:
-        address: ``sip:`` URI without headers.
+        address: ``sip:`` or ``sips:`` URI without headers.
         user: Its user part, or its host when it has none; for people.
         headers: ``X-`` headers for the INVITE.
     """
@@ -47,18 +50,27 @@ def parse_target(text: str) -> Target:
     address, _, query = text.strip().partition("?")
     if _BARE.fullmatch(address):
         address = "sip:" + address
-    while address[:8].lower() == "sip:sip:":
+    while address[:8].lower() in ("sip:sip:", "sip:sips"):
         address = address[4:]
-    if address[:4].lower() != "sip:":
+    scheme, _, rest = address.partition(":")
+    if scheme.lower() not in ("sip", "sips"):
         raise InvalidRequest("Invalid SIP URI, must start with 'sip:'")
-    address = "sip:" + address[4:]
+    address = f"{scheme.lower()}:{rest}"
     if len(address) > MAX_ADDRESS or _CONTROL.search(address) or not address.isascii():
         raise InvalidRequest("Invalid SIP URI: it is too long or has characters that must be escaped")
     if not _ADDRESS.fullmatch(address):
         raise InvalidRequest("Invalid SIP URI")
-    user, at, host = address[4:].rpartition("@")
+    user, at, host = rest.rpartition("@")
     shown = user.partition(":")[0].partition(";")[0] if at else host.partition(";")[0].partition(":")[0]
     return Target(address, _decoded(shown, "sipUri"), _headers(query))
+
+
+def literal_host(address: str) -> str:
+    """The IP address a URI names; empty when it names none."""
+    try:
+        return str(ip_address(parse_sip_uri(address).host))
+    except (SipParseError, ValueError):
+        return ""
 
 
 def _headers(query: str) -> tuple[tuple[str, str], ...]:

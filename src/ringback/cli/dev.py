@@ -65,7 +65,7 @@ def _with_lan(flags: dict[str, Any], folder: Path, needs_key: bool, needs_secret
         fail(f"RINGBACK_DATA_DIR: cannot write to {folder}: {error.strerror or error}")
     listeners = {
         "http": {**flags["http"], "host": "0.0.0.0", "certificate": files.certificate, "key": files.key},
-        "sip": {**flags["sip"], "host": "0.0.0.0"},
+        "sip": {**flags["sip"], "host": "0.0.0.0", "certificate": files.certificate, "key": files.key},
         "media": {"public_address": address},
     }
     return {**flags, **listeners, **kept}

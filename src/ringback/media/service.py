@@ -21,11 +21,17 @@ class Media:
         engine: From ``core.new_engine``; closed by ``close``.
         loop: The loop on whose thread every method is called and every event reported.
         events: Who is told what happens. May be set later through ``events``, before the first leg is opened.
-        phone_host: Host written into SDP for phones (the advertised address, not the bind address).
+        phone_host: Host written into SDP for phones (the advertised address, not the bind address); or what says it
+            for the IP address of a far end, which is empty when unknown.
     """
 
     def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, events: MediaEvents | None, *, phone_host: str
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        events: MediaEvents | None,
+        *,
+        phone_host: str | Callable[[str], str],
     ) -> None:
         self.events = events
         self._engine = engine
@@ -56,12 +62,13 @@ class Media:
     def close_meeting(self, meeting: MeetingId) -> None:
         self._engine.close_room(meeting)
 
-    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId, peer: str = "") -> tuple[str, int]:
         try:
             port = self._engine.open_phone(meeting, leg)
         except OSError as error:
             raise Unavailable(f"no RTP port for another call ({error}); widen RINGBACK_MEDIA__RTP_PORTS") from error
-        return self._phone_host, port
+        host = self._phone_host
+        return host if isinstance(host, str) else host(peer), port
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         self._engine.set_phone(leg, phone_fields(media))

@@ -249,7 +249,8 @@ class Agent:
     def look_up(self, call: CallId, dialog: Dialog, flow: Flow) -> None:
         """Ask for the address of the name that a dialog's next request goes to; ``located`` brings it."""
         uri = dialog.next_hop()
-        if uri is None or is_address(uri.host) or (flow.reliable and self._connected(flow)):
+        if uri is None or is_address(uri.host) or flow.transport in ("ws", "wss"):
+            # A browser is reached over its WebSocket or not at all; another connection may be gone when it is needed.
             return
         if dialog.located is None or dialog.located[0] != uri:
             self.emit(Lookup(call, uri, flow.transport))
@@ -261,7 +262,7 @@ class Agent:
             return
         # Where the far end was heard from is one of its addresses, and known to work.
         kept = [flow for flow in found if flow.host == known.flow.host]
-        known.dialog.located = uri, known.flow if kept else found[0]
+        known.dialog.located = uri, known.flow if kept and not known.flow.reliable else (kept or found)[0]
 
     def replaced(self, replaces: Replaces) -> Call | None:
         """The call whose dialog a ``Replaces`` names (RFC 3891 §3)."""
@@ -313,31 +314,35 @@ class Agent:
     def abilities(self) -> list[Row]:
         return list(ABILITIES)
 
-    def hop(self, dialog: Dialog, flow: Flow) -> Flow:
+    def hop(self, dialog: Dialog, flow: Flow, accepted: bool = False) -> Flow:
         """Where the next request in a dialog goes.
 
-        The address it was set up with, unless the route set or the Contact names another by IP address and policy
-        allows that one, or by a name that was looked up. A name nobody knows, or an address we may not send to, means
-        the address we know works: phones behind NAT put useless addresses into Contact, and a stranger's Contact is no
-        reason to send packets to a third party.
+        Over a connection that the far end opened for the call, while it is there. Else to the address it was set up
+        with, unless the route set or the Contact names another that policy allows. An address we may not send to, or
+        one behind a NAT, means the address we know works: phones put useless addresses into Contact, and a stranger's
+        Contact is no reason to send packets to a third party.
+
+        Args:
+            accepted: Whether the far end set the call up.
         """
         uri = dialog.next_hop()
-        if uri is None:
+        is_there = flow.reliable and self._connected(flow)
+        if uri is None or (is_there and (accepted or uri.parameter("ob") is not None)):
             return flow
+        named = _hop(uri, flow)
         if not is_address(uri.host):
-            return dialog.located[1] if dialog.located is not None and dialog.located[0] == uri else flow
-        host = str(ipaddress.ip_address(uri.host))
-        transport = transport_of(uri, flow.transport)
-        if transport not in TRANSPORTS or (flow.secure and transport != "tls"):
-            # What began in secret does not go on in clear, whatever a Contact says.
+            known = dialog.located is not None and dialog.located[0] == uri
+            named = dialog.located[1] if known and dialog.located is not None else None
+        if named is None or (flow.secure and not named.secure):
+            # Where that is nobody knows, or what began in secret would go on in clear.
             return flow
-        port = uri.port or DEFAULT_PORTS[transport]
-        tls = (flow.tls or TlsPolicy(uri.host)) if transport == "tls" else None
-        if host == flow.host:
+        if named.host != flow.host and is_hidden(named.host, flow.host):
+            return flow
+        if named.host == flow.host:
             if flow.reliable:
-                return flow if self._connected(flow) else Flow(transport, host, port, tls)
-            return Flow("udp", host, port) if dialog.route_set and transport == "udp" else flow
-        return Flow(transport, host, port, tls) if self._reachable(host, port) else flow
+                return flow if is_there else named
+            return named if dialog.route_set and named.transport == "udp" else flow
+        return named if self._reachable(named.host, named.port) else flow
 
     def is_there(self, flow: Flow) -> bool:
         """Whether something can be sent over a flow: by UDP always, else while the connection stands."""
@@ -562,6 +567,21 @@ class Agent:
         status, rows = answer
         response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
         self.transactions.respond(transaction, response, now)
+
+
+def _hop(uri: SipUri, flow: Flow) -> Flow | None:
+    """The IP address a URI names; ``None`` when it names none, or a transport by which nobody is called."""
+    transport = transport_of(uri, flow.transport)
+    if not is_address(uri.host) or transport not in TRANSPORTS:
+        return None
+    host = str(ipaddress.ip_address(uri.host))
+    tls = (flow.tls or TlsPolicy(uri.host)) if transport == "tls" else None
+    return Flow(transport, host, uri.port or DEFAULT_PORTS[transport], tls)
+
+
+def is_hidden(address: str, seen_from: str) -> bool:
+    """Whether an address that somebody names is one behind a NAT: private, while it is heard from a public one."""
+    return ipaddress.ip_address(address).is_private and not ipaddress.ip_address(seen_from).is_private
 
 
 def transport_of(uri: SipUri, usual: str = "udp") -> str:

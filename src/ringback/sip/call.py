@@ -247,7 +247,7 @@ class Call:
         assert dialog is not None, "a hop without a dialog"
         if self.pinned and not dialog.route_set and self.agent.is_there(self.flow):
             return self.flow
-        return self.agent.hop(dialog, self.flow)
+        return self.agent.hop(dialog, self.flow, accepted=not self.chose_call_id)
 
     def changed(self) -> None:
         """Tell what has to be stored of the dialog now."""

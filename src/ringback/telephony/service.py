@@ -33,6 +33,7 @@ from ringback.telephony.admission import RateLimits
 from ringback.telephony.door import Door, opens_call
 from ringback.telephony.forking import Forks
 from ringback.telephony.names import DnsNames
+from ringback.telephony.networks import Advertised
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
@@ -62,6 +63,7 @@ class TelephonySettings:
         tls: How far ends that we call by TLS prove themselves, where nothing is said of that one.
         name_servers: ``host`` or ``host:port`` of DNS servers; empty for the machine's.
         dscp: Class of service of what we send.
+        advertised: Our public address and who is told another; ``None`` makes ``advertised_host`` everybody's.
         advertised_host: Host in Via and Contact; empty for the address a far end sees.
         advertised_port: 0 for the port we listen on.
         domain: Host part of our addresses in From; empty for the advertised host and port.
@@ -80,6 +82,7 @@ class TelephonySettings:
 
     host: str = "127.0.0.1"
     port: int = 5060
+    advertised: Advertised | None = None
     advertised_host: str = ""
     advertised_port: int = 0
     domain: str = ""
@@ -153,6 +156,7 @@ class Telephony:
         self._clock = clock
         self._events = events
         self._wire = wire or _sockets(settings)
+        self._told = settings.advertised or Advertised(settings.advertised_host)
         self._names = names or DnsNames(clock.monotonic, settings.name_servers)
         self._policy = NetworkPolicy(settings.allow_private, settings.allow)
         self._trace = Trace(clock.wall)
@@ -218,7 +222,13 @@ class Telephony:
     @property
     def local_addresses(self) -> tuple[str, ...]:
         """What we listen on and are called by: ``host:port``."""
-        return (format_host_port(*self._advertised(Flow("udp", "127.0.0.1", 5060))),)
+        host, port = self._wire.local(Flow("udp", "127.0.0.1", 5060))
+        return (format_host_port(self._told.host_for("", host), self._settings.advertised_port or port),)
+
+    def host_towards(self, peer: str) -> str:
+        """What we are called by, by a far end at an IP address; empty for one whose address is not known."""
+        host, _ = self._wire.local(Flow("udp", peer or "127.0.0.1", 5060))
+        return self._told.host_for(peer, host)
 
     def trace(self, sip_call_id: str, our_tag: str = "") -> Remembered:
         """What was said in a call, fit to be shown; empty when it is no longer remembered."""
@@ -669,7 +679,7 @@ class Telephony:
 
     def _advertised(self, flow: Flow) -> tuple[str, int]:
         host, port = self._wire.local(flow)
-        return self._settings.advertised_host or host, self._settings.advertised_port or port
+        return self._told.host_for(flow.host, host), self._settings.advertised_port or port
 
     def _domain(self) -> str:
         return self._settings.domain or self.local_addresses[0]

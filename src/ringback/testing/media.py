@@ -54,7 +54,7 @@ class FakeMedia:
         self.meetings.discard(meeting)
         self.legs = {leg: state for leg, state in self.legs.items() if state.meeting != meeting}
 
-    def open_phone(self, meeting: MeetingId, leg: ParticipantId) -> tuple[str, int]:
+    def open_phone(self, meeting: MeetingId, leg: ParticipantId, peer: str = "") -> tuple[str, int]:
         if sum(other.kind == "phone" for other in self.legs.values()) >= self.ports:
             raise Unavailable("no RTP port is free")
         self._open(meeting, leg, "phone").port = self._next_port

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.calls.sip_uri import MAX_HEADERS, parse_target
+from ringback.calls.sip_uri import MAX_HEADERS, literal_host, parse_target
 from ringback.model.errors import InvalidRequest
 
 
@@ -27,7 +27,25 @@ def test_an_address_comes_apart(text: str, address: str, user: str):
     assert (target.address, target.user, target.headers) == (address, user, ())
 
 
-@pytest.mark.parametrize("text", ["", "tel:+1555", "sips:bob@x", "http://x@y", "bob", "bob@", "@host", "mailto:a@b"])
+@pytest.mark.parametrize("text", ["sips:bob@x", "SIPS:bob@x", "sip:sips:bob@x"])
+def test_secure_addresses_are_addresses(text: str):
+    assert parse_target(text).address == "sips:bob@x"
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("sip:a@192.0.2.1:5070", "192.0.2.1"),
+        ("sips:a@[2001:db8::1]", "2001:db8::1"),
+        ("sip:a@pbx.example", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_the_address_in_an_address_is_found(text: str, host: str):
+    assert literal_host(text) == host
+
+
+@pytest.mark.parametrize("text", ["", "tel:+1555", "http://x@y", "bob", "bob@", "@host", "mailto:a@b"])
 def test_what_is_no_sip_address_is_refused_in_dailys_words(text: str):
     with pytest.raises(InvalidRequest, match="must start with 'sip:'"):
         parse_target(text)
