@@ -82,7 +82,7 @@ def configure(format: str = "text", level: str = "info", stream: TextIO | None =
     structlog.configure(
         processors=[_Line(_json if format == "json" else _Text(colours=out.isatty()))],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda: _Output(_Sturdy(out)),
+        logger_factory=lambda *names: _Output(_Sturdy(out)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)

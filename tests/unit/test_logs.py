@@ -57,6 +57,13 @@ def test_secrets_are_hidden_by_the_name_of_their_key(lines: io.StringIO) -> None
     assert not any(secret in lines.getvalue() for secret in ("abc", "def", "ghi", "jkl", "123"))
 
 
+def test_a_logger_may_have_the_name_of_its_module(lines: io.StringIO) -> None:
+    """The SIP side's loggers have: when names were not taken, its first refusal of a stranger was an exception."""
+    logs.configure("text", stream=lines)
+    structlog.get_logger("ringback.telephony.door").warning("sip.refused")
+    assert "sip.refused" in lines.getvalue()
+
+
 def test_lines_below_the_level_are_left_out(lines: io.StringIO) -> None:
     logs.configure("text", level="warning", stream=lines)
     structlog.get_logger().info("quiet")
