@@ -13,6 +13,7 @@ from ringback.access.sip_clients import SipClients
 from ringback.background import Background
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
+from ringback.calls.protection import ProtectionRules
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
@@ -170,7 +171,14 @@ class Application:
         self.meetings = await self._cleanup.enter_async_context(meetings)
         policy = NetworkPolicy(settings.dialout.allow_private)
         self.calls = await self._cleanup.enter_async_context(
-            Calls(meetings, policy.allows, routes=self.numbers, numbers=self.numbers, clients=self.sip_clients)
+            Calls(
+                meetings,
+                policy.allows,
+                routes=self.numbers,
+                numbers=self.numbers,
+                clients=self.sip_clients,
+                protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
+            )
         )
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)

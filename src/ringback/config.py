@@ -114,6 +114,16 @@ class Sip(Section):
         "a call is refused and are never limited; strangers are told one thing for all reasons.",
     )
     rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
+    srtp: Literal["off", "optional", "required"] = Field(
+        default="optional",
+        description="Encrypt the sound of calls that no trunk carries (a trunk has its own srtp): off, optional (where "
+        "the far end does so, too) or required (calls without it are refused).",
+    )
+    srtp_without_tls: bool = Field(
+        default=False,
+        description="Let such calls tell the keys of their sound over UDP and TCP, where everybody on the way can "
+        "read them.",
+    )
 
     @field_validator("host")
     @classmethod

@@ -24,7 +24,8 @@ from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
-from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.crypto import CLEAR_ONLY
+from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
 
@@ -39,6 +40,8 @@ class Call:
     Attributes:
         reachable: Whether sound may go to a host and port on nothing but the far end's word.
         dtmf: How keys go to it when a request leaves that open.
+        protection: Whether its sound is encrypted.
+        media_networks: Networks (CIDR) that its sound may come from, beside where it signals from.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
@@ -52,6 +55,8 @@ class Call:
         self.media: PhoneMedia | None = None
         self.reachable: Callable[[str, int], bool] = lambda host, port: True
         self.dtmf = "auto"
+        self.protection = CLEAR_ONLY
+        self.media_networks: tuple[str, ...] = ()
         self.held_by_us = False
         self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
@@ -102,9 +107,9 @@ class Call:
         if not self.answered or offer is None:
             return []
         try:
-            agreed = read_answer(offer, sdp or b"")
-        except (BadSdp, NoCommonCodec):
-            return self._hang_up_answered(EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE), now)
+            agreed = read_answer(offer, sdp or b"", self.protection)
+        except (BadSdp, NoCommonCodec) as error:
+            return self._hang_up_answered(why(error), now)
         return [*self._note_codec(agreed), *self._agree(agreed, now)]
 
     def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
@@ -114,7 +119,7 @@ class Call:
         offer, self._offer_sent = self._offer_sent, None
         self._hold_agreed = self._hold_offered
         try:
-            effects = self._agree(read_answer(offer, sdp), now)
+            effects = self._agree(read_answer(offer, sdp, self.protection), now)
         except (BadSdp, NoCommonCodec):
             effects = []
         return effects + (self._reoffer() if self.held_by_us != self._hold_agreed else [])
@@ -225,7 +230,9 @@ class Call:
         self._sdp_version += 1
         direction = "sendonly" if self.held_by_us else "sendrecv"
         host, port = self.address
-        return make_offer(self._session_id(), self._sdp_version, host, port, self.codecs, direction)
+        return make_offer(
+            self._session_id(), self._sdp_version, host, port, self.codecs, direction, protection=self.protection
+        )
 
     def _answer(self, offer: bytes, codecs: Sequence[str]) -> tuple[bytes, Negotiated]:
         assert self.address is not None, "an answer names our RTP port"
@@ -239,6 +246,7 @@ class Call:
             session_id=self._session_id(),
             version=self._sdp_version + 1,
             direction=direction,
+            protection=self.protection,
         )
         self._sdp_version += 1
         return answer
@@ -248,7 +256,16 @@ class Call:
         host, proved = self.signalling_host, self._speaks_from(agreed.remote)
         hold_fire = agreed.remote is not None and not proved and not self.reachable(*agreed.remote)
         told = self._holds(agreed, now)
-        media = replace(phone_media(agreed), trusted=proved, signalling_host=host, hold_fire=hold_fire)
+        if agreed.keys is not None and self.answered:
+            # What was protected once stays so: a later offer or answer in the clear is refused.
+            self.protection = replace(self.protection, policy="required")
+        media = replace(
+            phone_media(agreed),
+            trusted=proved,
+            signalling_host=host,
+            hold_fire=hold_fire,
+            networks=self.media_networks,
+        )
         self.media = replace(media, listen=False) if Holder.FAR_END in self._held_by else media
         return [self._run(replace(self.media, send=False) if silent else self.media, now), *told]
 
@@ -292,6 +309,12 @@ class Call:
         """IP address the far end signals from; empty while that is not known."""
         dialog = self.record.dialog
         return dialog.peer.rpartition(":")[0].strip("[]") if dialog is not None else ""
+
+
+def why(error: BadSdp | NoCommonCodec, status: int | None = None) -> EndReason:
+    """How a call ends whose descriptions led to no agreement."""
+    ending = Ending.NOT_PROTECTED if isinstance(error, NotProtected) else Ending.NO_COMMON_CODEC
+    return EndReason(ending, Fault.REMOTE, status)
 
 
 def _names_another_invite(old: DialogRecord, new: DialogRecord) -> bool:

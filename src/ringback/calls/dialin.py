@@ -9,7 +9,7 @@ begin ──port──▶ ANSWERED ──ACK──▶ sound both ways ──BYE 
 
 from dataclasses import replace
 
-from ringback.calls.call import Call
+from ringback.calls.call import Call, why
 from ringback.calls.codecs import accepted
 from ringback.calls.effects import Answer, Reject, Ring
 from ringback.calls.ports import IncomingInvite
@@ -83,8 +83,8 @@ class DialIn(Call):
             return [*self._enter(now), Answer(self.id, self._late_offer)]
         try:
             answer, agreed, fell_back = self._negotiate(self._invite.offer)
-        except (BadSdp, NoCommonCodec):
-            return self._refuse(488, EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE, 488), now, CallStep.ERROR)
+        except (BadSdp, NoCommonCodec) as error:
+            return self._refuse(488, why(error, 488), now, CallStep.ERROR)
         effects = self._enter(now, agreed.codec.name)
         if fell_back:
             effects.append(self._warn(f"none of the room's codecs is offered: {agreed.codec.name} is used instead"))

@@ -10,7 +10,7 @@ begin ─INVITE─▶ QUEUED ──18x──▶ RINGING ──200──▶ ANSWE
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ringback.calls.call import Call
+from ringback.calls.call import Call, why
 from ringback.calls.codecs import narrowed, offered
 from ringback.calls.dialin import VIDEO_WARNING
 from ringback.calls.digit_request import DEFAULT_DURATION_MS
@@ -70,7 +70,10 @@ class DialOut(Call):
         self.record = replace(self.record, media=f"{address[0]}:{address[1]}")
         assert self.record.dialog is not None, "a dial-out's dialog is prepared before it begins"
         self._attempts = tuple(replace(attempt, offer=self._offer_for(attempt)) for attempt in self._attempts)
-        self._first_offer = self._attempts[0].offer if self._attempts else self._offer()
+        if self._attempts:
+            self._take_way(self._attempts[0])
+        else:
+            self._first_offer = self._offer()
         invite = OutgoingInvite(
             self.id,
             self.record.dialog,
@@ -88,8 +91,7 @@ class DialOut(Call):
         """Another way is being tried: from here on its offer and its trunk count."""
         if self.ended or self.answered or attempt >= len(self._attempts):
             return []
-        self._first_offer = self._attempts[attempt].offer
-        self.codecs = narrowed(self.codecs, self._attempts[attempt].codecs)
+        self._take_way(self._attempts[attempt])
         if self.record.trunk == trunk:
             return []
         self.record = replace(self.record, trunk=trunk)
@@ -122,11 +124,11 @@ class DialOut(Call):
         if self.ended or self.answered:
             return []
         try:
-            agreed = read_answer(self._first_offer, sdp) if sdp is not None else self._early and self._early[1]
-        except (BadSdp, NoCommonCodec):
-            agreed = None
-        if agreed is None:
+            agreed = self._read(sdp) if sdp is not None else self._early and self._early[1]
             reason = EndReason(Ending.NO_COMMON_CODEC, Fault.REMOTE)
+        except (BadSdp, NoCommonCodec) as error:
+            agreed, reason = None, why(error)
+        if agreed is None:
             return [Bye(self.id, reason.ending.value), *self._finish(reason, now, CallStep.ERROR)]
         effects = self._enter(now)
         self.record = replace(self.record, state=CallState.ANSWERED, answered_at=now.wall, codec=agreed.codec.name)
@@ -168,7 +170,7 @@ class DialOut(Call):
         """Hear this early dialog. A description that says nothing new changes nothing; a bad one is not worth a call,
         for only the final answer counts."""
         try:
-            early = (fork, read_answer(self._first_offer, sdp))
+            early = (fork, self._read(sdp))
         except (BadSdp, NoCommonCodec):
             return []
         if early == self._early:
@@ -202,7 +204,18 @@ class DialOut(Call):
         codecs = narrowed(self.codecs, attempt.codecs)
         host, port = self.address
         events = attempt.dtmf in ("auto", "telephone-event")
-        return make_offer(self._session_id(), 1, host, port, codecs, telephone_events=events)
+        protection = replace(self.protection, policy=attempt.srtp, speakable=True)
+        return make_offer(self._session_id(), 1, host, port, codecs, telephone_events=events, protection=protection)
+
+    def _take_way(self, attempt: Attempt) -> None:
+        """What this way offers and expects counts from here on."""
+        self._first_offer = attempt.offer
+        self.codecs = narrowed(self.codecs, attempt.codecs)
+        self.protection = replace(self.protection, policy=attempt.srtp, speakable=True)
+        self.media_networks = attempt.media_networks
+
+    def _read(self, answer: bytes) -> Negotiated:
+        return read_answer(self._first_offer, answer, self.protection)
 
     def _enter(self, now: Instant) -> list[Effect]:
         """The party becomes a participant, once."""

@@ -101,6 +101,8 @@ class IncomingInvite:
         replaces: Our call that this one is to take the place of (RFC 3891): answer this one, then end that one. A
             ``Replaces`` that matches no call of ours was refused before.
         referred_by: URI of ``Referred-By`` (RFC 3892), not proved.
+        srtp: Policy of the trunk it came over: ``off``, ``optional``, ``required``; empty without a trunk.
+        media_networks: That trunk's networks (CIDR) for sound.
     """
 
     call: CallId
@@ -123,6 +125,8 @@ class IncomingInvite:
     client_domain: DomainId = NO_DOMAIN
     replaces: CallId | None = None
     referred_by: str = ""
+    srtp: str = ""
+    media_networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ class Attempt:
         codecs: Codec names it may use, best first; empty for any.
         dtmf: ``auto``, ``telephone-event``, ``sip-info``, ``in-band``.
         srtp: ``off``, ``optional``, ``required``.
+        media_networks: Networks (CIDR) its sound may come from, beside where it signals from.
         patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.
         offer: SDP for this attempt; empty for the call's own.
     """
@@ -152,6 +157,7 @@ class Attempt:
     codecs: tuple[str, ...] = ()
     dtmf: str = "auto"
     srtp: str = "off"
+    media_networks: tuple[str, ...] = ()
     patience: float | None = None
     offer: bytes = b""
 

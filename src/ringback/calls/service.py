@@ -34,6 +34,7 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes, SipClients
+from ringback.calls.protection import ProtectionRules
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
 from ringback.calls.ways import NoClients, NoTrunks
@@ -68,6 +69,7 @@ class Calls:
         routes: Which trunks carry calls out.
         numbers: Which rooms telephone numbers ring.
         clients: Accounts of SIP phones.
+        protection: Whether the sound of calls that no trunk carries is encrypted.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Calls:
         routes: Routes | None = None,
         numbers: NumberedRooms | None = None,
         clients: SipClients | None = None,
+        protection: ProtectionRules | None = None,
     ) -> None:
         self._meetings = meetings
         self._reachable = reachable
         self._routes = routes or NoTrunks()
         self._numbers = numbers or NoTrunks()
         self._clients = clients or NoClients()
+        self._protection = protection or ProtectionRules()
         self._office = meetings.office
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], _Started] = {}
@@ -233,7 +237,8 @@ class Calls:
             return [self._refused(invite, refusal or SIP_OFF).effect(invite.call)]
         call = self._dial_in(actor, invite, user, now)
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
-        self._register(actor, call)
+        self._register(actor, call, invite.srtp)
+        call.media_networks = invite.media_networks
         return begun + call.begin(self._open_port(actor, call), now)
 
     def _dial_in(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> DialIn:
@@ -399,9 +404,13 @@ class Calls:
             sip_headers=dict(request.sip_headers),
             trunk=first.trunk,
         )
+        if not first.trunk and self._protection.forbids(dialog.transport):
+            raise InvalidRequest(
+                "sipUri must be reached by TLS (sips:, or ;transport=tls): every call is protected here"
+            )
         machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
         begun = self._meetings.started(actor, meeting.call_begins(call, settings.dialout, now))
-        self._register(actor, machine)
+        self._register(actor, machine, first.srtp if first.trunk else "")
         return begun + machine.begin(address, now), call
 
     def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:
@@ -577,8 +586,10 @@ class Calls:
 
         actor.post(step)
 
-    def _register(self, actor: Actor, call: Call) -> None:
+    def _register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
         call.reachable = self._reachable
+        dialog = call.record.dialog
+        call.protection = self._protection.of_call(dialog.transport if dialog is not None else "", trunk_srtp)
         actor.calls[call.id] = call
         self._meetings.by_call[call.id] = actor
 

@@ -162,6 +162,7 @@ def _attempt(trunk: Trunk, uri: str, caller_id: str, our_domain: str) -> Attempt
         codecs=trunk.codecs,
         dtmf=trunk.dtmf.value,
         srtp=trunk.srtp.value,
+        media_networks=trunk.media_networks,
         patience=PATIENCE,
     )
 

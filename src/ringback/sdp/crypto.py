@@ -46,14 +46,22 @@ class Protection:
     Attributes:
         policy: ``off`` (never), ``optional`` (where the far end does it, too), ``required`` (or no stream at all).
         secret: At least 16 random octets of this call alone, which all its keys come from; never shown.
+        speakable: Whether keys may be told over this call's signalling at all. Where they may not, and protection is
+            required, there is no stream.
     """
 
     policy: str = "off"
     secret: bytes = field(default=b"", repr=False)
+    speakable: bool = True
 
     def __post_init__(self) -> None:
         assert self.policy in POLICIES, f"{self.policy!r} is no policy"
         assert self.policy == "off" or len(self.secret) >= 16, "keys are made of a secret"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether keys are offered and taken."""
+        return self.policy != "off" and self.speakable
 
     def key(self, suite: str) -> bytes:
         """Our master key and salt for a suite: always the same, and each suite another (RFC 4568 §6.1)."""

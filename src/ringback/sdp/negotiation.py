@@ -118,6 +118,10 @@ def make_offer(
         telephone_events: Offer digits beside the sound (RFC 4733).
         protection: Optional protection is offered as keys beside a profile that does not demand them: a far end that
             knows nothing of it answers in the clear.
+
+    Raises:
+        NoCommonCodec: ``codecs`` names none that we know.
+        NotProtected: Protection is required, and keys may not be told.
     """
     rows = [CODECS[name] for name in dict.fromkeys(codecs) if name in CODECS]
     if not rows:
@@ -130,7 +134,9 @@ def make_offer(
         attributes += _codec_attributes(row, row.payload_type)
     for payload_type, clock in events:
         attributes += _event_attributes(payload_type, clock)
-    if protection.policy != "off":
+    if protection.policy == "required" and not protection.speakable:
+        raise NotProtected("keys may not be told over this signalling")
+    if protection.wanted:
         attributes += offer_lines(protection)
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
@@ -206,7 +212,7 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
     ours, theirs = offered.media[0], answered.media[0]
     if theirs.kind != ours.kind or theirs.port == 0 or theirs.protocol not in PROTOCOLS:
         raise NoCommonCodec("the stream was refused")
-    line = answered_line(ours, theirs) if protection.policy != "off" else None
+    line = answered_line(ours, theirs) if protection.wanted else None
     if line is None and (protection.policy == "required" or theirs.protocol in PROTECTED):
         raise NotProtected("the stream was taken without usable keys")
     mine = {(f.encoding, f.clock_rate): f.payload_type for f in _formats(ours)}
@@ -249,7 +255,7 @@ def _choose(
     usable = [(i, *found) for i, media in enumerate(offered.media) if (found := _codec(media, allowed)) is not None]
     if not usable:
         raise NoCommonCodec("no codec in common")
-    if protection.policy != "off":
+    if protection.wanted:
         for index, wire, codec in usable:
             if lines := crypto_lines(offered.media[index]):
                 return index, wire, codec, lines[0]

@@ -33,6 +33,7 @@ module g722.so
 module opus.so
 module aubridge.so
 module sndfile.so
+module srtp.so
 module ausine.so
 module uuid.so
 module_tmp account.so
@@ -57,6 +58,7 @@ class Baresip:
         answer: ``auto`` or ``manual``.
         transport: ``udp`` or ``tcp``.
         name: User part of its address.
+        mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Baresip:
         answer: str = "auto",
         transport: str = "udp",
         name: str = "alice",
+        mediaenc: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
@@ -83,9 +86,10 @@ class Baresip:
             CONFIG.format(sip=self.port, hz=hz, rtp=RTP_PORTS, control=self._control, recordings=self._recordings)
         )
         wanted = ",".join(CODECS[codec] for codec in codecs)
+        encrypted = f";mediaenc={mediaenc}" if mediaenc else ""
         (folder / "accounts").write_text(
             f"<sip:{name}@127.0.0.1:{self.port};transport={transport}>;regint=0;answermode={answer};"
-            f"audio_codecs={wanted};dtmfmode=rtpevent\n"
+            f"audio_codecs={wanted};dtmfmode=rtpevent{encrypted}\n"
         )
 
     async def __aenter__(self) -> Self:

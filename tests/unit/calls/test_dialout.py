@@ -1,12 +1,13 @@
 """A call out of a room, as a state machine."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
-from ringback.calls.ports import Failure
+from ringback.calls.ports import Attempt, Failure
 from ringback.calls.requests import validate
 from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, PlayTone, Save, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason
@@ -16,6 +17,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import PhoneState
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions
+from ringback.sdp.crypto import CLEAR_ONLY, Protection
 from ringback.sdp.negotiation import make_answer
 
 CALL = CallId("call")
@@ -29,7 +31,7 @@ def at(seconds: float) -> Instant:
 class Rig:
     """A call that has begun, and the answer its far end gives."""
 
-    def __init__(self, **body: object) -> None:
+    def __init__(self, attempts: Sequence[Attempt] = (), protection: Protection = CLEAR_ONLY, **body: object) -> None:
         request = validate({"sipUri": "sip:bob@far?X-Case=17", **body})
         record = CallRecord(
             CALL,
@@ -44,7 +46,8 @@ class Rig:
             dialog=DIALOG,
         )
         facts = CallFacts(CALL, Direction.DIAL_OUT, "daily", "c", "sip:bob@far", "Bob")
-        self.call = DialOut(request, record, facts, Permissions())
+        self.call = DialOut(request, record, facts, Permissions(), attempts=attempts)
+        self.call.protection = protection
         self.begun = self.call.begin(("192.0.2.1", 20000), at(0))
         (invite,) = [effect for effect in self.begun if isinstance(effect, Invite)]
         self.invite = invite.invite
