@@ -56,7 +56,9 @@ class Baresip:
         hz: The tone that is its microphone.
         codecs: Names as in our API, in order of preference.
         answer: ``auto`` or ``manual``.
-        transport: ``udp`` or ``tcp``.
+        transport: ``udp``, ``tcp`` or ``tls`` (on the port after its own, with ``certificate``).
+        authorities: PEM file; without it nobody is called by TLS.
+        certificate: PEM file with its certificate and the key.
         name: User part of its address.
         mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
     """
@@ -69,6 +71,8 @@ class Baresip:
         codecs: tuple[str, ...] = ("PCMU",),
         answer: str = "auto",
         transport: str = "udp",
+        authorities: Path | None = None,
+        certificate: Path | None = None,
         name: str = "alice",
         mediaenc: str = "",
     ) -> None:
@@ -76,14 +80,18 @@ class Baresip:
         self._recordings = folder / "recordings"
         self._recordings.mkdir()
         self.port, self._control = free_port(), free_port()
-        self.uri = f"sip:{name}@127.0.0.1:{self.port}" + (";transport=tcp" if transport == "tcp" else "")
+        listening = self.port + 1 if transport == "tls" else self.port
+        self.uri = f"sip:{name}@127.0.0.1:{listening}" + (f";transport={transport}" if transport != "udp" else "")
         self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt")
         self._events: list[Mapping[str, Any]] = []
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
+        secret = f"sip_cafile {authorities}\n" if authorities is not None else ""
+        secret += f"sip_certificate {certificate}\n" if certificate is not None else ""
         (folder / "config").write_text(
             CONFIG.format(sip=self.port, hz=hz, rtp=RTP_PORTS, control=self._control, recordings=self._recordings)
+            + secret
         )
         wanted = ",".join(CODECS[codec] for codec in codecs)
         encrypted = f";mediaenc={mediaenc}" if mediaenc else ""

@@ -1,0 +1,81 @@
+"""Phones that others wrote speak SIP over TLS with rooms, in both directions."""
+
+from pathlib import Path
+
+import pytest
+
+from integration.certificates import Authority
+from interop.peers.baresip import Baresip
+from interop.peers.server import Server, wait_present
+from interop.peers.waiting import free_port, until
+
+OPEN = {
+    "sip": {
+        "sip_mode": "dial-in",
+        "display_name": "Caller",
+        "num_endpoints": 2,
+        "dialin_config": {"allow_room_start": True},
+    }
+}
+HIGH, LOW = 880, 440
+
+pytestmark = pytest.mark.needs("baresip")
+
+
+def secure(tmp_path: Path, authority: Authority, port: int) -> Server:
+    certificate, key = authority.issue("127.0.0.1")
+    settings = {
+        "SIP__CERTIFICATE": str(certificate),
+        "SIP__KEY": str(key),
+        "SIP__TLS_PORT": str(port),
+        "SIP__CA_FILE": str(authority.file),
+    }
+    return Server(tmp_path / "server", settings)
+
+
+async def addresses(server: Server, port: int) -> list[str]:
+    """Of the room, at the port for TLS; baresip adds the transport of its account."""
+    found = (await server.rest("GET", "/rooms/front-desk")).body["config"]["sip_uri"]
+    users = [uri.partition("@")[0] for uri in (found["endpoint"], *found["extra_endpoints"])]
+    return [f"{user}@127.0.0.1:{port}" for user in users]
+
+
+async def test_two_phones_call_a_room_by_tls_and_hear_each_other(tmp_path: Path) -> None:
+    authority, port = Authority(tmp_path), free_port()
+    async with (
+        secure(tmp_path, authority, port) as server,
+        Baresip(tmp_path / "ann", hz=HIGH, transport="tls", authorities=authority.file, name="ann") as ann,
+        Baresip(tmp_path / "bob", hz=LOW, transport="tls", authorities=authority.file, name="bob") as bob,
+    ):
+        await server.room("front-desk", **OPEN)
+        first, second = await addresses(server, port)
+        await ann.dial(first)
+        await bob.dial(second)
+
+        await until(lambda: ann.hears(LOW) or None, "the first hears the second", 20)
+        await until(lambda: bob.hears(HIGH) or None, "the second hears the first", 20)
+        for phone in (ann, bob):
+            await phone.command("hangup")
+        await wait_present(server, "front-desk", 0)
+
+
+async def test_a_room_calls_a_phone_by_tls_and_only_the_one_it_means(tmp_path: Path) -> None:
+    """F1: the first has a certificate for its address; the second one for somebody else."""
+    authority = Authority(tmp_path)
+    async with secure(tmp_path, authority, free_port()) as server:
+        await server.room("front-desk", dialout_config={"allow_room_start": True})
+        async with Baresip(tmp_path / "bob", hz=LOW, transport="tls", certificate=pem(authority, "127.0.0.1")) as bob:
+            await server.rest("POST", "/rooms/front-desk/dialOut/start", {"sipUri": bob.uri})
+            await bob.event("CALL_ESTABLISHED")
+            await bob.command("hangup")
+        async with Baresip(tmp_path / "eve", hz=LOW, transport="tls", certificate=pem(authority, "eve.example")) as eve:
+            await server.rest("POST", "/rooms/front-desk/dialOut/start", {"sipUri": eve.uri})
+            await until(lambda: "tls: certificate is for eve.example, not 127.0.0.1" in server.log(), "it is told", 20)
+
+
+def pem(authority: Authority, name: str) -> Path:
+    """A certificate and its key in one file."""
+    certificate, key = authority.issue(name, file=name)
+    both = certificate.with_suffix(".both")
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    return both
