@@ -1,9 +1,11 @@
 """The one place that builds everything, joins the parts, and starts and stops them."""
 
 import asyncio
+import base64
 import contextlib
 import gc
 import secrets
+import uuid
 
 import structlog
 
@@ -18,6 +20,7 @@ from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
 from ringback.config import ConfigError, Settings, env_name, idle_settings
+from ringback.http_client import CheckedClient
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.service import Media
 from ringback.meetings.ports import Message, Office, World
@@ -48,6 +51,8 @@ from ringback.telephony.registrar import Registry
 from ringback.telephony.service import Telephony, TelephonySettings
 from ringback.telephony.tls import ServerCertificate, TlsFailed
 from ringback.telephony.websocket import SipWebSockets
+from ringback.webhooks.outbox import WatchedRecords
+from ringback.webhooks.service import Webhooks
 
 log = structlog.get_logger()
 
@@ -68,8 +73,8 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access, sip_clients, numbers: The parts,
-            for ``ringback dev`` and tests.
+        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, webhooks: The parts, for
+            ``ringback dev`` and tests.
     """
 
     rooms: Rooms
@@ -78,6 +83,7 @@ class Application:
     media: Media
     telephony: Telephony
     access: Access
+    webhooks: Webhooks
     sip_clients: SipClients
     numbers: Numbers
     addresses: Addresses
@@ -166,7 +172,9 @@ class Application:
             parser=CompiledParser(core.new_sip_reader(*sip_rules()).read),
         )
         world = World(self.telephony, self.media, bus)
-        office = Office(world, database.records, clock, wire.spell, settings.node, epoch)
+        self.webhooks = await self._open_webhooks(database, clock)
+        records = WatchedRecords(database.records, self.webhooks.news)
+        office = Office(world, records, clock, wire.spell, settings.node, epoch)
         meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
         self.meetings = await self._cleanup.enter_async_context(meetings)
         policy = NetworkPolicy(settings.dialout.allow_private)
@@ -184,7 +192,7 @@ class Application:
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)
         await self._open_telephony(http_socket.getsockname()[1])
-        await finish_earlier_life(database.records, self.telephony, clock, wire.spell, settings.node, epoch)
+        await finish_earlier_life(records, self.telephony, clock, wire.spell, settings.node, epoch)
 
         clients = Clients()
         bus.subscribe(clients.handle)
@@ -203,6 +211,7 @@ class Application:
                 version=__version__,
                 sip_clients=self.sip_clients,
                 numbers=self.numbers,
+                webhooks=self.webhooks,
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
@@ -325,6 +334,28 @@ class Application:
         host = installation.shown_host(settings.http.host)
         self.addresses.public_url = settings.public_url or f"{scheme}://{host}:{http_port}"
         self.addresses.sip_domain = settings.sip.domain or self.telephony.local_addresses[0]
+
+    async def _open_webhooks(self, database: Database, clock: SystemClock) -> Webhooks:
+        private = self.settings.webhooks.allow_private
+        policy = NetworkPolicy(private)
+
+        def allows(host: str, port: int) -> bool:
+            # Below 1024 only the ports of the web: a webhook is no way to speak to mail or name servers.
+            return policy.allows(host, max(port, 1024)) and (private or port in (80, 443) or port >= 1024)
+
+        poster = CheckedClient(allows)
+        self._cleanup.push_async_callback(poster.close)
+        return await self._cleanup.enter_async_context(
+            Webhooks(
+                database.webhooks,
+                poster,
+                clock,
+                new_id=lambda: str(uuid.uuid4()),
+                new_secret=lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+                most=self.settings.limits.max_webhooks,
+                clear_text=private,
+            )
+        )
 
     async def _hang_up(self) -> None:
         """End what is left while SIP still runs, and give the far ends a moment to confirm."""

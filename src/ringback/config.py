@@ -238,9 +238,7 @@ class Dialout(Section):
 class Webhooks(Section):
     """Requests that the server makes to its customers' servers."""
 
-    allow_private: bool = Field(
-        default=False, description="Allow loopback and private targets and plain http (not used yet)."
-    )
+    allow_private: bool = Field(default=False, description="Allow loopback and private targets and plain http.")
 
 
 class Limits(Section):
@@ -252,6 +250,7 @@ class Limits(Section):
     )
     max_rooms: int = Field(default=100000, ge=1, description="Rooms that one domain may have.")
     max_api_keys: int = Field(default=10, ge=1, le=100, description="Active API keys that one domain may have.")
+    max_webhooks: int = Field(default=10, ge=1, le=100, description="Webhooks that one domain may have.")
     keep_days: float = Field(
         default=30.0, gt=0, description="Days that ended calls, meetings and their events are kept."
     )
@@ -376,7 +375,6 @@ def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
 IDLE = (
     ("nats_url",),
     ("files_url",),
-    ("webhooks", "allow_private"),
 )
 """Settings that nothing acts on yet; their descriptions say so."""
 

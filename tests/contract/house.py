@@ -28,6 +28,9 @@ from ringback.store.sealing import Sealer
 from ringback.testing.carrier import FakeCarrier
 from ringback.testing.clock import VirtualClock
 from ringback.testing.media import FakeMedia
+from ringback.testing.poster import FakePoster
+from ringback.webhooks.outbox import WatchedRecords
+from ringback.webhooks.service import Webhooks
 
 KEY = "key-of-the-first-domain"
 SIP_DOMAIN = "sip.example.test"
@@ -91,8 +94,20 @@ async def a_house(
     bus: LocalBus[Message] = LocalBus()
     bus.subscribe(lambda message: None)
     epoch = await database.records.next_epoch("test")
-    office = Office(World(carrier, media, bus), database.records, clock, spell, "test", epoch)
+    office = Office(
+        World(carrier, media, bus),
+        WatchedRecords(database.records, lambda domain: webhooks.news(domain)),
+        clock,
+        spell,
+        "test",
+        epoch,
+    )
+    ids = iter(f"{number:08x}-0000-4000-8000-000000000000" for number in range(1, 100))
+    secret = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
+    poster = FakePoster()
+    poster.down.add("https://down.example.test/")
     async with (
+        Webhooks(database.webhooks, poster, clock, lambda: next(ids), lambda: secret, most=3) as webhooks,
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
         Calls(meetings, routes=numbers, numbers=numbers, clients=sip_clients) as calls,
     ):
@@ -111,6 +126,7 @@ async def a_house(
             "0.0.test",
             sip_clients,
             numbers,
+            webhooks,
             rate_limits=rate_limits,
             web=folder / "web",
         )

@@ -36,7 +36,7 @@ async def _ask(house: House, step: dict[str, Any]) -> tuple[int, Any]:
     if content is None and "body" in step:
         content = json.dumps(filled(step["body"], house.clock.wall()))
     response = await house.stranger.request(method, path, content=content, headers=headers)
-    return response.status_code, response.json()
+    return response.status_code, response.json() if response.content else None
 
 
 def _raw(raw: Any) -> str | None:

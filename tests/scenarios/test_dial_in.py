@@ -71,7 +71,7 @@ async def test_the_meetings_end_ends_its_calls():
         await ann.seat.leave()
 
         assert (phone.state, phone.goodbye) == ("over", "meeting-ended")
-        assert stage.records.event_names()[-2:] == ["participant-left", "dialin-stopped"]
+        assert stage.records.event_names()[-3:] == ["participant-left", "dialin-stopped", "meeting-ended"]
 
 
 @pytest.mark.parametrize(("known", "status", "headers"), [(True, 480, (("Retry-After", "5"),)), (False, 480, ())])

@@ -4,15 +4,16 @@ A call whose row says ``queued`` may or may not have left; it is never dialled a
 """
 
 from dataclasses import replace
+from itertools import count
 
 import structlog
 
 from ringback.calls.ports import Carrier, Clock, Records
 from ringback.meetings.ports import Spell
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.events import CallEvent, CallFacts, CallStep, Event, ParticipantLeft
+from ringback.model.events import CallEvent, CallFacts, CallStep, Event, MeetingEnded, ParticipantLeft
 from ringback.model.participant import Participant, ParticipantType
-from ringback.model.records import CallRecord, CallState, Direction, EventRecord, ParticipantRecord, Unit
+from ringback.model.records import CallRecord, CallState, Direction, EventRecord, MeetingRecord, ParticipantRecord, Unit
 
 log = structlog.get_logger()
 
@@ -41,18 +42,18 @@ async def finish_earlier_life(
     now = clock.wall()
     for call in calls:
         carrier.finish(call)
+    number = count(1)
+    told: tuple[tuple[CallRecord | MeetingRecord | ParticipantRecord, Event], ...] = (
+        *((stay, _left(stay)) for stay in stays),
+        *((call, _stopped(call)) for call in calls if _was_told(call)),
+        *((meeting, MeetingEnded(meeting.started_at, now)) for meeting in meetings),
+    )
     ended = tuple(replace(call, state=CallState.ENDED, ended_at=now, end=ENDED) for call in calls)
     unit = Unit(
         calls=ended,
         meetings=tuple(replace(meeting, ended_at=now) for meeting in meetings),
         participants=tuple(replace(stay, left_at=now) for stay in stays),
-        events=(
-            *(_event(stay, _left(stay), number, epoch, now, spell) for number, stay in enumerate(stays, 1)),
-            *(
-                _event(call, _stopped(call), number, epoch, now, spell)
-                for number, call in enumerate(filter(_was_told, ended), len(stays) + 1)
-            ),
-        ),
+        events=tuple(_event(about, event, next(number), epoch, now, spell) for about, event in told),
     )
     if unit:
         await records.commit(unit)
@@ -95,7 +96,15 @@ def _stopped(call: CallRecord) -> CallEvent:
 
 
 def _event(
-    about: CallRecord | ParticipantRecord, event: Event, number: int, epoch: int, now: float, spell: Spell
+    about: CallRecord | MeetingRecord | ParticipantRecord,
+    event: Event,
+    number: int,
+    epoch: int,
+    now: float,
+    spell: Spell,
 ) -> EventRecord:
     name, payload = spell(event)
-    return EventRecord(about.domain, about.room, about.meeting, epoch, number, now, name, payload)
+    # Of a meeting's end clients are not told: there are none.
+    to = () if isinstance(about, MeetingRecord) else None
+    meeting = about.id if isinstance(about, MeetingRecord) else about.meeting
+    return EventRecord(about.domain, about.room, meeting, epoch, number, now, name, payload, to)

@@ -85,7 +85,7 @@ class Client:
         except httpx.HTTPError as error:
             fail(f"{self.base_url} did not answer properly: {str(error) or type(error).__name__}")
         try:
-            answer = response.json()
+            answer = response.json() if response.content else None
         except ValueError:
             fail(f"{self.base_url} does not look like a Ringback server (status {response.status_code})")
         if response.status_code == 401:

@@ -48,6 +48,7 @@ def dev(
         "data_dir": data_dir,
         # On a developer's machine the phones are on it too.
         "dialout": {"allow_private": True},
+        "webhooks": {"allow_private": True},
     }
     settings = read_settings(flags)
     if lan:

@@ -31,7 +31,7 @@ from ringback.meetings.ports import Office, Told, Unseated
 from ringback.meetings.steps import Steps
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import RingbackError, Unavailable
-from ringback.model.events import DURABLE
+from ringback.model.events import DURABLE, MeetingEnded
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
@@ -97,6 +97,7 @@ class Actor:
         self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None]] = deque()
         self._ready = asyncio.Event()
         self._hang_ups: deque[HangUp] = deque()
+        self._last_words: Tell | None = None
         self._sequence = 0
         self._timer_at: float | None = None
         self._timer: Any = None
@@ -180,6 +181,10 @@ class Actor:
             hang_up = self._hang_ups.popleft()
             if (machine := self.calls.get(hang_up.call)) is not None:
                 self._gather(machine.hang_up(hang_up.reason, now), now, batch)
+        if self._last_words is not None:
+            # The call whose end ended the meeting is told of first.
+            self._tell(self._last_words, now, batch)
+            self._last_words = None
         if future is not None:
             batch.answers[-1] = (future, answer, range(start, len(batch.outside)))
 
@@ -200,6 +205,8 @@ class Actor:
             match effect:
                 case Outside():
                     batch.outside.append(effect)
+                case Tell(MeetingEnded()):
+                    self._last_words = effect
                 case Tell():
                     self._tell(effect, now, batch)
                 case Save(row):
@@ -238,7 +245,7 @@ class Actor:
                     tell.to,
                 )
             )
-        if self.meeting.has_clients:
+        if self.meeting.has_clients and tell.to != ():
             batch.outside.append(_Publish(Told(self.meeting.id, name, payload, tell.to, tell.but)))
 
     async def _commit(self, batch: Batch) -> None:
@@ -306,6 +313,8 @@ class Actor:
         for effect in self.meeting.abandon(now):
             if isinstance(effect, Save):
                 batch.rows[type(effect.row), effect.row.id] = effect.row
+            elif isinstance(effect, Tell):
+                self._tell(effect, now, batch)
         self._gone(self)
         try:
             await self._commit(batch)

@@ -26,7 +26,14 @@ from ringback.meetings.hearing import Subscriptions, sources
 from ringback.meetings.permissions import initial
 from ringback.meetings.ports import Seated, Unseated
 from ringback.model.end_reason import Ending, EndReason
-from ringback.model.events import CountsUpdated, ParticipantJoined, ParticipantLeft, ParticipantUpdated
+from ringback.model.events import (
+    CountsUpdated,
+    MeetingEnded,
+    MeetingStarted,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+)
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState
@@ -328,7 +335,7 @@ class Meeting:
         if not began:
             return []
         stays: list[Effect] = [Save(self._stay(who, now.wall)) for who in self.participants()]
-        return [*stays, Save(self._record(now.wall))]
+        return [*stays, Save(self._record(now.wall)), self._tell_end(now)]
 
     def wake(self, now: Instant) -> list[Effect]:
         """Do what is due."""
@@ -353,7 +360,7 @@ class Meeting:
             return []
         self.life = Life.OPEN
         self._started_at = now.wall
-        return [Save(self._record(None))]
+        return [Save(self._record(None)), Tell(MeetingStarted(now.wall), ())]
 
     def _admit(self, member: Member, now: Instant) -> list[Effect]:
         who = member.participant
@@ -438,7 +445,10 @@ class Meeting:
     def _end(self, now: Instant) -> list[Effect]:
         assert not self.members, "a meeting ended with somebody in it"
         self.life = Life.ENDED
-        return [Save(self._record(now.wall)), CloseMeeting(self.id), MeetingEnds()]
+        return [Save(self._record(now.wall)), self._tell_end(now), CloseMeeting(self.id), MeetingEnds()]
+
+    def _tell_end(self, now: Instant) -> Tell:
+        return Tell(MeetingEnded(self._started_at, now.wall), ())
 
     def _record(self, ended_at: float | None) -> MeetingRecord:
         room = self.settings.room

@@ -15,6 +15,21 @@ from ringback.model.records import Direction
 
 
 @dataclass(frozen=True, slots=True)
+class MeetingStarted:
+    """A room began to be used. Told to the application; nobody is there yet. Unix seconds."""
+
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingEnded:
+    """The last one who kept a meeting open left it. Told to the application. Unix seconds."""
+
+    started_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantJoined:
     participant: Participant
 
@@ -142,7 +157,9 @@ class DigitPressed:
 
 
 Event = (
-    ParticipantJoined
+    MeetingStarted
+    | MeetingEnded
+    | ParticipantJoined
     | ParticipantUpdated
     | ParticipantLeft
     | CountsUpdated
@@ -154,5 +171,5 @@ Event = (
     | DigitPressed
 )
 
-DURABLE = (ParticipantJoined, ParticipantLeft, DialInReady, CallEvent)
+DURABLE = (MeetingStarted, MeetingEnded, ParticipantJoined, ParticipantLeft, DialInReady, CallEvent)
 """Types of the events that are stored; the rest (mute, speakers, messages, digits) is only passed on."""

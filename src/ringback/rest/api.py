@@ -13,7 +13,20 @@ from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
 from ringback.numbers.service import Numbers
-from ringback.rest import dialout, domain, meetings, own, pages, presence, rooms, sip_clients, tokens, traces, trunks
+from ringback.rest import (
+    dialout,
+    domain,
+    meetings,
+    own,
+    pages,
+    presence,
+    rooms,
+    sip_clients,
+    tokens,
+    traces,
+    trunks,
+    webhooks,
+)
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
@@ -22,6 +35,7 @@ from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.domains import Domains
 from ringback.rooms.service import Rooms
+from ringback.webhooks.service import Webhooks
 
 OPERATIONS: tuple[Operation, ...] = (
     *domain.OPERATIONS,
@@ -34,6 +48,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *traces.OPERATIONS,
     *sip_clients.OPERATIONS,
     *trunks.OPERATIONS,
+    *webhooks.OPERATIONS,
 )
 
 
@@ -66,6 +81,7 @@ class Services:
     version: str
     sip_clients: SipClients
     numbers: Numbers
+    webhooks: Webhooks
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

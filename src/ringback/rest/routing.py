@@ -123,7 +123,8 @@ class Door:
                 headers=request.headers,
                 body={} if operation.method == "GET" else await json_object(request),
             )
-            return JSONResponse(await operation.handler(asked))
+            answer = await operation.handler(asked)
+            return answer if isinstance(answer, Response) else JSONResponse(answer)
         except RingbackError as error:
             if status_of(error) >= 500:
                 log.warning("http.unavailable", operation=operation.path, info=error.info)

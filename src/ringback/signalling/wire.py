@@ -17,6 +17,8 @@ from ringback.model.events import (
     DialInReady,
     DigitPressed,
     Event,
+    MeetingEnded,
+    MeetingStarted,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
@@ -106,6 +108,16 @@ def _kinds(allowed: bool | frozenset[str]) -> bool | list[str]:
 @singledispatch
 def _spell(event: object) -> Spelled:
     raise AssertionError(f"no wire words for {type(event).__name__}")
+
+
+@_spell.register
+def _(event: MeetingStarted) -> Spelled:
+    return "meeting-started", {"start_ts": event.started_at}
+
+
+@_spell.register
+def _(event: MeetingEnded) -> Spelled:
+    return "meeting-ended", {"start_ts": event.started_at, "end_ts": event.ended_at}
 
 
 @_spell.register

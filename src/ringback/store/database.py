@@ -18,6 +18,7 @@ from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
 from ringback.store.sip_clients import BindingTable, SipClientTable
 from ringback.store.trunks import NumberTable, TrunkTable
+from ringback.store.webhooks import WebhookTable
 from ringback.store.writer import Writer, discard
 
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class Database:
         self.trunks = TrunkTable(self, sealer)
         self.numbers = NumberTable(self)
         self.bindings = BindingTable(self)
+        self.webhooks = WebhookTable(self, sealer)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
 

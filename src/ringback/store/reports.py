@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Delete, Row, Table, delete, func, select
 from ringback.model.ids import DomainId, MeetingId
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
 from ringback.store.records import call_record, meeting_record, participant_record
-from ringback.store.schema import calls, events, idempotency_keys, meetings, participants
+from ringback.store.schema import calls, events, idempotency_keys, meetings, participants, webhook_deliveries
 from ringback.store.transactions import Transactions
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
@@ -112,6 +112,7 @@ class StoredReports:
         old = now - keep_seconds
         queries = (
             _oldest(events, events.c.number, events.c.at < old),
+            _oldest(webhook_deliveries, webhook_deliveries.c.number, webhook_deliveries.c.created_at < old),
             _oldest(calls, calls.c.id, calls.c.ended_at < old),
             _oldest(meetings, meetings.c.id, meetings.c.ended_at < old),
             _oldest(participants, participants.c.id, participants.c.left_at < old),

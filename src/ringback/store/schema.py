@@ -227,3 +227,38 @@ numbers = Table(
     Column("room", String(128), nullable=False),
     Column("created_at", Float, nullable=False),
 )
+
+# ``sealed`` holds the secret that signs and the one that authorises.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("event_types", Text, nullable=False),
+    Column("retry_type", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("failed_count", Integer, nullable=False),
+    Column("cursor", Integer, nullable=False),
+    Column("last_pushed", Float),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("webhook", String(36), ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("lane", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("attempts", Text, nullable=False),
+    Index(None, "webhook", "state", "number"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,1 @@
+"""Webhooks: what happened, told to an application's own server."""

@@ -1,0 +1,35 @@
+"""Records that say when something was added to the outbox."""
+
+from collections.abc import Callable, Sequence
+
+from ringback.calls.ports import Records
+from ringback.model.ids import DomainId
+from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, Unit
+
+
+class WatchedRecords:
+    """``calls.ports.Records`` around another; ``news`` is called with a domain after each commit with events of it."""
+
+    def __init__(self, records: Records, news: Callable[[DomainId], None]) -> None:
+        self._records = records
+        self._news = news
+
+    async def commit(self, unit: Unit) -> None:
+        await self._records.commit(unit)
+        for domain in {event.domain for event in unit.events}:
+            self._news(domain)
+
+    async def next_epoch(self, node: str) -> int:
+        return await self._records.next_epoch(node)
+
+    async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None:
+        return await self._records.call_by_idempotency_key(domain, key)
+
+    async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
+        return await self._records.unfinished_calls(node, before_epoch)
+
+    async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]:
+        return await self._records.unfinished_meetings(node, before_epoch)
+
+    async def unfinished_participants(self, node: str, before_epoch: int) -> Sequence[ParticipantRecord]:
+        return await self._records.unfinished_participants(node, before_epoch)
