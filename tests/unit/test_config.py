@@ -150,9 +150,9 @@ def test_settings_that_nothing_acts_on_are_known(monkeypatch: pytest.MonkeyPatch
     assert idle_settings(load_settings()) == []
 
     monkeypatch.setenv("RINGBACK_NATS_URL", "nats://127.0.0.1")
-    assert idle_settings(load_settings({"webhooks": {"allow_private": True}})) == [
+    assert idle_settings(load_settings({"files_url": "file:///recordings"})) == [
         "RINGBACK_NATS_URL",
-        "RINGBACK_WEBHOOKS__ALLOW_PRIVATE",
+        "RINGBACK_FILES_URL",
     ]
 
 
