@@ -171,6 +171,7 @@ class Application:
             registry=registry,
             parser=CompiledParser(core.new_sip_reader(*sip_rules()).read),
         )
+        self.numbers.watch = self.telephony.trunks
         world = World(self.telephony, self.media, bus)
         self.webhooks = await self._open_webhooks(database, clock)
         records = WatchedRecords(database.records, self.webhooks.news)
@@ -181,7 +182,7 @@ class Application:
         self.calls = await self._cleanup.enter_async_context(
             Calls(
                 meetings,
-                policy.allows,
+                lambda host, port: policy.allows(host, port) or self.telephony.trunks.desk.may_reach(host, port),
                 routes=self.numbers,
                 numbers=self.numbers,
                 clients=self.sip_clients,
@@ -192,6 +193,7 @@ class Application:
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)
         await self._open_telephony(http_socket.getsockname()[1])
+        self.numbers.listen(self.telephony.trunks.set)
         await finish_earlier_life(records, self.telephony, clock, wire.spell, settings.node, epoch)
 
         clients = Clients()

@@ -85,17 +85,17 @@ class TlsPolicy:
     Attributes:
         verify: ``False`` takes any certificate; told loudly wherever the trunk is shown.
         name: Name the certificate must carry; empty for the host as configured (never an SRV target).
-        ca: Authorities that are trusted instead of the system's: PEM, or the path of a file.
-        pins: SHA-256 of acceptable certificates' public keys, hex; one match is enough.
-        certificate, key: What we show to a peer that asks: PEM, or paths. The key is a secret.
+        ca_file: PEM file of authorities that are trusted instead of the system's.
+        pin: ``sha256:`` and the digest (hex) of the only acceptable certificate or of its public key.
+        certificate, key: PEM files of what we show to a peer that asks.
     """
 
     verify: bool = True
     name: str = ""
-    ca: str = ""
-    pins: tuple[str, ...] = ()
+    ca_file: str = ""
+    pin: str = ""
     certificate: str = ""
-    key: str = field(default="", repr=False)
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

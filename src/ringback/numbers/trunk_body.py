@@ -33,10 +33,10 @@ CODECS = ("OPUS", "G722", "PCMU", "PCMA")
 HIDDEN = "(hidden)"
 """What stands where a secret is; sent back, it keeps the secret that is there."""
 
-_SECRETS = (("credentials", "password"), ("inbound_credentials", "password"), ("tls", "key"))
+_SECRETS = (("credentials", "password"), ("inbound_credentials", "password"))
 _DIGITS = re.compile(r"[0-9+*#]*")
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
-_PIN = re.compile(r"[0-9a-f]{64}")
+_PIN = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -113,10 +113,10 @@ def show_trunk(trunk: Trunk) -> dict[str, Any]:
         "tls": {
             "verify": tls.verify,
             "name": tls.name or None,
-            "ca": tls.ca or None,
-            "pins": list(tls.pins),
+            "ca_file": tls.ca_file or None,
+            "pin": tls.pin or None,
             "certificate": tls.certificate or None,
-            "key": HIDDEN if tls.key else None,
+            "key": tls.key or None,
         },
         "credentials": _shown_credentials(trunk.credentials),
         "inbound_credentials": _shown_credentials(trunk.inbound_credentials),
@@ -162,7 +162,6 @@ def secrets_of(trunk: Trunk) -> dict[str, str]:
         for name, value in (
             ("credentials", trunk.credentials.password if trunk.credentials else ""),
             ("inbound_credentials", trunk.inbound_credentials.password if trunk.inbound_credentials else ""),
-            ("tls", trunk.tls.key),
         )
         if value
     }
@@ -235,16 +234,16 @@ def _tls(it: "_Reader | None") -> TlsPolicy:
         verify = False
     if verify not in (None, True, False):
         raise InvalidRequest("tls.verify must be true or false")
-    pins = tuple(pin.lower().replace(":", "") for pin in it.texts("pins", 16))
-    if not all(_PIN.fullmatch(pin) for pin in pins):
-        raise InvalidRequest("tls.pins must be SHA-256 sums of public keys: 64 hex digits each")
+    pin = it.text("pin").lower()
+    if pin and not (found := _PIN.fullmatch("sha256:" + pin.removeprefix("sha256:").replace(":", ""))):
+        raise InvalidRequest("tls.pin must be sha256: and 64 hex digits, of the certificate or its public key")
     policy = TlsPolicy(
         True if verify is None else bool(verify),
         it.text("name"),
-        it.long_text("ca"),
-        pins,
-        it.long_text("certificate"),
-        it.long_text("key"),
+        it.text("ca_file"),
+        f"sha256:{found[1]}" if pin and found else "",
+        it.text("certificate"),
+        it.text("key"),
     )
     it.done()
     return policy
@@ -376,14 +375,6 @@ class _Reader:
             return ""
         if not isinstance(value, str) or len(value) > 512 or not _TEXT.fullmatch(value):
             raise InvalidRequest(f"{self.at}{name} must be a string of at most 512 printable characters")
-        return value
-
-    def long_text(self, name: str) -> str:
-        value = self.take(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str) or len(value) > 65_536:
-            raise InvalidRequest(f"{self.at}{name} must be PEM text or the path of a file")
         return value
 
     def flag(self, name: str, default: bool) -> bool:

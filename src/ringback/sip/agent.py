@@ -111,6 +111,7 @@ class Agent:
         connected: Whether a connection is still there.
         siblings: Whether two addresses belong to one far end, as nodes of one carrier do.
         trusted: Whether a source may put a call of its own in the place of another (RFC 3891 §3).
+        listed: Whether an address is a peer of the operator's, whose calls need no proof by ACK.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Agent:
         connected: Callable[[Flow], bool] = lambda flow: True,
         siblings: Callable[[str, str], bool] = lambda one, other: False,
         trusted: Callable[[Flow], bool] = lambda flow: False,
+        listed: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self.settings = settings
         self.chance = chance
@@ -138,6 +140,7 @@ class Agent:
         self.siblings = siblings
         self._trusted = trusted
         self.transactions.siblings = siblings
+        self._listed = listed
         self.unproved: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
         self._dialogs: dict[DialogId, Call] = {}
@@ -270,12 +273,13 @@ class Agent:
 
     def forget(self, call: Call) -> None:
         """The user above no longer knows it."""
-        if self.calls.pop(call.id, None) is not None:
+        if self.calls.get(call.id) is call:
+            del self.calls[call.id]
             _count(self._hosts, call.counted_as, -1)
 
     def moved(self, call: Call) -> None:
         """The call's far end is another one now."""
-        if call.id in self.calls:
+        if self.calls.get(call.id) is call:
             _count(self._hosts, call.counted_as, -1)
             call.counted_as = call.flow.host
             _count(self._hosts, call.counted_as, 1)
@@ -354,11 +358,15 @@ class Agent:
             return False
         return len(request.to_bytes()) > self.settings.datagram
 
-    def authorize(self, request: Request, response: Response, flow: Flow) -> Row | None:
+    def authorize(
+        self, request: Request, response: Response, flow: Flow, credentials: Sequence[Credential] = ()
+    ) -> Row | None:
         """The header that answers a challenge; ``None`` without credentials for that far end, or if tried before."""
         if response.status not in (401, 407) or {"authorization", "proxy-authorization"} & request.headers.index.keys():
             return None
-        return answer_challenge(self.settings.credentials, request, response, flow.host, self.chance.token())
+        return answer_challenge(
+            (*credentials, *self.settings.credentials), request, response, flow.host, self.chance.token()
+        )
 
     # ── the transactions' user ──
 
@@ -531,7 +539,9 @@ class Agent:
         if len(self.calls) >= self.settings.calls:
             return 503, []
         limit = self.settings.unconfirmed_per_source
-        return (480, []) if limit is not None and self.unproved[flow.host] >= limit else None
+        if limit is None or self.unproved[flow.host] < limit or self._listed(flow.host):
+            return None
+        return 480, []
 
     def _add(self, call: Call) -> None:
         self.calls[call.id] = call

@@ -4,12 +4,14 @@ RFC 3261 §12.2, §15; RFC 6086. Offers, refreshes and transfers are in files of
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.sip.client_transaction import ClientTransaction, Owner
 from ringback.sip.dialog import Dialog
+from ringback.sip.digest import Credential
 from ringback.sip.events import DialogChanged, Digit, Ended, PictureWanted
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean
@@ -39,6 +41,9 @@ class Call:
         id: Its id above.
         flow: The far end as last heard.
         record: What is stored of its dialog.
+
+    Attributes:
+        credentials: What this far end's challenges are answered with, before the stack's own.
     """
 
     chose_call_id = False
@@ -49,6 +54,7 @@ class Call:
         self.flow = flow
         self.record = record
         self.counted_as = ""
+        self.credentials: Sequence[Credential] = ()
         self.pinned = False
         self.phase = Phase.SETTING_UP
         self.dialog: Dialog | None = None
@@ -354,7 +360,7 @@ class Call:
     def _authorize_again(self, transaction: ClientTransaction, response: Response, now: float) -> bool:
         """Answer a challenge once, with credentials kept for that far end; whether another request went out."""
         request = transaction.request
-        credentials = self.agent.authorize(request, response, transaction.flow)
+        credentials = self.agent.authorize(request, response, transaction.flow, self.credentials)
         if credentials is None:
             return False
         content = tuple(row for row in request.headers.rows if row[0] == "Content-Type")

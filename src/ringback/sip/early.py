@@ -98,7 +98,7 @@ class EarlyDialog:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status < 300 or transaction is not self._prack:
             return
-        credentials = self._agent.authorize(transaction.request, response, transaction.flow)
+        credentials = self._agent.authorize(transaction.request, response, transaction.flow, self._call.credentials)
         if credentials is not None:
             kept = [row for row in transaction.request.headers.rows if row[0] in ("RAck", "Content-Type")]
             self._send((*kept, credentials), transaction.request.body, now)

@@ -83,6 +83,15 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """One of several ways is being tried: its number, from 0, and its trunk."""
+
+    call: CallId
+    attempt: int
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
 class DialogChanged:
     call: CallId
     dialog: DialogRecord
@@ -178,6 +187,7 @@ Event = (
     | Progress
     | Answered
     | Failed
+    | Routed
     | DialogChanged
     | Reoffered
     | ReofferAnswered

@@ -116,7 +116,9 @@ class Offers:
             # §12.2.1.2: the far end no longer knows this dialog.
             self._call.end("gone", now)
             return
-        elif credentials := self._agent.authorize(transaction.request, response, transaction.flow):
+        elif credentials := self._agent.authorize(
+            transaction.request, response, transaction.flow, self._call.credentials
+        ):
             self.send(transaction.request.body, now, (credentials,))
             return
         else:

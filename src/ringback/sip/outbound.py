@@ -68,6 +68,7 @@ class OutboundCall(Call):
         self.pinned = pinned
         self._routes = list(routes)
         self._targets = list(targets)
+        self.patience: float | None = None
         self._name = clean(name)
         self._rows = list(rows)
         self._body = body
@@ -192,7 +193,8 @@ class OutboundCall(Call):
         peer = f"[{flow.host}]:{flow.port}" if ":" in flow.host else f"{flow.host}:{flow.port}"
         self.record = replace(self.record, transport=flow.transport, peer=peer)
         self.agent.emit(DialogChanged(self.id, self.record))
-        self.set_alarm(Alarm.SILENCE, now + self.agent.settings.patience)
+        patience = self.agent.settings.patience if self.patience is None else self.patience
+        self.set_alarm(Alarm.SILENCE, now + patience)
         self._invite = self.agent.transactions.send(invite, flow, self, now)
         self._invites.append(self._invite)
 
@@ -336,7 +338,9 @@ class OutboundCall(Call):
             if response.status == 503 and self._targets:
                 self._try_next(now)
                 return
-            credentials = None if self._challenged else self.agent.authorize(transaction.request, response, self.flow)
+            credentials = None
+            if not self._challenged:
+                credentials = self.agent.authorize(transaction.request, response, self.flow, self.credentials)
             if credentials is not None:
                 self._challenged = True
                 self._try_next(now, (credentials,), again=True)

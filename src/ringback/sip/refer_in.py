@@ -128,7 +128,9 @@ class Referrals:
         if found is None:
             return
         id, referral = found
-        credentials = self._call.agent.authorize(transaction.request, response, transaction.flow)
+        credentials = self._call.agent.authorize(
+            transaction.request, response, transaction.flow, self._call.credentials
+        )
         if credentials is not None:
             rows = [
                 row

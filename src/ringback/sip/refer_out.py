@@ -57,7 +57,9 @@ class Transfer:
                 self._number = transaction.request.cseq.number
                 self._call.set_alarm(Alarm.REFER_UNTOLD, now + UNTOLD)
             return
-        credentials = self._call.agent.authorize(transaction.request, response, transaction.flow)
+        credentials = self._call.agent.authorize(
+            transaction.request, response, transaction.flow, self._call.credentials
+        )
         if credentials is not None:
             rows = [row for row in transaction.request.headers.rows if row[0] in ("Contact", "Refer-To", "Referred-By")]
             self._sent = self._call.send("REFER", (*rows, credentials), b"", now, owner=self)

@@ -97,7 +97,7 @@ class Refreshing:
     def on_refused(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """§10, §7.3: a far end that no longer knows the call has ended it; others are asked again."""
         self._refusals += 1
-        credentials = self._agent.authorize(transaction.request, response, transaction.flow)
+        credentials = self._agent.authorize(transaction.request, response, transaction.flow, self._call.credentials)
         if response.status in (408, 481):
             self._call.end("gone", now)
         elif credentials is not None:

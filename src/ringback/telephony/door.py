@@ -38,6 +38,7 @@ class Door:
         lag_limit: Seconds the loop may be late before new calls are turned away; ``None`` for never.
         known: Networks (CIDR) that are never limited.
         engaged: Whether we have a call with an address.
+        listed: Whether an address is a trunk's: those are never limited either.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Door:
         lag_limit: float | None,
         known: Sequence[str],
         engaged: Callable[[str], bool],
+        listed: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._clock = clock
         self._buckets = Buckets(rate_limits) if rate_limits is not None else None
@@ -55,6 +57,7 @@ class Door:
         self._known = NetworkPolicy(allow=known) if known else None
         self._networks = [NetworkPolicy(allow=[network]) for network in known]
         self._engaged = engaged
+        self._listed = listed
         self._quieter = Quieter()
         self._lag = 0.0
         self._measured = 0.0
@@ -79,7 +82,7 @@ class Door:
         return False
 
     def is_known(self, flow: Flow) -> bool:
-        return self._known is not None and self._known.lists(flow.host)
+        return self._listed(flow.host) or (self._known is not None and self._known.lists(flow.host))
 
     def are_siblings(self, one: str, other: str) -> bool:
         """Whether two addresses are of one known network, as the nodes of a carrier are."""

@@ -28,6 +28,8 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             to.answered(call, body)
         case sip.Failed(call, status, reason, cause, q850, contacts):
             to.failed(call, Failure(status, reason, cause, q850, contacts))
+        case sip.Routed(call, attempt, trunk):
+            to.routed(call, attempt, trunk)
         case sip.DialogChanged(call, dialog):
             to.dialog_changed(call, dialog)
         case sip.Reoffered(call, body):
@@ -50,21 +52,34 @@ def report(event: sip.Event, to: CarrierEvents, is_known: Callable[[Flow], bool]
             pass
 
 
-def incoming_invite(event: sip.Incoming, known: bool) -> IncomingInvite:
-    """What calls need to know of an INVITE; every text in it is cleaned."""
+def incoming_invite(
+    event: sip.Incoming,
+    known: bool,
+    *,
+    user: str | None = None,
+    trunk: str = "",
+    called_number: str = "",
+    caller: str = "",
+    withheld: bool = False,
+) -> IncomingInvite:
+    """What calls need to know of an INVITE; every text in it is cleaned. The rest is what its trunk says of it."""
     request = event.request
     uri = request.sip_uri
-    caller = request.from_.uri
-    from_uri = caller.bare() if isinstance(caller, SipUri) else caller
+    from_ = request.from_.uri
+    from_uri = from_.bare() if isinstance(from_, SipUri) else from_
     return IncomingInvite(
         call=event.call,
-        user=dialled_user(uri),
+        user=dialled_user(uri) if user is None else clean(user),
         host=uri.host,
         from_uri=clean(str(from_uri)),
         from_name=clean(request.from_.name),
         sip_call_id=clean(request.call_id),
         source=format_host_port(event.flow.host, event.flow.port),
         offer=description(request),
+        trunk=trunk,
+        called_number=called_number,
+        caller=clean(caller),
+        withheld=withheld,
         known=known or bool(event.client),
         client=event.client,
         client_domain=event.domain,

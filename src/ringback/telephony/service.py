@@ -42,6 +42,7 @@ from ringback.telephony.streams import Connection
 from ringback.telephony.tls import ServerCertificate
 from ringback.telephony.trace import Trace
 from ringback.telephony.transfers import refer_into, transfer_rows
+from ringback.telephony.trunk_side import TrunkSide
 from ringback.telephony.wire import Sockets, Wire
 
 log = structlog.get_logger(__name__)
@@ -175,16 +176,33 @@ class Telephony:
             ),
             self._chance,
             advertised=self._advertised,
-            reachable=self._policy.allows,
+            reachable=lambda host, port: self._policy.allows(host, port) or self.trunks.desk.may_reach(host, port),
+            listed=lambda host: self.trunks.desk.lists(host),
             media_flows=media_flows,
-            siblings=lambda one, other: self._door.are_siblings(one, other),
+            siblings=lambda one, other: (
+                self._door.are_siblings(one, other) or self.trunks.desk.are_siblings(one, other)
+            ),
             trusted=lambda flow: self._door.is_known(flow),
             connected=self._wire.is_open,
             registrar=self._registry,
         )
         self._forks = Forks(self._agent)
+        self.trunks = TrunkSide(
+            clock,
+            self._agent,
+            lookup=self._lookup,
+            flush=self._flush,
+            tell=self._tell,
+            dialable=self._dialable,
+            domain=self._domain,
+        )
         self._door = Door(
-            clock, settings.rate_limits, settings.lag_limit, settings.known, engaged=self._agent.speaks_with
+            clock,
+            settings.rate_limits,
+            settings.lag_limit,
+            settings.known,
+            engaged=self._agent.speaks_with,
+            listed=self.trunks.desk.lists,
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -211,6 +229,7 @@ class Telephony:
     async def stop(self) -> None:
         """Close every socket. Calls are not ended: end them first."""
         self._registry.stop()
+        await self.trunks.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -237,16 +256,27 @@ class Telephony:
     @property
     def idle(self) -> bool:
         """Nothing is left of any call."""
-        return self._agent.idle and not self._resolving and not self._queue and not self._forks.busy
+        return (
+            self._agent.idle
+            and not self._resolving
+            and not self._queue
+            and not len(self.trunks.dialling)
+            and not self._forks.busy
+        )
 
     def leftovers(self) -> dict[str, int]:
         """What is left, for a test that expects nothing."""
-        return {**self._agent.leftovers(), "resolving": len(self._resolving), "events": len(self._queue)}
+        return {
+            **self._agent.leftovers(),
+            "resolving": len(self._resolving),
+            "dialling": len(self.trunks.dialling),
+            "events": len(self._queue),
+        }
 
     @property
     def calls(self) -> int:
         """Calls that exist."""
-        return len(self._agent.calls) + len(self._resolving)
+        return len(self._agent.calls) + len(self._resolving) + len(self.trunks.dialling)
 
     # ── Carrier ──
 
@@ -256,6 +286,9 @@ class Telephony:
         return self._agent.prepare(uri, f"{uri.scheme}:{local}")
 
     def invite(self, invite: OutgoingInvite) -> None:
+        if invite.attempts:
+            self.trunks.dialling.begin(replace(invite, headers=_extra_rows(invite.headers)))
+            return
         uri = parse_sip_uri(invite.dialog.invite_uri)
         client = self._client_at(uri)
         if client is not None:
@@ -274,6 +307,8 @@ class Telephony:
             self._resolving[invite.call] = task
 
     def cancel(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
+        if self.trunks.dialling.cancel(call):
+            return
         task = self._resolving.pop(call, None)
         if task is not None:
             task.cancel()
@@ -450,7 +485,7 @@ class Telephony:
                 elif self._forks.busy:
                     for event in self._forks.translate(effect, self._now()):
                         self._tell(event)
-                else:
+                elif not self.trunks.dialling.noticed(effect):
                     self._tell(effect)
             self._forks.settle()
         self._arm()
@@ -480,7 +515,10 @@ class Telephony:
             while self._queue:
                 event = self._queue.popleft()
                 try:
-                    report(event, self._events, self._door.is_known)
+                    if isinstance(event, Incoming):
+                        self.trunks.take(event, self._events, self._door.is_known)
+                    else:
+                        report(event, self._events, self._door.is_known)
                 except Exception:
                     log.exception("sip.event_failed", kind=type(event).__name__)
                     if isinstance(event, Incoming):
@@ -529,7 +567,8 @@ class Telephony:
                 raise InvalidRequest(f"sipUri must not have the parameter {name}")
         if is_disguised_ip(uri.host):
             raise Forbidden("destination-not-allowed: write the host of sipUri as a name or a plain IP address")
-        if parse_ip(uri.host) is not None and not self._policy.allows(uri.host, uri.port or DEFAULT_PORTS[transport]):
+        literal = parse_ip(uri.host) is not None and not self.trunks.desk.has_host(uri.host)
+        if literal and not self._policy.allows(uri.host, uri.port or DEFAULT_PORTS[transport]):
             raise Forbidden(
                 "destination-not-allowed: sipUri names a private or reserved address;"
                 " RINGBACK_DIALOUT__ALLOW_PRIVATE allows it"
@@ -549,15 +588,17 @@ class Telephony:
             if self._resolving.pop(invite.call, None) is not None:
                 self._send_invite(invite, targets)
 
-    async def _lookup(self, uri: SipUri, transport: str) -> list[Flow]:
+    async def _lookup(
+        self, uri: SipUri, transport: str, policy: NetworkPolicy | None = None, tls: TlsPolicy | None = None
+    ) -> list[Flow]:
         """Raises ``Unresolvable``, ``NotAllowed``."""
         return await resolve(
             uri,
             transport if transport in self._ours else transport_of(uri),
             self._names,
-            self._policy,
+            policy or self._policy,
             self._wire.families,
-            tls=self._settings.tls,
+            tls=tls or self._settings.tls,
             ours=self._ours,
             fraction=self._chance.fraction,
         )
