@@ -61,10 +61,11 @@ class Rtp:
 
 @dataclass
 class RtpPhone(asyncio.DatagramProtocol):
-    """Speaks PCMU with the engine over a real socket: a tone goes out every 20 ms, everything that comes is kept."""
+    """Speaks PCMU with the engine over a real socket: a tone goes out in packets, everything that comes is kept."""
 
     hz: float = 440.0
     amplitude: float = 0.25
+    ptime_ms: int = 20
     received: list[Rtp] = field(default_factory=list)
     sequence: int = 1000
     timestamp: int = 77
@@ -73,14 +74,14 @@ class RtpPhone(asyncio.DatagramProtocol):
     _talking: asyncio.Task[None] | None = None
     transport: asyncio.DatagramTransport | None = None
 
-    async def open(self) -> tuple[str, int]:
+    async def open(self, host: str = "127.0.0.1") -> tuple[str, int]:
         """Bind; returns the address for our SDP."""
         loop = asyncio.get_running_loop()
         self.transport, _ = await loop.create_datagram_endpoint(
-            lambda: self, local_addr=("127.0.0.1", 0), family=socket.AF_INET
+            lambda: self, local_addr=(host, 0), family=socket.AF_INET
         )
-        host, port = self.transport.get_extra_info("sockname")
-        return host, port
+        bound, port = self.transport.get_extra_info("sockname")
+        return bound, port
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         self.received.append(Rtp.parse(data))
@@ -102,13 +103,13 @@ class RtpPhone(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            self.send(0, self._tone())
-            due += 0.02
+            self.send(0, self._tone(), advance=8 * self.ptime_ms)
+            due += self.ptime_ms / 1000
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _tone(self) -> bytes:
         step = 2 * math.pi * self.hz / 8000
-        return bytes(mu_law(self.amplitude * math.sin(step * (self.timestamp + n))) for n in range(160))
+        return bytes(mu_law(self.amplitude * math.sin(step * (self.timestamp + n))) for n in range(8 * self.ptime_ms))
 
     def send(self, payload_type: int, payload: bytes, *, marker: bool = False, advance: int = 160) -> None:
         """One packet; ``advance`` is what it adds to the timestamp."""
