@@ -356,6 +356,8 @@ async def test_guests_neither_dial_nor_hang_up_nor_send_keys():
             ("dialout-stop", {"sessionId": "x"}),
             ("send-dtmf", {"sessionId": "x", "tones": "1"}),
             ("hold", {"sessionId": "x"}),
+            ("sip-call-transfer", {"sessionId": "x", "toEndPoint": "sip:bob@phones.example"}),
+            ("sip-call-transfer", {"sessionId": "x", "toEndPoint": "sip:bob@phones.example", "useSipRefer": True}),
             ("update-participants", {"participants": {"*": {"eject": True}}}),
         ):
             refused = await it.ask(guest, kind, **fields)
@@ -385,6 +387,27 @@ async def test_an_owner_dials_a_phone_sends_it_keys_and_hangs_up():
 
         assert stopped["ok"] and owner.events()[-1] == "dialout-stopped"
         assert it.stage.carrier.phone_of(call).state == "over"
+
+
+async def test_an_owner_transfers_a_phone_by_dialling_and_by_refer():
+    async with hall() as it:
+        owner, _ = await it.join(token="owner:hello")
+        calls = []
+        for number in range(2):
+            started = await it.ask(owner, "dialout-start", options={"sipUri": f"sip:bob{number}@phones.example"})
+            calls.append(started["sessionId"])
+            it.stage.carrier.phone_of(calls[-1]).pick_up()
+            await it.stage.settle()
+        fields = {"toEndPoint": "sip:carol@phones.example"}
+
+        moved = await it.ask(owner, "sip-call-transfer", sessionId=calls[0], **fields)
+        referred = await it.ask(owner, "sip-call-transfer", sessionId=calls[1], useSipRefer=True, **fields)
+        wrong = await it.ask(owner, "sip-call-transfer", sessionId=calls[1], useSipRefer="yes", **fields)
+        await it.stage.settle()
+
+        assert moved["ok"] and referred["ok"] and "useSipRefer" in wrong["error"]["msg"]
+        assert owner.events().count("calltransfer-initiated") == 2
+        assert it.stage.carrier.phone_of(calls[1]).asked_to_call == [("sip:carol@phones.example", None)]
 
 
 async def test_offers_are_answered_with_what_is_refused():

@@ -11,19 +11,20 @@ from dataclasses import replace
 from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
-from ringback.calls.effects import AnswerOffer, Bye, Offer, PressByInfo
+from ringback.calls.effects import Answer, AnswerOffer, Bye, News, Offer, PressByInfo, TellListener
 from ringback.calls.outcome import of_dialog_end
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, Presses
 from ringback.calls.sound import SoundNotes
-from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, Save, SendDigits, SetPhone, Tell
+from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest
 from ringback.model.events import CallEvent, CallFacts, CallStep, DigitPressed
 from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.participant import Holder
+from ringback.model.participant import Holder, Participant, ParticipantType, PhoneState, Track
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.model.room import Permissions
 from ringback.sdp.crypto import CLEAR_ONLY
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
@@ -39,13 +40,16 @@ class Call:
 
     Attributes:
         reachable: Whether sound may go to a host and port on nothing but the far end's word.
+        line: What the SIP side knows it by: its id, until another call takes its far end's place (RFC 3891).
         dtmf: How keys go to it when a request leaves that open.
         protection: Whether its sound is encrypted.
         media_networks: Networks (CIDR) that its sound may come from, beside where it signals from.
+        listener: Told what becomes of it, if somebody waits for that.
+        moving: Whether it is being transferred.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
-        self.id = record.id
+        self.id = self.line = record.id
         self.leg = ParticipantId(record.id)
         self.endpoint = record.endpoint
         self.record = record
@@ -57,6 +61,8 @@ class Call:
         self.dtmf = "auto"
         self.protection = CLEAR_ONLY
         self.media_networks: tuple[str, ...] = ()
+        self.listener: Callable[[News], None] | None = None
+        self.moving = False
         self.held_by_us = False
         self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
@@ -94,12 +100,12 @@ class Call:
             return []
         if sdp is None:
             self._late_offer = self._offer()
-            return [AnswerOffer(self.id, self._late_offer)]
+            return [AnswerOffer(self.line, self._late_offer)]
         try:
             answer, agreed = self._answer(sdp, self.codecs)
         except (BadSdp, NoCommonCodec):
-            return [AnswerOffer(self.id, None, 488)]
-        return [*self._agree(agreed, now), AnswerOffer(self.id, answer)]
+            return [AnswerOffer(self.line, None, 488)]
+        return [*self._agree(agreed, now), AnswerOffer(self.line, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         """ACK of a 200 of ours, with the answer when the offer was in that 200."""
@@ -180,10 +186,64 @@ class Call:
     def next_wake(self) -> float | None:
         return self._presses.next()
 
+    # ── going elsewhere ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    kind: ParticipantType
+    permissions: Permissions
+
+    def participant(self, now: Instant) -> Participant:
+        """Its far end as a participant who comes in now."""
+        return Participant(
+            id=self.leg,
+            joined_at=now.wall,
+            user_name=self.facts.display_name,
+            user_id=self.facts.user_id,
+            type=self.kind,
+            permissions=self.permissions,
+            tracks={"audio": Track("playable", generation=1)},
+            phone_state=PhoneState.ANSWERED if self.answered else PhoneState.RINGING,
+            held_by=self._held_by,
+        )
+
+    def arrives(self, now: Instant) -> list[Effect]:
+        """It comes into a meeting as it is: its row, its participant, and what tells of them."""
+        steps = [CallStep.CONNECTED]
+        if self.record.direction is Direction.DIAL_OUT and self.answered:
+            steps.append(CallStep.ANSWERED)
+        told = [Tell(CallEvent(self.facts, step)) for step in steps]
+        return [Save(self.record), PhoneJoins(self.participant(now)), *told]
+
+    def replaced(self, invite: IncomingInvite, now: Instant) -> list[Effect] | None:
+        """Another call takes the far end's place; ``None``: it cannot (RFC 3891). The participant stays."""
+        if not self.answered or invite.offer is None or invite.dialog is None:
+            return None
+        try:
+            answer, agreed = self._answer(invite.offer, self.codecs)
+        except (BadSdp, NoCommonCodec):
+            return None
+        before, self.line = self.line, invite.call
+        self._offer_sent = self._late_offer = None
+        self.record = replace(self.record, dialog=invite.dialog, sip_call_id=invite.sip_call_id, remote=invite.from_uri)
+        self.facts = replace(self.facts, sip_call_id=invite.sip_call_id, remote=invite.from_uri)
+        return [
+            *self._note_codec(agreed),
+            Save(self.record),
+            *self._agree(agreed, now),
+            Answer(self.line, answer, self.id),
+            Bye(before, Ending.TRANSFERRED.value),
+        ]
+
+    def _news(self, what: str, status: int = 0, reason: str = "", end: EndReason | None = None) -> list[Effect]:
+        if self.listener is None:
+            return []
+        return [
+            TellListener(self.listener, News(self.id, what, status, reason, end, self.record.answered_at is not None))
+        ]
+
     # ── for the two kinds of call ────────────────────────────────────────────────────────────────────────────────────
 
     def _hang_up_answered(self, reason: EndReason, now: Instant) -> list[Effect]:
-        return [Bye(self.id, reason.ending.value), *self._finish(reason, now)]
+        return [Bye(self.line, reason.ending.value), *self._finish(reason, now)]
 
     def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         """The call is over: row, participant, event, in this order (left before stopped).
@@ -196,7 +256,8 @@ class Call:
         self._presses.clear()
         ended = [Save(self.record), CallEnds(self.id)]
         message = reason.sentence() if step is CallStep.ERROR else ""
-        return ended if unseen else [*ended, Tell(CallEvent(self.facts, step, message, reason))]
+        told = [] if unseen else [Tell(CallEvent(self.facts, step, message, reason))]
+        return [*ended, *told, *self._news("ended", reason.sip_status or 0, reason.sip_reason or "", reason)]
 
     def _by_info(self, method: str) -> bool:
         """Whether keys go by INFO: what was agreed on decides for ``auto`` (and the trunk, where it knows better)."""
@@ -207,7 +268,7 @@ class Call:
 
     def _press(self, now: Instant) -> list[Effect]:
         return [
-            PressByInfo(self.id, press.keys, press.duration_ms)
+            PressByInfo(self.line, press.keys, press.duration_ms)
             if press.by_info
             else SendDigits(self.leg, press.keys, press.duration_ms, GAP_MS)
             for press in self._presses.due(now.mono)
@@ -223,7 +284,7 @@ class Call:
         """One offer at a time: what changes meanwhile is offered when the far end has answered this one."""
         self._hold_offered = self.held_by_us
         self._offer_sent = self._offer()
-        return [Offer(self.id, self._offer_sent)]
+        return [Offer(self.line, self._offer_sent)]
 
     def _offer(self) -> bytes:
         assert self.address is not None, "an offer names our RTP port"

@@ -13,11 +13,11 @@ from ringback.calls.call import Call, why
 from ringback.calls.codecs import accepted
 from ringback.calls.effects import Answer, Reject, Ring
 from ringback.calls.ports import IncomingInvite
-from ringback.meetings.effects import Effect, PhoneJoins, Save, Tell
+from ringback.meetings.effects import Effect, Save
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.events import CallEvent, CallFacts, CallStep
+from ringback.model.events import CallFacts, CallStep
 from ringback.model.instant import Instant
-from ringback.model.participant import Participant, ParticipantType, PhoneState, Track
+from ringback.model.participant import ParticipantType
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions, SipSettings
 from ringback.sdp.errors import BadSdp, NoCommonCodec
@@ -43,6 +43,8 @@ class DialIn(Call):
         want_port: What it returns to have a port looked for again; ``port_found`` is the answer.
     """
 
+    kind = ParticipantType.SIP_DIAL_IN
+
     def __init__(
         self,
         invite: IncomingInvite,
@@ -57,7 +59,7 @@ class DialIn(Call):
         self._look_at: float | None = None
         self._invite = invite
         self._sip = sip
-        self._permissions = permissions
+        self.permissions = permissions
         self._wait_until: float | None = None
         self._acknowledged = False
 
@@ -70,7 +72,7 @@ class DialIn(Call):
         self._wait_until = now.mono + WAIT
         self._look_at = now.mono + RETRY
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
-        return [Save(self.record), Ring(self.id)]
+        return [Save(self.record), Ring(self.line)]
 
     def port_found(self, address: tuple[str, int], now: Instant) -> list[Effect]:
         """Answer: the caller is a participant from here on."""
@@ -80,7 +82,7 @@ class DialIn(Call):
         self._wait_until = self._look_at = None
         if self._invite.offer is None:
             self._late_offer = self._offer()
-            return [*self._enter(now), Answer(self.id, self._late_offer)]
+            return [*self._enter(now), Answer(self.line, self._late_offer)]
         try:
             answer, agreed, fell_back = self._negotiate(self._invite.offer)
         except (BadSdp, NoCommonCodec) as error:
@@ -91,7 +93,7 @@ class DialIn(Call):
         if agreed.video_refused and self._sip.video:
             effects.append(self._warn(VIDEO_WARNING))
         # No media before the ACK: until then nothing proves that the caller can be reached where it says.
-        return [*effects, *self._agree(agreed, now, silent=True), Answer(self.id, answer)]
+        return [*effects, *self._agree(agreed, now, silent=True), Answer(self.line, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         if self._late_offer is not None:
@@ -144,18 +146,8 @@ class DialIn(Call):
         self.record = replace(
             self.record, state=CallState.ANSWERED, answered_at=now.wall, media=f"{host}:{port}", codec=codec
         )
-        participant = Participant(
-            id=self.leg,
-            joined_at=now.wall,
-            user_name=self.facts.display_name,
-            type=ParticipantType.SIP_DIAL_IN,
-            permissions=self._permissions,
-            tracks={"audio": Track("playable", generation=1)},
-            phone_state=PhoneState.ANSWERED,
-        )
-        connected = Tell(CallEvent(self.facts, CallStep.CONNECTED))
-        return [Save(self.record), PhoneJoins(participant), connected]
+        return self.arrives(now)
 
     def _refuse(self, status: int, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         self._wait_until = None
-        return [Reject(self.id, status), *self._finish(reason, now, step)]
+        return [Reject(self.line, status), *self._finish(reason, now, step)]

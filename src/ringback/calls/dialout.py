@@ -16,13 +16,13 @@ from ringback.calls.dialin import VIDEO_WARNING
 from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure
-from ringback.calls.ports import Attempt, Failure, OutgoingInvite
+from ringback.calls.ports import Attempt, Failure, OutgoingInvite, Replaces
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, PlayTone, Save, SetPhone, StopTone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.instant import Instant
-from ringback.model.participant import Participant, ParticipantType, PhoneState, Track
+from ringback.model.participant import ParticipantType, PhoneState
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions
 from ringback.model.tones import ringing_for
@@ -42,7 +42,12 @@ class DialOut(Call):
         permissions: What its participant may do.
         display_name: Our name as the far end sees it.
         attempts: The ways over trunks to try; none: straight to the dialog's target.
+
+    Attributes:
+        replaces, referred_by: Of the transfer it is made for; set before it begins.
     """
+
+    kind = ParticipantType.SIP_DIAL_OUT
 
     def __init__(
         self,
@@ -56,11 +61,13 @@ class DialOut(Call):
         super().__init__(record, facts, offered(request.audio_codecs))
         self._attempts = tuple(attempts)
         self.request = request
-        self._permissions = permissions
+        self.permissions = permissions
         self._display_name = display_name
         self._first_offer = b""
         self._early: tuple[str, Negotiated] | None = None
         self._early_heard = self._tone_plays = False
+        self.replaces: Replaces | None = None
+        self.referred_by = ""
 
     # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,6 +90,8 @@ class DialOut(Call):
             RING_TIMEOUT,
             self._attempts,
             domain=self.record.domain,
+            replaces=self.replaces,
+            referred_by=self.referred_by,
         )
         effects: list[Effect] = [Save(self.record), Invite(invite)]
         return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects
@@ -112,7 +121,7 @@ class DialOut(Call):
             effects += self._early_media(sdp, fork, now)
         if status == 180 and not self._early_heard:
             effects += self._ringing_tone()
-        return effects
+        return effects + self._news("rings", status, reason)
 
     def heard(self, now: Instant) -> list[Effect]:
         """Sound of the far end: from here on that is what the room hears, and no tone of ours."""
@@ -139,6 +148,7 @@ class DialOut(Call):
             Tell(CallEvent(self.facts, CallStep.ANSWERED)),
             Confirm(self.id),
             *self._agree(agreed, now),
+            *self._news("answered", 200, "OK"),
         ]
         if self.request.extension:
             self._presses.wait(self.request.wait_before_extension, now.mono)
@@ -210,6 +220,7 @@ class DialOut(Call):
     def _take_way(self, attempt: Attempt) -> None:
         """What this way offers and expects counts from here on."""
         self._first_offer = attempt.offer
+        self.dtmf = attempt.dtmf
         self.codecs = narrowed(self.codecs, attempt.codecs)
         self.protection = replace(self.protection, policy=attempt.srtp, speakable=True)
         self.media_networks = attempt.media_networks
@@ -222,17 +233,7 @@ class DialOut(Call):
         if self.record.state is not CallState.QUEUED:
             return []
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
-        participant = Participant(
-            id=self.leg,
-            joined_at=now.wall,
-            user_name=self.facts.display_name,
-            user_id=self.facts.user_id,
-            type=ParticipantType.SIP_DIAL_OUT,
-            permissions=self._permissions,
-            tracks={"audio": Track("playable", generation=1)},
-            phone_state=PhoneState.RINGING,
-        )
-        return [Save(self.record), PhoneJoins(participant), Tell(CallEvent(self.facts, CallStep.CONNECTED))]
+        return [Save(self.record), PhoneJoins(self.participant(now)), Tell(CallEvent(self.facts, CallStep.CONNECTED))]
 
 
 def _fell_back(requested: Sequence[str], codec: str) -> bool:

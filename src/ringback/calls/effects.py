@@ -1,10 +1,12 @@
 """What a call wants of the SIP side: each effect is one verb of ``Carrier``, said after the row is stored."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ringback.calls.ports import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
+from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId
 
 
@@ -18,12 +20,15 @@ class Ring(Outside):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Outside):
+    """200; ``row`` is the call whose row has to be stored before, when it took another's place."""
+
     call: CallId
     sdp: bytes
+    row: CallId | None = None
 
     @property
     def needs_row(self) -> CallId | None:
-        return self.call
+        return self.row or self.call
 
     def apply(self, world: World) -> None:
         world.carrier.answer(self.call, self.sdp)
@@ -91,6 +96,66 @@ class Offer(Outside):
 
     def apply(self, world: World) -> None:
         world.carrier.offer(self.call, self.sdp)
+
+
+@dataclass(frozen=True, slots=True)
+class Refer(Outside):
+    """Ask the far end to call somebody else itself."""
+
+    call: CallId
+    target: str
+    referred_by: str
+
+    def apply(self, world: World) -> None:
+        world.carrier.refer(self.call, self.target, referred_by=self.referred_by)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptRefer(Outside):
+    call: CallId
+    refer: str
+
+    def apply(self, world: World) -> None:
+        world.carrier.accept_refer(self.call, self.refer)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyRefer(Outside):
+    call: CallId
+    refer: str
+    status: int
+    reason: str = ""
+
+    def apply(self, world: World) -> None:
+        world.carrier.notify_refer(self.call, self.refer, self.status, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What became of a call, for whoever started it on somebody's behalf.
+
+    Attributes:
+        what: ``rings``, ``answered``, ``ended``.
+        status, reason: Of the SIP answer that said so.
+        end: How it ended.
+        answered: Whether it had been answered before.
+    """
+
+    call: CallId
+    what: str
+    status: int = 0
+    reason: str = ""
+    end: EndReason | None = None
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TellListener(Outside):
+    listener: Callable[[News], None]
+    news: News
+
+    def apply(self, world: World) -> None:
+        self.listener(self.news)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,3 +53,16 @@ def of_dialog_end(cause: str, q850: int | None) -> EndReason:
     """Why a call that stood is over, as ``CarrierEvents.ended`` names it."""
     ending, fault = BY_DIALOG_END.get(cause, (Ending.PROTOCOL_ERROR, Fault.UNKNOWN))
     return EndReason(ending, fault, q850=q850)
+
+
+BY_ENDING = {
+    Ending.BUSY: "busy",
+    Ending.NO_ANSWER: "no-answer",
+    Ending.CANCELLED_LOCAL: "canceled",
+    Ending.CANCELLED_REMOTE: "canceled",
+}
+
+
+def transfer_status(end: EndReason | None) -> str:
+    """How a transfer ended whose target was never reached, in Daily's words."""
+    return BY_ENDING.get(end.ending, "failed") if end is not None else "failed"

@@ -37,6 +37,7 @@ from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, Outgoin
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
+from ringback.calls.transfers import Transfers
 from ringback.calls.ways import NoClients, NoTrunks
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
@@ -89,6 +90,7 @@ class Calls:
         self._clients = clients or NoClients()
         self._protection = protection or ProtectionRules()
         self._office = meetings.office
+        self.transfers = Transfers(meetings, self)
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], _Started] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -349,13 +351,17 @@ class Calls:
             settings = await self._meetings.rooms.settings(room)
             if not settings.enable_dialout:
                 raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
-            route = await self._routes.route(domain, name, request.destination, request.caller_id)
+            route = await self.route(domain, name, request)
             actor = self._actor_for(room, settings)
             try:
                 return await actor.ask(partial(self._place, actor, request, route, key))
             except MeetingOver:
                 if not settings.dialout.allow_room_start:
                     raise _not_hosting(name) from None
+
+    async def route(self, domain: DomainId, room: RoomName, request: DialOutRequest) -> OutgoingRoute:
+        """The way a call goes out; see ``Routes.route``."""
+        return await self._routes.route(domain, room, request.destination, request.caller_id)
 
     def _actor_for(self, room: Room, settings: RoomSettings) -> Actor:
         if settings.dialout.allow_room_start or (room.domain, room.name) in self._meetings.actors:
@@ -367,14 +373,30 @@ class Calls:
     ) -> tuple[list[Effect], CallId]:
         """Start one call: checks, dialog, port, row, INVITE. Nothing has changed when it refuses."""
         meeting = actor.meeting
-        settings = meeting.settings
-        if not meeting.takes_calls(settings.dialout):
+        if not meeting.takes_calls(meeting.settings.dialout):
             raise MeetingOver
         self._check_place(actor, request, now)
+        machine = self.dial(actor, request, route, now, key)
+        assert machine.address is not None, "a call that is dialled has a port"
+        begun = self._meetings.started(actor, meeting.call_begins(machine.id, meeting.settings.dialout, now))
+        return begun + machine.begin(machine.address, now), machine.id
+
+    def dial(
+        self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant, key: str | None = None
+    ) -> DialOut:
+        """A call that has not begun, registered with the actor, with a port of its own.
+
+        Raises ``InvalidRequest``, ``Forbidden`` or ``Unavailable``; then nothing has changed.
+        """
+        meeting, settings = actor.meeting, actor.meeting.settings
         call = CallId(self._meetings.new_id())
         first = route.attempts[0]
         attempts = route.attempts if first.trunk else ()
         dialog = self._office.world.carrier.prepare(first.uri, call, settings.room.name)
+        if not first.trunk and self._protection.forbids(dialog.transport):
+            raise InvalidRequest(
+                "sipUri must be reached by TLS (sips:, or ;transport=tls): every call is protected here"
+            )
         peer = literal_host(first.proxy or first.uri)
         address = self._office.world.media.open_phone(meeting.id, ParticipantId(call), peer)
         record = self._record(
@@ -404,14 +426,10 @@ class Calls:
             sip_headers=dict(request.sip_headers),
             trunk=first.trunk,
         )
-        if not first.trunk and self._protection.forbids(dialog.transport):
-            raise InvalidRequest(
-                "sipUri must be reached by TLS (sips:, or ;transport=tls): every call is protected here"
-            )
         machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
-        begun = self._meetings.started(actor, meeting.call_begins(call, settings.dialout, now))
+        machine.address = address
         self._register(actor, machine, first.srtp if first.trunk else "")
-        return begun + machine.begin(address, now), call
+        return machine
 
     def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:
         meeting = actor.meeting
@@ -437,6 +455,8 @@ class Calls:
         """
         if not isinstance(session_id, str) or not session_id:
             raise InvalidRequest("sessionId is required and must be a string")
+        if await self.transfers.stop(domain, room, session_id):
+            return
         actor = self._meetings.running(domain, room)
         if actor is None:
             raise NotFound(f"room {room} is not hosting a call")
@@ -463,6 +483,14 @@ class Calls:
         """
         request = validate_digits(body)
         await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request, now))
+
+    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+        """``sipCallTransfer``; see ``Transfers.transfer``."""
+        await self.transfers.transfer(domain, room, body)
+
+    async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+        """``sipRefer``; see ``Transfers.refer``."""
+        await self.transfers.refer(domain, room, body)
 
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""
@@ -552,7 +580,7 @@ class Calls:
         self._office.world.carrier.refuse_refer(call, refer.id)
 
     def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
-        """We refer nobody."""
+        self.transfers.progress(self._meetings.lines.get(call, call), status, reason, final, notified)
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         self._post(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))
@@ -560,31 +588,50 @@ class Calls:
     # ── what the media side reports of telephones ────────────────────────────────────────────────────────────────────
 
     def digit(self, leg: ParticipantId, digit: str, volume: int) -> None:
-        self._post(CallId(leg), Call, lambda it, now: it.digit(digit, "telephone-event", volume, now))
+        self._of_leg(leg, lambda it, now: it.digit(digit, "telephone-event", volume, now))
 
     def heard(self, leg: ParticipantId) -> None:
-        self._post(CallId(leg), Call, lambda it, now: it.heard(now))
+        self._of_leg(leg, lambda it, now: it.heard(now))
 
     def silent(self, leg: ParticipantId) -> None:
-        self._post(CallId(leg), Call, lambda it, now: it.silent(now))
+        self._of_leg(leg, lambda it, now: it.silent(now))
 
     def media_failed(self, leg: ParticipantId, reason: str) -> None:
         words = EndReason(Ending.INTERNAL_ERROR, Fault.OURS)
-        self._post(CallId(leg), Call, lambda it, now: it.hang_up(words, now))
+        self._of_leg(leg, lambda it, now: it.hang_up(words, now))
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _post(self, call: CallId, kind: type, act: Callable[..., list[Effect]]) -> None:
-        """Hand something to a call, in its meeting's queue. A call that is gone by then misses nothing."""
+    def post(self, call: CallId, act: Callable[[Actor, Call, Instant], list[Effect]]) -> None:
+        """Hand something to a call, in the queue of the meeting it is in by then. One that is gone misses nothing."""
         actor = self._meetings.by_call.get(call)
         if actor is None:
             return
+        known = self._meetings.lines.get(call, call)
 
         def step(now: Instant) -> list[Effect]:
-            machine = actor.calls.get(call)
-            return act(machine, now) if isinstance(machine, kind) else []
+            machine = actor.calls.get(known)
+            if isinstance(machine, Call):
+                return act(actor, machine, now)
+            if self._meetings.by_call.get(call) not in (None, actor):
+                self.post(call, act)  # it went elsewhere meanwhile
+            return []
 
         actor.post(step)
+
+    def _post(self, line: CallId, kind: type, act: Callable[..., list[Effect]]) -> None:
+        """Hand what happened on a call's line to the call, if it is of this kind.
+
+        What a far end says that another has replaced is no longer this call's.
+        """
+
+        def on_line(actor: Actor, machine: Call, now: Instant) -> list[Effect]:
+            return act(machine, now) if isinstance(machine, kind) and machine.line == line else []
+
+        self.post(line, on_line)
+
+    def _of_leg(self, leg: ParticipantId, act: Callable[[Call, Instant], list[Effect]]) -> None:
+        self.post(CallId(leg), lambda actor, machine, now: act(machine, now))
 
     def _register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
         call.reachable = self._reachable
@@ -599,7 +646,7 @@ class Calls:
             id=call,
             domain=room.domain,
             room=room.name,
-            meeting=actor.meeting.id,
+            meeting=actor.meeting.told_as,
             direction=direction,
             state=CallState.QUEUED,
             node=self._office.node,

@@ -80,6 +80,9 @@ class Actor:
         office: What all meetings share.
         gone: Called once, synchronously, when the meeting has ended.
         call_gone: Called for each call that no longer exists.
+
+    Attributes:
+        speaks_elsewhere: Takes what its calls tell to where it is to be heard; false when nobody is there any more.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Actor:
         self._office = office
         self._gone = gone
         self._call_gone = call_gone
+        self.speaks_elsewhere: Callable[[Tell], bool] = lambda tell: False
         self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None]] = deque()
         self._ready = asyncio.Event()
         self._hang_ups: deque[HangUp] = deque()
@@ -208,7 +212,8 @@ class Actor:
                 case Tell(MeetingEnded()):
                     self._last_words = effect
                 case Tell():
-                    self._tell(effect, now, batch)
+                    if not self.speaks_elsewhere(effect):
+                        self._tell(effect, now, batch)
                 case Save(row):
                     batch.rows[type(row), row.id] = self.steps.counted(row) if isinstance(row, CallRecord) else row
                 case HangUp():

@@ -183,6 +183,17 @@ class SendDigits(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class MovePhone(Outside):
+    """A telephone's sound goes to another meeting, where it hears everybody."""
+
+    leg: ParticipantId
+    meeting: MeetingId
+
+    def apply(self, world: World) -> None:
+        world.media.move_phone(self.leg, self.meeting)
+
+
+@dataclass(frozen=True, slots=True)
 class PlayTone(Outside):
     """Let a phone sound like this to those who hear it, until its own sound comes."""
 

@@ -5,7 +5,7 @@ last of them left; telephones hold it only as long as their idle timeouts say. A
 place for ``GRACE`` seconds. Feed it inputs with the time; it answers with effects and says when to wake it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -104,10 +104,16 @@ class Meeting:
         id: Its id, chosen by the caller.
         settings: What is in force in the room.
         node, epoch: Process that owns it.
+
+    Attributes:
+        told_as: The meeting that rows and events of its calls belong to: itself.
+        elsewhere: How many calls of its room were transferred and still go on: they count here.
     """
 
     def __init__(self, id: MeetingId, settings: RoomSettings, node: str, epoch: int) -> None:
         self.id = id
+        self.told_as = id
+        self.elsewhere: Callable[[], int] = lambda: 0
         self.settings = settings
         self.life = Life.IDLE
         self.members: dict[ParticipantId, Member] = {}
@@ -143,7 +149,7 @@ class Meeting:
 
     def may_take_call(self) -> bool:
         """Whether the room's limit leaves a place for one more call; calls that exist count, endpoints do not."""
-        return len(self.calls) < self.settings.max_sip_pstn_sessions
+        return len(self.calls) + self.elsewhere() < self.settings.max_sip_pstn_sessions
 
     def is_full(self) -> bool:
         """Whether ``max_participants`` is reached; hidden ones take no place, a call that is still set up does."""
@@ -300,6 +306,21 @@ class Meeting:
         effects = self._part(member, now) if member else [CloseLeg(ParticipantId(call))]
         return effects + self._settle(now)
 
+    def phone_leaves(self, call: CallId, now: Instant) -> list[Effect]:
+        """A call goes on elsewhere: its participant leaves, its leg does not end."""
+        if self.calls.pop(call, None) is None:
+            return []
+        self._deadlines.clear(("idle", call))
+        member = self.members.get(ParticipantId(call))
+        return (self._part(member, now, keep_leg=True) if member else []) + self._settle(now)
+
+    def sources_of(self, call: CallId) -> list[Effect]:
+        """What a telephone is to hear and whether it is heard, said anew: its leg was away."""
+        member = self.members.get(ParticipantId(call))
+        if member is None:
+            return []
+        return [SetSources(member.participant.id, sources(member.participant, self.participants()))]
+
     # ── everybody ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(self, member: Member, changed: Participant) -> list[Effect]:
@@ -376,13 +397,14 @@ class Meeting:
             effects.append(Tell(ParticipantJoined(who), but=who.id))
         return effects + self.recount() + self._resource(but=who.id)
 
-    def _part(self, member: Member, now: Instant) -> list[Effect]:
+    def _part(self, member: Member, now: Instant, keep_leg: bool = False) -> list[Effect]:
         who = member.participant
         del self.members[who.id]
         self._restricted.discard(who.id)
         self._deadlines.clear(("eject", who.id))
         self._deadlines.clear(("lost", who.id))
-        effects: list[Effect] = [CloseLeg(who.id), Save(self._stay(who, now.wall))]
+        effects: list[Effect] = [] if keep_leg else [CloseLeg(who.id)]
+        effects.append(Save(self._stay(who, now.wall)))
         if not who.hidden:
             effects.append(Tell(ParticipantLeft(who), but=who.id))
         return effects + self.recount() + self._resource(but=who.id)

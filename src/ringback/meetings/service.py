@@ -15,6 +15,7 @@ import structlog
 
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import Joiner, JoinRefused
+from ringback.meetings.bridge import Bridge
 from ringback.meetings.effects import Effect, HangUp, Tell
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.ports import Office, RoomBook
@@ -64,6 +65,8 @@ class Meetings:
         self.by_id: dict[MeetingId, Actor] = {}
         self.endpoints: dict[EndpointUser, Actor] = {}
         self.by_call: dict[CallId, Actor] = {}
+        self.bridges: dict[MeetingId, Actor] = {}
+        self.lines: dict[CallId, CallId] = {}
         self.draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -120,16 +123,34 @@ class Meetings:
         """The actor of a room's running meeting, or of a new one that starts with whatever it is asked first."""
         key = (settings.room.domain, settings.room.name)
         if (actor := self.actors.get(key)) is None:
-            assert self._tasks is not None, "meetings are used while their service runs"
             meeting = Meeting(MeetingId(self.new_id()), settings, self.office.node, self.office.epoch)
+            meeting.elsewhere = partial(self._bridged, key)
             actor = Actor(meeting, self.office, self._gone, self._call_gone)
             self.actors[key] = actor
-            self._empty.clear()
-            self.by_id[meeting.id] = actor
-            self.office.world.media.open_meeting(meeting.id)
-            self._running.add(task := self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}"))
-            task.add_done_callback(self._running.discard)
+            self._run(actor)
         return actor
+
+    def bridge(self, home: Actor) -> Actor:
+        """The actor of a new bridge for calls of a meeting; it is gone when its last call is."""
+        bridge = Bridge(MeetingId(self.new_id()), home.meeting, self.office.node, self.office.epoch)
+        actor = Actor(bridge, self.office, self._gone, self._call_gone)
+        self.bridges[bridge.id] = actor
+        self._run(actor)
+        return actor
+
+    def _bridged(self, key: Key) -> int:
+        """How many calls of a room are in bridges."""
+        rooms = ((actor.meeting.settings.room, actor.meeting) for actor in self.bridges.values())
+        return sum(len(bridge.calls) for room, bridge in rooms if (room.domain, room.name) == key)
+
+    def _run(self, actor: Actor) -> None:
+        assert self._tasks is not None, "meetings are used while their service runs"
+        meeting = actor.meeting
+        self._empty.clear()
+        self.by_id[meeting.id] = actor
+        self.office.world.media.open_meeting(meeting.id)
+        self._running.add(task := self._tasks.create_task(actor.run(), name=f"meeting {meeting.id}"))
+        task.add_done_callback(self._running.discard)
 
     def running(self, domain: DomainId, name: RoomName) -> Actor | None:
         """The actor of a meeting that has begun, if the room has one."""
@@ -153,7 +174,8 @@ class Meetings:
         key = (settings.room.domain, settings.room.name)
         if self.actors.get(key) is actor:
             del self.actors[key]
-        if not self.actors:
+        self.bridges.pop(actor.meeting.id, None)
+        if not self.actors and not self.bridges:
             self._empty.set()
         self.by_id.pop(actor.meeting.id, None)
         for user in settings.room.endpoints:
@@ -162,6 +184,9 @@ class Meetings:
 
     def _call_gone(self, call: CallId) -> None:
         self.by_call.pop(call, None)
+        for line in [line for line, of in self.lines.items() if of == call]:
+            del self.lines[line]
+            self.by_call.pop(line, None)
 
     # ── questions and commands from REST ─────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +299,10 @@ class Meetings:
         self.draining = True
         reason = EndReason(Ending.SERVER_DRAIN)
         words = ("connection-error", "The server is shutting down.")
-        asked = [actor.ask(partial(_close, actor, reason, words)) for actor in list(self.actors.values())]
+        asked = [
+            actor.ask(partial(_close, actor, reason, words))
+            for actor in [*self.actors.values(), *self.bridges.values()]
+        ]
         await asyncio.gather(*asked, return_exceptions=True)
 
     def _now(self) -> Instant:
@@ -283,10 +311,11 @@ class Meetings:
     def counts(self) -> Mapping[str, int]:
         """How many meetings, participants and calls there are now."""
         meetings = [actor.meeting for actor in self.actors.values()]
+        bridged = sum(len(actor.meeting.calls) for actor in self.bridges.values())
         return {
             "meetings": len(meetings),
             "participants": sum(len(meeting.members) for meeting in meetings),
-            "calls": sum(len(meeting.calls) for meeting in meetings),
+            "calls": sum(len(meeting.calls) for meeting in meetings) + bridged,
         }
 
 

@@ -43,6 +43,8 @@ class Ending(StrEnum):
     REFRESH_MISSED = "refresh-missed"
     DIALOG_GONE = "dialog-gone"
     LIMIT_REACHED = "limit-reached"
+    TRANSFERRED = "transferred"
+    PEER_ENDED = "peer-ended"
     SERVER_RESTART = "server-restart"
     SERVER_DRAIN = "server-drain"
     INTERNAL_ERROR = "internal-error"

@@ -141,6 +141,36 @@ class CallEvent:
     held_by: Holder | None = None
 
 
+class TransferStep(StrEnum):
+    """Steps of a transfer that are told. Values end the wire names (``calltransfer-triggered``, …)."""
+
+    TRIGGERED = "triggered"
+    INITIATED = "initiated"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class CallTransfer:
+    """One step of a transfer of a call.
+
+    Attributes:
+        to: Where it goes: a ``sip:`` address or a number.
+        by_refer: The far end was asked to call there itself; otherwise we do.
+        status: On ``COMPLETED``: ``completed``, ``failed``, ``busy``, ``no-answer``, ``canceled``.
+        refer_status: What the far end answered to our REFER.
+        notify_status: The last it told of its call.
+    """
+
+    facts: CallFacts
+    step: TransferStep
+    to: str
+    by_refer: bool = False
+    status: str = ""
+    refer_status: int | None = None
+    notify_status: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DigitPressed:
     """A telephone key was pressed.
@@ -168,8 +198,17 @@ Event = (
     | RemoteRequest
     | DialInReady
     | CallEvent
+    | CallTransfer
     | DigitPressed
 )
 
-DURABLE = (MeetingStarted, MeetingEnded, ParticipantJoined, ParticipantLeft, DialInReady, CallEvent)
+DURABLE = (
+    MeetingStarted,
+    MeetingEnded,
+    ParticipantJoined,
+    ParticipantLeft,
+    DialInReady,
+    CallEvent,
+    CallTransfer,
+)
 """Types of the events that are stored; the rest (mute, speakers, messages, digits) is only passed on."""

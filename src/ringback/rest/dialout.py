@@ -1,4 +1,4 @@
-"""``/rooms/{name}/dialOut``: calls out of a room."""
+"""``/rooms/{name}/dialOut``, ``sipCallTransfer`` and ``sipRefer``: calls out of a room, and to elsewhere."""
 
 import re
 
@@ -38,8 +38,29 @@ async def send_dtmf(asked: Asked) -> object:
     return {"ok": "true"}
 
 
+async def transfer(asked: Asked) -> object:
+    """Move a call to another room, or connect it with an address or number."""
+    _not_empty(asked)
+    await asked.services.calls.transfer(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    return {"ok": True}
+
+
+async def refer(asked: Asked) -> object:
+    """Ask a call's far end to call somebody else itself."""
+    _not_empty(asked)
+    await asked.services.calls.refer(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    return {"ok": True}
+
+
+def _not_empty(asked: Asked) -> None:
+    if not asked.body:
+        raise InvalidRequest("missing required field")
+
+
 OPERATIONS = (
     Operation("POST", "/rooms/{name}/dialOut/start", start, "dial"),
     Operation("POST", "/rooms/{name}/dialOut/stop", stop),
     Operation("POST", "/rooms/{name}/dialOut/sendDTMF", send_dtmf),
+    Operation("POST", "/rooms/{name}/sipCallTransfer", transfer, "dial"),
+    Operation("POST", "/rooms/{name}/sipRefer", refer, "dial"),
 )

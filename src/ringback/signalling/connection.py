@@ -352,6 +352,17 @@ class Connection:
         await self._desk.calls.send_dtmf(seat.domain, seat.room, body)
         return {}
 
+    async def sip_call_transfer(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        by_refer = fields.get("useSipRefer", False)
+        if not isinstance(by_refer, bool):
+            raise InvalidRequest('"useSipRefer" must be a boolean')
+        names = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
+        body = {name: fields[name] for name in names if name in fields}
+        move = self._desk.calls.refer if by_refer else self._desk.calls.transfer
+        await move(seat.domain, seat.room, body)
+        return {}
+
     async def ping(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         return {}
 
@@ -370,5 +381,6 @@ VERBS: dict[str, Verb] = {
     "dialout-stop": Connection.dialout_stop,
     "hold": Connection.hold,
     "send-dtmf": Connection.send_dtmf,
+    "sip-call-transfer": Connection.sip_call_transfer,
     "ping": Connection.ping,
 }

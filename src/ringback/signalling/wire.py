@@ -13,6 +13,7 @@ from ringback.model.events import (
     CallEvent,
     CallFacts,
     CallStep,
+    CallTransfer,
     CountsUpdated,
     DialInReady,
     DigitPressed,
@@ -200,6 +201,23 @@ def _(event: CallEvent) -> Spelled:
             payload["sipStatusCode"] = event.end.sip_status
             payload["sipReason"] = event.end.sip_reason or ""
     return name, payload
+
+
+@_spell.register
+def _(event: CallTransfer) -> Spelled:
+    payload: Fields = {
+        "sessionId": event.facts.call,
+        "fromEndPoint": event.facts.remote,
+        "toEndPoint": event.to,
+        "isSipRefer": event.by_refer,
+    }
+    known: Fields = {
+        "completeStatus": event.status or None,
+        "referSipResponseCode": event.refer_status,
+        "notifySipResponseCode": event.notify_status,
+    }
+    payload |= {name: value for name, value in known.items() if value is not None}
+    return f"calltransfer-{event.step.value}", payload
 
 
 def _dial_in(event: CallEvent, facts: CallFacts) -> Fields:

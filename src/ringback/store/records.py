@@ -242,7 +242,7 @@ def _inserter(dialect: Dialect) -> Any:
 
 
 def _replace(statement: Any, table: Table) -> Insert:
-    names = [column.name for column in table.c]
-    changed = {name: statement.excluded[name] for name in names if name != "id"}
-    result: Insert = statement.values(dict.fromkeys(names)).on_conflict_do_update(index_elements=["id"], set_=changed)
+    names, key = [column.name for column in table.c], [column.name for column in table.primary_key]
+    changed = {name: statement.excluded[name] for name in names if name not in key}
+    result: Insert = statement.values(dict.fromkeys(names)).on_conflict_do_update(index_elements=key, set_=changed)
     return result

@@ -135,7 +135,7 @@ def _delete(query: Delete, connection: Connection) -> int:
 
 
 def _oldest(table: Table, key: Any, condition: Any) -> Delete:
-    return delete(table).where(key.in_(select(key).where(condition).limit(PRUNED_AT_ONCE)))
+    return delete(table).where(condition, key.in_(select(key).where(condition).limit(PRUNED_AT_ONCE)))
 
 
 def _page(

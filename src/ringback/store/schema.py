@@ -134,13 +134,14 @@ meetings = Table(
     Index(None, "ended_at"),
 )
 
+# Stays: a telephone that is transferred is in one meeting after the other, as the same participant.
 participants = Table(
     "participants",
     metadata,
     Column("id", String(64), primary_key=True),
     Column("domain", String(36), nullable=False),
     Column("room", String(128), nullable=False),
-    Column("meeting", String(64), nullable=False, index=True),
+    Column("meeting", String(64), primary_key=True, index=True),
     Column("user_id", Text),
     Column("user_name", Text),
     Column("participant_type", String(32)),

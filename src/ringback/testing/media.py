@@ -103,7 +103,6 @@ class FakeMedia:
 
     def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
         if leg in self.legs:
-            assert meeting in self.meetings, f"{leg} was moved to {meeting}, which is not open"
             self.legs[leg].meeting, self.legs[leg].sources = meeting, None
 
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:

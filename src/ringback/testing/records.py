@@ -8,7 +8,7 @@ from ringback.model.records import CallRecord, EventRecord, MeetingRecord, Parti
 
 
 class MemoryRecords:
-    """Rows by id, as they were last committed.
+    """Rows by id, stays by participant and meeting, as they were last committed.
 
     Attributes:
         commits: How many units were written.
@@ -18,7 +18,7 @@ class MemoryRecords:
     def __init__(self) -> None:
         self.calls: dict[str, CallRecord] = {}
         self.meetings: dict[str, MeetingRecord] = {}
-        self.participants: dict[str, ParticipantRecord] = {}
+        self.participants: dict[tuple[str, str], ParticipantRecord] = {}
         self.events: list[EventRecord] = []
         self.commits = 0
         self.broken = False
@@ -36,7 +36,7 @@ class MemoryRecords:
                     raise InvalidRequest(f"idempotency key {call.idempotency_key} belongs to another call")
         self.calls |= {call.id: call for call in unit.calls}
         self.meetings |= {meeting.id: meeting for meeting in unit.meetings}
-        self.participants |= {participant.id: participant for participant in unit.participants}
+        self.participants |= {(stay.id, stay.meeting): stay for stay in unit.participants}
         self.events += unit.events
         self.commits += 1
 
@@ -68,6 +68,10 @@ class MemoryRecords:
         copy.events = list(self.events)
         copy._keys, copy._epochs = dict(self._keys), dict(self._epochs)
         return copy
+
+    def stays(self, participant: str) -> list[ParticipantRecord]:
+        """Where a participant has been, in order."""
+        return [stay for (who, _), stay in self.participants.items() if who == participant]
 
     def event_names(self) -> list[str]:
         """Names of the stored events, in order."""

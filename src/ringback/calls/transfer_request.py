@@ -1,0 +1,67 @@
+"""The body of a request to transfer a call: fields, limits, and the texts of their mistakes. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ringback.calls.display_name import clean
+from ringback.calls.requests import DialOutRequest, validate
+from ringback.calls.sip_uri import parse_target
+from ringback.model.errors import InvalidRequest
+
+CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
+REFER_FIELDS = ("sessionId", "toEndPoint")
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """A transfer that may be tried.
+
+    Attributes:
+        session_id: The call that goes elsewhere.
+        to: Where to, as asked for: an address or a number.
+        dial: The call to make for it; of a REFER only its address is of use.
+    """
+
+    session_id: str
+    to: str
+    dial: DialOutRequest
+
+
+def validate_transfer(body: Mapping[str, object]) -> TransferRequest:
+    """Check the body of ``sipCallTransfer``. Raises ``InvalidRequest`` with the text of the first mistake."""
+    session_id, to = _required(body, "sipCallTransfer", CALL_FIELDS)
+    if to.startswith("+"):
+        dial: dict[str, object] = {"phoneNumber": to}
+    elif to[:4].lower() == "sip:":
+        if body.get("callerId") is not None:
+            raise InvalidRequest("callerId is only valid when transferring to a PSTN number")
+        dial = {"sipUri": to}
+    else:
+        raise InvalidRequest(f'toEndPoint: {clean(to)[:100]} must starts with either "sip:" or "+"')
+    if body.get("extension") == "":
+        raise InvalidRequest("extension length must be at least 1")
+    dial |= {name: body[name] for name in CALL_FIELDS[2:] if body.get(name) is not None}
+    return TransferRequest(session_id, to, validate(dial))
+
+
+def validate_refer(body: Mapping[str, object]) -> TransferRequest:
+    """Check the body of ``sipRefer``. Raises ``InvalidRequest`` with the text of the first mistake."""
+    session_id, to = _required(body, "sipRefer", REFER_FIELDS)
+    if to[:4].lower() != "sip:":
+        raise InvalidRequest('"toEndPoint" must be a "sip" address')
+    if parse_target(to).headers:
+        raise InvalidRequest('"toEndPoint" of sipRefer must have no headers')
+    return TransferRequest(session_id, to, validate({"sipUri": to}))
+
+
+def _required(body: Mapping[str, object], verb: str, fields: tuple[str, ...]) -> tuple[str, str]:
+    for name, value in body.items():
+        if name not in fields:
+            raise InvalidRequest(f'"{clean(name)[:100]}" is not allowed [Received {clean(f"{name}={value}")[:200]}]')
+    session_id, to = body.get("sessionId"), body.get("toEndPoint")
+    if not session_id or not to:
+        raise InvalidRequest(f"{verb}() requires a sessionId and toEndPoint")
+    for name, value in (("sessionId", session_id), ("toEndPoint", to)):
+        if not isinstance(value, str):
+            raise InvalidRequest(f"{name} must be a string")
+    return str(session_id), str(to).strip()

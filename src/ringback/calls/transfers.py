@@ -1,0 +1,550 @@
+"""Calls that go elsewhere: to another room, to whoever we dial for them, or to where their far end calls itself.
+
+```
+to a room      leaves this meeting and arrives in the other one, the same call all along
+to an address  we dial it; while it rings the caller hears that; once it answers both go into a bridge
+REFER          the far end is asked to call; from its 202 on the caller waits in a bridge, and comes back if that fails
+```
+A transfer that fails gives the caller back to its room; each is told step by step (``CallTransfer``), to its end.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar, cast
+
+import structlog
+
+from ringback.calls.admit import check_call
+from ringback.calls.call import Call
+from ringback.calls.dialout import DialOut
+from ringback.calls.digit_request import DigitRequest
+from ringback.calls.display_name import clean
+from ringback.calls.effects import News, Refer
+from ringback.calls.outcome import transfer_status
+from ringback.calls.ports import OutgoingRoute
+from ringback.calls.requests import DialOutRequest
+from ringback.calls.transfer_request import TransferRequest, validate_refer, validate_transfer
+from ringback.meetings.actor import Actor
+from ringback.meetings.bridge import Bridge
+from ringback.meetings.effects import Effect, HangUp, MovePhone, Outside, Tell
+from ringback.meetings.meeting import MeetingOver
+from ringback.meetings.permissions import phone_permissions
+from ringback.meetings.ports import World
+from ringback.meetings.service import Meetings
+from ringback.model.end_reason import Ending, EndReason
+from ringback.model.errors import Forbidden, InvalidRequest, NotFound
+from ringback.model.events import CallEvent, CallStep, CallTransfer, DigitPressed, TransferStep
+from ringback.model.ids import CallId, DomainId, EndpointUser, RoomName
+from ringback.model.instant import Instant
+from ringback.model.participant import Holder
+from ringback.model.records import Direction
+from ringback.model.room import IdleTimeouts, Room
+from ringback.numbers.endpoints import endpoint_user
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+GONE = "call closed before command could be delivered"
+PASSED_KEY_MS = 160
+"""How long a key lasts that is passed on over a bridge."""
+
+TRANSFERRED = EndReason(Ending.TRANSFERRED)
+GIVEN_UP = EndReason(Ending.CANCELLED_LOCAL)
+LOST = EndReason(Ending.MEETING_ENDED)
+
+
+class Dialler(Protocol):
+    """What transfers need of ``Calls``."""
+
+    async def route(self, domain: DomainId, room: RoomName, request: DialOutRequest) -> OutgoingRoute: ...
+    def dial(self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant) -> DialOut:
+        """A call that has not begun, registered with the actor, with a port of its own."""
+
+    def post(self, call: CallId, act: Callable[[Actor, Call, Instant], list[Effect]]) -> None:
+        """Hand something to a call, wherever it is by then."""
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One transfer on its way.
+
+    Attributes:
+        call: What goes elsewhere.
+        home: The meeting it comes from, and comes back to if it fails.
+        to: As asked for.
+        bridge: Where both calls meet, or the caller waits.
+        leg: The call we make for it.
+        ringing: Whether the leg has rung.
+        listens: Whether the caller hears it.
+        over: Whether ``COMPLETED`` was told.
+    """
+
+    call: Call
+    home: Actor
+    to: str
+    by_refer: bool = False
+    bridge: Actor | None = None
+    leg: DialOut | None = None
+    ringing: bool = False
+    listens: bool = False
+    over: bool = False
+    refer_status: int | None = None
+    notify_status: int | None = None
+
+    def tell(self, step: TransferStep, status: str = "") -> Tell:
+        """What is told of this step."""
+        facts, final = self.call.facts, step is TransferStep.COMPLETED
+        codes = (self.refer_status, self.notify_status) if final else (None, None)
+        return Tell(CallTransfer(facts, step, self.to, self.by_refer, status, *codes))
+
+    def complete(self, status: str) -> list[Effect]:
+        """It is over, and is told so once."""
+        if self.over:
+            return []
+        self.over = True
+        self.call.moving = False
+        self.call.listener = None
+        log.info("call.transfer-completed", call=self.call.id, status=status, by_refer=self.by_refer)
+        return [self.tell(TransferStep.COMPLETED, status)]
+
+
+class Transfers:
+    """Transfers of this process.
+
+    Args:
+        meetings: Where calls are, and go.
+        dialler: Makes calls.
+    """
+
+    def __init__(self, meetings: Meetings, dialler: Dialler) -> None:
+        self._meetings = meetings
+        self._dialler = dialler
+        self._by_refer: dict[CallId, Transfer] = {}
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+        """Move a call to another room, or connect it with an address or number that we dial.
+
+        Raises:
+            InvalidRequest: The body, the room or the call's state forbids it.
+            NotFound: Nobody is in the room, or it has no such call.
+            Forbidden: The destination is not allowed.
+        """
+        request = validate_transfer(body)
+        home, call = self._standing(domain, room, request)
+        target = await self._own_room(request.dial.target)
+        if target is not None:
+            await self._to_room(home, call, request, *target)
+            return
+        if not home.meeting.settings.enable_dialout:
+            raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
+        route = await self._dialler.route(domain, room, request.dial)
+        await self._ask(home, lambda now: self._dial(home, call, request, route, now))
+
+    async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+        """Ask a call's far end to call somebody else itself (RFC 3515). Raises as ``transfer``."""
+        request = validate_refer(body)
+        home, call = self._standing(domain, room, request)
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            machine = self._still(home, call)
+            transfer = self._begin(machine, home, request, by_refer=True)
+            self._by_refer[call.id] = transfer
+            machine.listener = lambda news: self._referred_news(transfer, news)
+            us = machine.record.dialog.local_uri if machine.record.dialog else ""
+            target = request.dial.target or ""
+            return [transfer.tell(TransferStep.TRIGGERED), Refer(machine.line, target, us)], None
+
+        await self._ask(home, step)
+
+    async def stop(self, domain: DomainId, room: RoomName, session_id: str) -> bool:
+        """Hang up the call that was made for a transfer out of this room; false when that is none."""
+        actor = self._meetings.by_call.get(CallId(session_id))
+        if actor is None or not isinstance(actor.meeting, Bridge):
+            return False
+        home = actor.meeting.settings.room
+        machine = actor.calls.get(CallId(session_id))
+        if (home.domain, home.name) != (domain, room) or not isinstance(machine, DialOut):
+            return False
+        call = machine
+        await self._ask(actor, lambda now: (call.hang_up(EndReason(Ending.HANGUP_LOCAL), now), None))
+        return True
+
+    # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _standing(self, domain: DomainId, room: RoomName, request: TransferRequest) -> tuple[Actor, Call]:
+        home = self._meetings.running(domain, room)
+        if home is None:
+            raise NotFound(f"room {room} is not hosting a call")
+        call = home.calls.get(CallId(request.session_id))
+        if not isinstance(call, Call):
+            raise NotFound(f"invalid sessionId {clean(request.session_id)[:64]}")
+        return home, self._still(home, call)
+
+    def _still(self, home: Actor, call: Call) -> Call:
+        """The call, if it can be transferred now."""
+        if home.calls.get(call.id) is not call or call.ended:
+            raise InvalidRequest(GONE)
+        if not call.answered:
+            raise InvalidRequest("call is not answered: it can be transferred once it is")
+        if call.moving:
+            raise InvalidRequest("the call is being transferred already")
+        return call
+
+    async def _own_room(self, target: str | None) -> tuple[Room, EndpointUser] | None:
+        """The room an address rings, if it is one of ours."""
+        user, at, host = (target or "").removeprefix("sip:").rpartition("@")
+        ours = self._meetings.address(EndpointUser("")).rpartition("@")[2].lower()
+        if not at or host.partition(";")[0].lower().removesuffix(":5060") != ours.removesuffix(":5060"):
+            return None
+        endpoint = endpoint_user(user)
+        found = await self._meetings.rooms.by_endpoint(endpoint) if endpoint else None
+        return (found[0], endpoint) if found and endpoint else None
+
+    # ── to a room ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _to_room(self, home: Actor, call: Call, request: TransferRequest, room: Room, user: EndpointUser) -> None:
+        here = home.meeting.settings.room
+        if room.domain != here.domain:
+            raise Forbidden("destination-not-allowed: toEndPoint is a room of another domain")
+        if room.name == here.name:
+            raise InvalidRequest("toEndPoint is an address of the room that the call is in")
+        settings = await self._meetings.rooms.settings(room)
+        known = (room.domain, room.name) in self._meetings.actors
+        if settings.sip is None or not (known or settings.sip.dialin.allow_room_start):
+            raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call")
+        there = self._meetings.actor(settings)
+        try:
+            await there.ask(lambda now: (self._reserve(there, call.id, user, now), None))
+        except MeetingOver:
+            raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call") from None
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            transfer = self._begin(self._still(home, call), home, request)
+            return [
+                transfer.tell(TransferStep.TRIGGERED),
+                transfer.tell(TransferStep.INITIATED),
+                *self._leave(transfer, there, lambda now: self._arrive(transfer, there, user, now), now),
+                transfer.tell(TransferStep.ANSWERED),
+                *transfer.complete("completed"),
+            ], None
+
+        try:
+            await self._ask(home, step)
+        except BaseException:
+            there.post(lambda now: _release(there, call.id, now))
+            raise
+
+    def _reserve(self, there: Actor, call: CallId, user: EndpointUser, now: Instant) -> list[Effect]:
+        """Keep a place for a call in another meeting, as if it had dialled the endpoint."""
+        sip = there.meeting.settings.sip
+        if sip is None:
+            raise MeetingOver
+        refusal = check_call(there.meeting, sip, user, list(there.calls.values()), now)
+        if refusal is not None:
+            raise InvalidRequest(f"toEndPoint cannot be reached: {refusal.rule.replace('-', ' ')}")
+        begun = self._meetings.started(there, there.meeting.call_begins(call, sip.dialin, now))
+        there.calls[call] = _Reserved(call, user, there)
+        return begun
+
+    def _arrive(self, transfer: Transfer, there: Actor, user: EndpointUser, now: Instant) -> list[Effect]:
+        """The call is in the other room from now on."""
+        call = transfer.call
+        if not isinstance(there.calls.get(call.id), _Reserved):
+            raise MeetingOver
+        settings = there.meeting.settings
+        call.endpoint = user
+        call.record = replace(call.record, room=settings.room.name, meeting=there.meeting.id, endpoint=user)
+        if call.record.direction is Direction.DIAL_IN:
+            call.facts = replace(call.facts, endpoint=self._meetings.address(user))
+        call.permissions = phone_permissions(settings, None)
+        there.calls[call.id] = call
+        return [*call.arrives(now), *call.hold(False, now)]
+
+    # ── to an address or number ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _dial(
+        self, home: Actor, call: Call, request: TransferRequest, route: OutgoingRoute, now: Instant
+    ) -> tuple[list[Effect], None]:
+        """Dial whom the call goes to, in a bridge of its own."""
+        self._still(home, call)
+        if not home.meeting.may_take_call():
+            limit = home.meeting.settings.max_sip_pstn_sessions
+            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
+        bridge = self._bridge(home, call.id)
+        try:
+            leg = self._dialler.dial(bridge, request.dial, route, now)
+        except BaseException:
+            bridge.post(lambda now: [])  # nobody is in it, so it goes
+            raise
+        transfer = self._begin(call, home, request)
+        transfer.bridge, transfer.leg = bridge, leg
+        call.listener = lambda news: self._caller_news(transfer, news)
+        leg.listener = lambda news: self._leg_news(transfer, news)
+        address = leg.address
+        assert address is not None, "a call that is dialled has a port"
+
+        def begin(now: Instant) -> list[Effect]:
+            return bridge.meeting.call_begins(leg.id, IdleTimeouts(), now) + leg.begin(address, now)
+
+        bridge.post(begin)
+        return [transfer.tell(TransferStep.TRIGGERED), transfer.tell(TransferStep.INITIATED)], None
+
+    def _caller_news(self, transfer: Transfer, news: News) -> None:
+        """The caller hung up, or was removed, before anybody answered: whom we dial need not, either."""
+        bridge, leg = transfer.bridge, transfer.leg
+        if news.what == "ended" and bridge is not None and leg is not None:
+            bridge.post(lambda now: [HangUp(leg.id, GIVEN_UP)])
+
+    def _leg_news(self, transfer: Transfer, news: News) -> None:
+        """What becomes of whom we dial."""
+        home, bridge = transfer.home, transfer.bridge
+        assert bridge is not None, "a leg is dialled in a bridge"
+        if news.what == "rings" and not transfer.ringing:
+            transfer.ringing = True
+            home.post(lambda now: self._listen_in(transfer, bridge))
+        elif news.what == "answered":
+            home.post(lambda now: self._connect(transfer, now))
+        elif news.what == "ended" and not news.answered:
+            self._speak(transfer, lambda now: self._give_back(transfer, news, now))
+
+    def _listen_in(self, transfer: Transfer, bridge: Actor) -> list[Effect]:
+        """The caller hears how it rings where it goes; it is still in its room."""
+        if transfer.call.id not in transfer.home.calls or bridge.meeting.ended or transfer.over:
+            return []
+        transfer.listens = True
+        if isinstance(bridge.meeting, Bridge):
+            bridge.meeting.guest = transfer.call.leg
+        return [MovePhone(transfer.call.leg, bridge.meeting.id)]
+
+    def _connect(self, transfer: Transfer, now: Instant) -> list[Effect]:
+        """Whom we dialled answered: both calls are connected with each other."""
+        home, call, bridge, leg = transfer.home, transfer.call, transfer.bridge, transfer.leg
+        assert bridge is not None and leg is not None
+        if home.calls.get(call.id) is not call:
+            bridge.post(lambda now: [HangUp(leg.id, GIVEN_UP)])
+            return transfer.complete("canceled")
+        call.listener = None
+
+        def attach(now: Instant) -> list[Effect]:
+            bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
+            bridge.calls[call.id] = call
+            assert isinstance(bridge.meeting, Bridge)
+            bridge.meeting.guest = None
+            bridge.meeting.farewell = lambda: transfer.complete("completed")
+            return call.hold(False, now)
+
+        return [*self._leave(transfer, bridge, attach, now), transfer.tell(TransferStep.ANSWERED)]
+
+    def _give_back(self, transfer: Transfer, news: News, now: Instant) -> list[Effect]:
+        """Whom we dialled did not answer: the caller is in its room as before."""
+        home, call = transfer.home, transfer.call
+        status = transfer_status(news.end)
+        if home.calls.get(call.id) is not call:
+            return transfer.complete("canceled")
+        back = home.meeting.sources_of(call.id) if transfer.listens else []
+        words = news.end.sentence() if news.end else status
+        return [*back, _warning(call, f"transfer to {transfer.to} failed: {words}"), *transfer.complete(status)]
+
+    # ── by REFER ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool) -> None:
+        """How a REFER goes that we sent (``CarrierEvents.refer_progress``)."""
+        if (transfer := self._by_refer.get(call)) is None:
+            return
+        if final:
+            del self._by_refer[call]
+        self._dialler.post(
+            call, lambda where, machine, now: self._referred(transfer, where, status, reason, final, notified, now)
+        )
+
+    def _referred(
+        self, transfer: Transfer, where: Actor, status: int, reason: str, final: bool, notified: bool, now: Instant
+    ) -> list[Effect]:
+        call, home = transfer.call, transfer.home
+        if notified:
+            transfer.notify_status = status
+        else:
+            transfer.refer_status = status if transfer.refer_status is None else transfer.refer_status
+        if not final:
+            return self._park(transfer, now) if transfer.bridge is None else []
+        if transfer.bridge is None:
+            words = f"transfer to {transfer.to} failed: the far end refused ({status} {reason})".replace(" )", ")")
+            return [_warning(call, words), *transfer.complete("failed")]
+        if notified and 200 <= status < 300:
+            return [*transfer.complete("completed"), *call.hang_up(TRANSFERRED, now)]
+        outcome = {486: "busy", 600: "busy", 480: "no-answer", 487: "canceled"}.get(status, "failed")
+        if status == 408:
+            outcome = "no-answer" if notified else "failed"
+
+        def attach(now: Instant) -> list[Effect]:
+            home.meeting.call_begins(call.id, _surely(home), now)
+            home.calls[call.id] = call
+            words = f"transfer to {transfer.to} failed: {outcome} ({status} {reason})".replace(" )", ")")
+            return [*call.arrives(now), _warning(call, words), *transfer.complete(outcome)]
+
+        del where.calls[call.id]
+        return [HandOver(self, call, home, attach, transfer), *where.meeting.phone_leaves(call.id, now)]
+
+    def _park(self, transfer: Transfer, now: Instant) -> list[Effect]:
+        """The far end took it on: the caller is out of the room, and its call stands until the outcome is known."""
+        call = transfer.call
+        bridge = transfer.bridge = self._bridge(transfer.home, call.id)
+
+        def attach(now: Instant) -> list[Effect]:
+            bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
+            bridge.calls[call.id] = call
+            return []
+
+        return [transfer.tell(TransferStep.INITIATED), *self._leave(transfer, bridge, attach, now)]
+
+    def _referred_news(self, transfer: Transfer, news: News) -> None:
+        """A far end that hangs up after it said that it takes the call on has done so."""
+        if news.what == "ended" and not transfer.over:
+            self._by_refer.pop(transfer.call.id, None)
+            status = "canceled" if transfer.refer_status is None else "completed"
+            self._speak(transfer, lambda now: transfer.complete(status))
+
+    # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, call: Call, home: Actor, request: TransferRequest, by_refer: bool = False) -> Transfer:
+        call.moving = True
+        log.info("call.transfer-triggered", call=call.id, by_refer=by_refer)
+        return Transfer(call, home, request.to, by_refer)
+
+    def _leave(
+        self, transfer: Transfer, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant
+    ) -> list[Effect]:
+        """A call leaves its meeting; ``attach`` is the first step of it in the other."""
+        home, call = transfer.home, transfer.call
+        del home.calls[call.id]
+        over = HandOver(self, call, there, attach, transfer)
+        left = home.meeting.phone_leaves(call.id, now)
+        return [over, *left, Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))]
+
+    def hand_over(self, over: "HandOver") -> None:
+        """What a ``HandOver`` does once it is stored that the call left."""
+        call, there, media = over.call, over.there, self._meetings.office.world.media
+        if not there.meeting.ended:
+            media.move_phone(call.leg, there.meeting.id)
+            media.set_muted(call.leg, False)
+        for known in [call.id, *(line for line, of in self._meetings.lines.items() if of == call.id)]:
+            self._meetings.by_call[known] = there
+        arrived = there.ask(lambda now: (over.attach(now), None))
+        arrived.add_done_callback(lambda done: self._arrived(over, done))
+
+    def _arrived(self, over: "HandOver", done: "asyncio.Future[None]") -> None:
+        """The other meeting ended before the call was in it: nobody is left to talk with."""
+        if done.cancelled() or done.exception() is None:
+            return
+        log.warning("call.transfer-lost", call=over.call.id, error=repr(done.exception()))
+        last, call = self._bridge(over.transfer.home, over.call.id), over.call
+
+        def end(now: Instant) -> list[Effect]:
+            last.meeting.call_begins(call.id, IdleTimeouts(), now)
+            last.calls[call.id] = call
+            return [*over.transfer.complete("failed"), *call.hang_up(LOST, now)]
+
+        self._meetings.by_call[call.id] = last
+        last.post(end)
+
+    def _bridge(self, home: Actor, caller: CallId) -> Actor:
+        bridge = self._meetings.bridge(home)
+        bridge.speaks_elsewhere = lambda tell: self._pass_on(bridge, home, caller, tell)
+        return bridge
+
+    def _speak(self, transfer: Transfer, step: Callable[[Instant], list[Effect]]) -> None:
+        """Take a step in the room the call came from, if there is still somebody in it."""
+        future = transfer.home.ask(lambda now: (step(now), None))
+        future.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+    def _pass_on(self, bridge: Actor, home: Actor, caller: CallId, tell: Tell) -> bool:
+        """What the calls of a bridge tell: keys and hold go to the other one, the rest to the room they came from.
+
+        The room was told that the caller stopped when it left, so it hears no more of it.
+        """
+        event = tell.event
+        if isinstance(event, DigitPressed):
+            self._to_other(bridge, event.call, lambda it, now: _press(it, event.digit, now))
+            return True
+        if isinstance(event, CallEvent) and event.held_by is Holder.FAR_END:
+            held = event.step is CallStep.HELD
+            self._to_other(bridge, event.facts.call, lambda it, now: it.hold(held, now))
+        if isinstance(event, CallEvent) and event.facts.call == caller and not home.calls.get(caller):
+            return True
+        if home.meeting.ended:
+            return False
+        home.post(lambda now: [tell])
+        return True
+
+    def _to_other(self, bridge: Actor, call: CallId, act: Callable[[Call, Instant], list[Effect]]) -> None:
+        def step(now: Instant) -> list[Effect]:
+            others = [machine for known, machine in bridge.calls.items() if known != call]
+            return [effect for machine in others for effect in act(cast(Call, machine), now)]
+
+        bridge.post(step)
+
+    async def _ask(self, actor: Actor, step: Callable[[Instant], tuple[list[Effect], Any]]) -> None:
+        try:
+            await actor.ask(step)
+        except MeetingOver:
+            raise InvalidRequest(GONE) from None
+
+
+def _surely(home: Actor) -> IdleTimeouts:
+    """The room's times for telephones that wait; who comes back is not asked whether it may."""
+    sip = home.meeting.settings.sip
+    return replace(sip.dialin if sip else home.meeting.settings.dialout, allow_room_start=True)
+
+
+def _press(call: Call, digit: str, now: Instant) -> list[Effect]:
+    if not call.answered:
+        return []
+    return call.send_digits(DigitRequest(call.id, digit, duration_ms=PASSED_KEY_MS), now)
+
+
+def _warning(call: Call, words: str) -> Tell:
+    return Tell(CallEvent(call.facts, CallStep.WARNING, clean(words)))
+
+
+def _release(there: Actor, call: CallId, now: Instant) -> list[Effect]:
+    """A call does not come after all."""
+    if not isinstance(there.calls.get(call), _Reserved):
+        return []
+    del there.calls[call]
+    return there.meeting.phone_leaves(call, now)
+
+
+class _Reserved:
+    """Keeps the place of a call that is on its way into a meeting."""
+
+    def __init__(self, call: CallId, endpoint: str, there: Actor) -> None:
+        self.endpoint = endpoint
+        self._call = call
+        self._there = there
+
+    def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
+        return _release(self._there, self._call, now)
+
+    def wake(self, now: Instant) -> list[Effect]:
+        return []
+
+    def next_wake(self) -> float | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HandOver(Outside):
+    """A call that left its meeting arrives in another: ``attach`` is its first step there."""
+
+    transfers: Transfers
+    call: Call
+    there: Actor
+    attach: Callable[[Instant], list[Effect]]
+    transfer: Transfer
+
+    def apply(self, world: World) -> None:
+        self.transfers.hand_over(self)
