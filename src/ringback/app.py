@@ -294,6 +294,8 @@ class Application:
             known=sip.known_networks,
             lag_limit=0.2 if sip.rate_limits else None,
             prefix=f"{settings.node}{epoch}x",
+            session_interval=sip.session_expires,
+            session_least=sip.min_se,
             hold_ack=True,
         )
 

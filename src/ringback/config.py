@@ -124,6 +124,21 @@ class Sip(Section):
         description="Let such calls tell the keys of their sound over UDP and TCP, where everybody on the way can "
         "read them.",
     )
+    session_expires: int = Field(
+        default=1800,
+        ge=90,
+        le=86_400,
+        description="Seconds between proofs that a call still exists: what is proposed, and the most that is taken.",
+    )
+    min_se: int = Field(
+        default=90, ge=90, le=7200, description="Seconds below which no such interval is taken; 90 is the least."
+    )
+
+    @model_validator(mode="after")
+    def _intervals(self) -> "Sip":
+        if self.min_se > self.session_expires:
+            raise ValueError("min_se is not longer than session_expires")
+        return self
 
     @field_validator("host")
     @classmethod

@@ -94,6 +94,8 @@ def test_a_named_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch)
         ("RINGBACK_SIP__LOCAL_NETWORKS", "10/8", "10/8 is no network"),
         ("RINGBACK_SIP__HOST", "two words", "is no address to listen on"),
         ("RINGBACK_SIP__DSCP", "64", "RINGBACK_SIP__DSCP"),
+        ("RINGBACK_SIP__MIN_SE", "60", "RINGBACK_SIP__MIN_SE"),
+        ("RINGBACK_SIP__MIN_SE", "3600", "min_se is not longer than session_expires"),
         ("RINGBACK_COLOUR", "red", "RINGBACK_COLOUR is not a setting of this version"),
         ("RINGBACK_MEDIA__RTP_PORTS", "9-1", "RINGBACK_MEDIA__RTP_PORTS"),
         ("RINGBACK_MEDIA__PUBLIC_ADDRESS", "home", "RINGBACK_MEDIA__PUBLIC_ADDRESS"),

@@ -4,6 +4,7 @@ import pytest
 
 from ringback.model.ids import CallId
 from ringback.sip.message import Row
+from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock
 from ringback.testing.link import Network, Station
 from unit.sip.puppet import OFFER, Puppet
@@ -305,3 +306,52 @@ async def test_a_call_of_an_hour_over_a_bad_link_is_refreshed_and_stays_up(clock
     await clock.run_for(400.0)
     assert ann.names()[-1] == "ended"
     assert ann.telephony.idle and bob.telephony.idle
+
+
+async def test_what_is_proposed_and_the_least_that_is_taken_are_settings(
+    network: Network, puppet: Puppet, clock: VirtualClock
+):
+    """§5, §9: 422 names our least; what is agreed to is never more than what we propose."""
+    settings = TelephonySettings(
+        rate_limits=None, allow_private=True, lag_limit=None, session_interval=600, session_least=120
+    )
+    station = await Station(network, "10.0.0.3", settings).start()
+    call = station.dial(TARGET, OFFER)
+    await clock.run_for(0.1)
+    invite = puppet.last_request("INVITE")
+    assert (invite.headers.get("session-expires"), invite.headers.get("min-se")) == ("600", "120")
+    puppet.answer(invite, 486, "10.0.0.3")
+    await clock.run_for(0.1)
+    assert station.last("failed")[0] == call
+
+    for expires, status in (("100", 422), ("3600;refresher=uac", 200)):
+        puppet.request("INVITE", "10.0.0.3", call_id=expires, body=OFFER, rows=[SPEAKS, ("Session-Expires", expires)])
+        await clock.run_for(0.1)
+        if status == 200:
+            station.telephony.answer(station.last("incoming").call, ANSWER)
+            await clock.run_for(0.1)
+        answer = puppet.last_response()
+        assert answer.status == status
+        wanted = ("Min-SE", "120") if status == 422 else ("Session-Expires", "600;refresher=uac")
+        assert wanted in answer.headers.rows
+    tag = answer.to.tag
+    puppet.request("ACK", "10.0.0.3", call_id=expires, to_tag=tag)
+    puppet.request("BYE", "10.0.0.3", call_id=expires, to_tag=tag, cseq=2)
+    await clock.run_for(400.0)
+    assert station.telephony.idle, station.telephony.leftovers()
+
+
+async def test_a_refresh_that_is_answered_with_something_else_is_told(
+    ann: Station, puppet: Puppet, clock: VirtualClock
+):
+    """RFC 4028 §7.4: a refresh by re-INVITE is an offer, and its answer may be a new one."""
+    call = await call_puppet(ann, puppet, clock, ("Session-Expires", "90;refresher=uac"))
+    for body in (ANSWER, ANSWER.replace(b"14000", b"14002")):
+        await clock.run_for(45.1)
+        puppet.answer(
+            puppet.last_request("INVITE"), 200, ANN, body=body, rows=[("Session-Expires", "90;refresher=uac")]
+        )
+        await clock.run_for(0.1)
+
+    assert ann.all("reoffer_answered") == [(call, ANSWER.replace(b"14000", b"14002"))]
+    await end(ann, puppet, clock, call)
