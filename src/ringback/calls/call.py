@@ -68,6 +68,7 @@ class Call:
         self._offer_sent: bytes | None = None
         self._late_offer: bytes | None = None
         self._sdp_version = 0
+        self._said = b""
         self._digits = DigitFilter()
         self._presses = Presses()
         self._sound = SoundNotes()
@@ -95,8 +96,11 @@ class Call:
         return []
 
     def reoffered(self, sdp: bytes | None, now: Instant) -> list[Effect]:
-        """The far end's re-INVITE: hold, resume, another address, other codecs; or (``None``) it asks for our offer."""
-        if not self.answered:
+        """The far end's offer: hold, resume, another address, other codecs; or (``None``) it asks for ours.
+
+        One may come while it still rings, once its early media is agreed on (RFC 3311 §5.1).
+        """
+        if self.ended or self.address is None:
             return []
         if sdp is None:
             self._late_offer = self._offer()
@@ -105,7 +109,7 @@ class Call:
             answer, agreed = self._answer(sdp, self.codecs)
         except (BadSdp, NoCommonCodec):
             return [AnswerOffer(self.line, None, 488)]
-        return [*self._agree(agreed, now), AnswerOffer(self.line, answer)]
+        return [*self._agree(agreed, now, silent=not self.answered), AnswerOffer(self.line, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         """ACK of a 200 of ours, with the answer when the offer was in that 200."""
@@ -119,9 +123,12 @@ class Call:
         return [*self._note_codec(agreed), *self._agree(agreed, now)]
 
     def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
-        """The far end took our re-INVITE."""
+        """The far end took our re-INVITE; or answered a refresh, which offered what held, with something else."""
         if self._offer_sent is None:
-            return []
+            try:
+                return self._agree(read_answer(self._said, sdp, self.protection), now)
+            except (BadSdp, NoCommonCodec):
+                return []
         offer, self._offer_sent = self._offer_sent, None
         self._hold_agreed = self._hold_offered
         try:
@@ -291,9 +298,10 @@ class Call:
         self._sdp_version += 1
         direction = "sendonly" if self.held_by_us else "sendrecv"
         host, port = self.address
-        return make_offer(
+        self._said = make_offer(
             self._session_id(), self._sdp_version, host, port, self.codecs, direction, protection=self.protection
         )
+        return self._said
 
     def _answer(self, offer: bytes, codecs: Sequence[str]) -> tuple[bytes, Negotiated]:
         assert self.address is not None, "an answer names our RTP port"
@@ -310,6 +318,7 @@ class Call:
             protection=self.protection,
         )
         self._sdp_version += 1
+        self._said = answer[0]
         return answer
 
     def _agree(self, agreed: Negotiated, now: Instant, silent: bool = False) -> list[Effect]:

@@ -144,6 +144,8 @@ class Dialog:
             uri = parse_address(text).uri
             if isinstance(uri, SipUri):
                 found.add(uri.host)
+        if self.located is not None:
+            found.add(self.located[1].host)
         return found
 
     def _request(self, method: str, cseq: int, via: str, rows: tuple[Row, ...], body: bytes) -> Request:

@@ -146,6 +146,8 @@ class InboundCall(Call):
         if not reliable.takes(request):
             self.respond(transaction, 481, now)
             return
+        # It repeats what we sent: whoever sends it is where it says.
+        self.proved()
         if told:
             self._settled = True
             self.offers.local = self._early

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ringback.calls.dialout import DialOut
-from ringback.calls.effects import Bye, Cancel, Confirm, Invite
+from ringback.calls.effects import AnswerOffer, Bye, Cancel, Confirm, Invite
 from ringback.calls.ports import Attempt, Failure
 from ringback.calls.requests import validate
 from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, PlayTone, Save, SetPhone, Tell
@@ -18,7 +18,7 @@ from ringback.model.participant import PhoneState
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions
 from ringback.sdp.crypto import CLEAR_ONLY, Protection
-from ringback.sdp.negotiation import make_answer
+from ringback.sdp.negotiation import make_answer, make_offer
 
 CALL = CallId("call")
 DIALOG = DialogRecord("c", "ours", "", "sip:hello@h", "sip:bob@far", 1, "sip:bob@far", branch="b1")
@@ -110,6 +110,31 @@ def test_an_answer_without_a_description_uses_the_early_one():
     rig.call.far_end_answered(None, at(2))
 
     assert rig.call.answered and rig.call.record.codec == "PCMA"
+
+
+def test_early_media_may_move_before_anybody_picks_up():
+    """RFC 3311 §5.1: an UPDATE with another description is answered while it rings, and nothing is sent yet."""
+    rig = Rig()
+    rig.call.progress(183, "Session Progress", rig.sdp(), at(1))
+    offer = make_offer(7, 2, "198.51.100.9", 14002, ("PCMA",))
+
+    effects = rig.call.reoffered(offer, at(2))
+
+    (media,), (answer,) = find(effects, SetPhone), find(effects, AnswerOffer)
+    assert isinstance(media, SetPhone) and isinstance(answer, AnswerOffer)
+    assert (media.media.remote, media.media.send, answer.status) == (("198.51.100.9", 14002), False, 200)
+    assert answer.sdp is not None and b"PCMA" in answer.sdp
+
+
+def test_a_refresh_answered_from_elsewhere_moves_the_sound():
+    """RFC 4028 §7.4: nobody here offered anything, and what held was offered again."""
+    rig = Rig()
+    rig.call.far_end_answered(rig.sdp(), at(1))
+
+    effects = rig.call.reoffer_answered(rig.sdp().replace(b"14000", b"14002"), at(900))
+
+    (media,) = find(effects, SetPhone)
+    assert isinstance(media, SetPhone) and media.media.remote == ("198.51.100.7", 14002) and media.media.send
 
 
 @pytest.mark.parametrize("sdp", [None, b"nonsense"])

@@ -246,6 +246,25 @@ async def test_a_bye_from_elsewhere_is_refused_while_media_flows(network: Networ
     assert ann.telephony.idle
 
 
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "REFER", "INFO"])
+async def test_a_forged_offer_or_transfer_from_elsewhere_changes_nothing(
+    ann: Station, network: Network, puppet: Puppet, clock: VirtualClock, method: str
+):
+    """B5, B6: whoever learnt the ids cannot move the sound or the call while the far end is heard."""
+    tag = await call_ann(ann, puppet, clock)
+    before = ann.names()
+    thief = Puppet(network, "10.0.0.66")
+    body = OFFER.replace(b"10.0.0.9", b"10.0.0.66") if method in ("INVITE", "UPDATE") else b""
+    thief.request(method, ANN, to_tag=tag, cseq=2, body=body, rows=[("Refer-To", "<sip:eve@10.0.0.66>")])
+    await clock.run_for(0.1)
+
+    assert thief.statuses()[-1] == 403 and ann.names() == before
+    ann.telephony.bye(ann.last("incoming").call)
+    await clock.run_for(0.1)
+    assert puppet.last_request("BYE").target == "sip:puppet@10.0.0.9:5060", "the target is where it was"
+    puppet.answer(puppet.last_request("BYE"), 200, ANN)
+
+
 async def test_requests_from_the_address_in_contact_are_the_far_ends_own(
     ann: Station, network: Network, puppet: Puppet, clock: VirtualClock
 ):

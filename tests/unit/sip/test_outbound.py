@@ -358,3 +358,31 @@ def test_what_was_dropped_is_seen_in_the_ladder():
     packet = Packet(0.0, "10.0.0.1:5060", "10.0.0.2:5060", b"SIP/2.0 180 Ringing\r\n", "lost")
 
     assert packet.summary == "180"
+
+
+@pytest.mark.parametrize("status", [401, 407, 302])
+async def test_a_bye_that_is_challenged_for_ever_is_not_said_for_ever(
+    network: Network, puppet: Puppet, clock: VirtualClock, status: int
+):
+    """B8, A9: one retry, with credentials that are meant for that far end; a redirected BYE is not followed."""
+    settings = TelephonySettings(
+        rate_limits=None,
+        allow_private=True,
+        lag_limit=None,
+        credentials=[Credential("10.0.0.9", "us", "secret", "trunk")],
+    )
+    station = await Station(network, "10.0.0.3", settings).start()
+    call = station.dial(TARGET, OFFER)
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("INVITE"), 200, "10.0.0.3", body=OFFER)
+    await clock.run_for(0.1)
+    station.telephony.bye(call)
+    name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+    for nonce in range(5):
+        await clock.run_for(0.1)
+        rows = [(name, f'Digest realm="trunk", nonce="{nonce}", qop="auth"')]
+        puppet.answer(puppet.last_request("BYE"), status, "10.0.0.3", rows=rows)
+
+    assert len(puppet.got("BYE")) == (1 if status == 302 else 2)
+    await clock.run_for(400.0)
+    assert station.telephony.idle, station.telephony.leftovers()

@@ -5,6 +5,7 @@ import pytest
 from ringback.model.ids import CallId
 from ringback.sip.digest import Credential
 from ringback.sip.message import Request, Response
+from ringback.telephony.admission import RateLimits
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock
 from ringback.testing.link import Network, Station
@@ -358,3 +359,29 @@ async def test_a_prack_may_bring_another_offer(ann: Station, puppet: Puppet, clo
     ann.telephony.answer(call, OFFER)
     await clock.run_for(0.1)
     await bye(puppet, clock, ringing.to.tag)
+
+
+async def test_a_prack_proves_a_caller_before_its_ack(network: Network, puppet: Puppet, clock: VirtualClock):
+    """A11: of callers that have proved nothing only so many may ring at once; whoever hears us may go on."""
+    settings = TelephonySettings(rate_limits=RateLimits(1000, 1000), allow_private=True, lag_limit=None)
+    station = await Station(network, "10.0.0.3", settings).start()
+    for number in range(11):
+        puppet.request("INVITE", "10.0.0.3", call_id=f"c{number}", body=OFFER, rows=[RELIABLE])
+        await clock.run_for(0.1)
+    assert (len(station.all("incoming")), puppet.last_response().status) == (10, 480)
+    first = station.all("incoming")[0][0].call
+    station.telephony.ring(first)
+    await clock.run_for(0.1)
+    ringing = puppet.last_response()
+    rack = ("RAck", f"{ringing.headers.get('rseq')} 1 INVITE")
+    puppet.request("PRACK", "10.0.0.3", call_id="c0", to_tag=ringing.to.tag, cseq=2, rows=[rack])
+    await clock.run_for(0.1)
+
+    puppet.request("INVITE", "10.0.0.3", call_id="c11", body=OFFER)
+    await clock.run_for(0.1)
+
+    assert len(station.all("incoming")) == 11
+    for (invite,) in station.all("incoming"):
+        station.telephony.reject(invite.call, 486)
+    await clock.run_for(400.0)
+    assert station.telephony.idle, station.telephony.leftovers()
