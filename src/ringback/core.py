@@ -85,11 +85,17 @@ class Engine(Protocol):
         """Idempotent; an unknown leg is ignored, as in every verb here."""
 
     def stats(self, leg: str) -> dict[str, Any]:
-        """Counters: ``packets_received``, ``bytes_received``, ``packets_sent``, ``bytes_sent``, ``packets_lost``,
-        ``packets_late``, ``frames_concealed``, ``jitter_ms``, ``packets_rejected`` (wrong source or payload, or
-        ``packets_forged``, ``packets_replayed``: SRTP that did not prove itself), ``srtp`` (suite, where protected),
-        ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``; on a phone leg also ``last_heard_ms`` once
-        it was heard: milliseconds since its last packet was taken. Empty for an unknown leg."""
+        """Counters, and what follows from them; empty for an unknown leg.
+
+        - ``packets_received``, ``bytes_received``, ``packets_sent``, ``bytes_sent``, ``packets_lost``,
+          ``packets_late``, ``jitter_ms``
+        - ``packets_rejected``: wrong source or payload type, or ``packets_forged`` and ``packets_replayed``: SRTP that
+          did not prove itself
+        - ``frames_heard``, ``frames_concealed``; of these ``underruns_lost`` and ``underruns_late``, by cause;
+          ``frames_stretched``, ``frames_shrunk``
+        - ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``, ``srtp`` (suite, where protected)
+        - on a phone leg, once known: what ``calls.ports.MediaLegs.stats`` lists
+        """
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the whole engine: ``rooms``, ``legs``, ``garbage`` (datagrams of strangers, dropped),

@@ -55,7 +55,7 @@ class Rtp:
     @classmethod
     def parse(cls, data: bytes) -> "Rtp":
         first, second, sequence, timestamp, ssrc = struct.unpack(">BBHII", data[:12])
-        assert first == 0x80, "our packets have no extension, padding or sources"
+        assert first & 0xF0 == 0x80, "our packets have no extension and no padding"
         return cls(second & 0x7F, bool(second & 0x80), sequence, timestamp, ssrc, data[12:])
 
 

@@ -381,3 +381,36 @@ async def test_a_new_key_in_mid_call_is_taken_and_the_sound_goes_on(media: Media
     assert media.stats(ParticipantId("ann"))["packets_forged"] == 0
     assert media.stats(ParticipantId("ann"))["srtp"] == "AES_CM_128_HMAC_SHA1_80"
     bob.close()
+
+
+@pytest.mark.parametrize("protected", [False, True])
+async def test_both_ends_report_to_each_other_what_they_hear(media: Media, protected: bool) -> None:
+    """RTCP both ways: after two reports the round trip is known, and how good either side sounds to the other."""
+    ann = protected_call(media, "ann", "AES_CM_128_HMAC_SHA1_80") if protected else call(media, "ann", "PCMU")
+    ann.speak(500, 20)
+
+    def knows(leg: ParticipantId) -> bool:
+        return {"round_trip_ms", "remote_mos", "mos"} <= media.stats(leg).keys()
+
+    await until(lambda: knows(ParticipantId("ann")) and knows(ann.line), "both know", 25)
+
+    for leg in (ParticipantId("ann"), ann.line):
+        stats = {name: float(value) for name, value in media.stats(leg).items() if name not in ("way", "codec", "srtp")}
+        assert stats["round_trip_ms"] < 200
+        assert stats["loss_percent"] < 5 and stats["remote_loss_percent"] < 5
+        assert 3.5 < stats["mos"] < 4.5 and 3.5 < stats["remote_mos"] < 4.5
+        assert stats["frames_heard"] > 100 and 0 < stats["buffer_ms"] <= 200
+        assert stats["packets_rejected"] == 0
+
+
+async def test_where_ports_are_shared_reports_come_on_that_of_the_sound(media: Media) -> None:
+    """RFC 5761: when the far end offered it, and only then."""
+    phone = RtpPhone(hz=440)
+    host, port = await phone.open()
+    media.open_phone(ROOM, ParticipantId("ann"))
+    muxed = PhoneMedia((host, port), CODECS["PCMU"], ALL, trusted=True, rtcp_port=port)
+    media.set_phone(ParticipantId("ann"), muxed)
+
+    await until(lambda: [p for p in phone.received if p.payload_type in (72, 73)], "a report", 10)
+
+    phone.close()

@@ -1,5 +1,7 @@
 //! The codecs of a phone leg, and an encoder and a decoder that can be any of them.
 
+use ringback_rtp::Impairment;
+
 use crate::g711;
 use crate::g722::{G722Decoder, G722Encoder};
 use crate::opus::{OpusDecoder, OpusEncoder, OpusError, OpusSettings};
@@ -51,6 +53,16 @@ impl Codec {
             Self::G722 => 16000,
             Self::Opus => 48000,
         }
+    }
+
+    /// What loss does to it (G.113 appendix I for the first three with concealment; Opus as measured elsewhere).
+    pub fn impairment(self) -> Impairment {
+        let (codec, robustness) = match self {
+            Self::Pcmu | Self::Pcma => (0.0, 25.1),
+            Self::G722 => (0.0, 14.0),
+            Self::Opus => (0.0, 20.0),
+        };
+        Impairment { codec, robustness }
     }
 
     /// Ticks of the RTP clock that a payload carries; `None` when it cannot be a payload of this codec.

@@ -115,6 +115,18 @@ impl Sender {
         }
     }
 
+    /// How it encodes Opus.
+    pub fn opus(&self) -> OpusSettings {
+        self.config.opus
+    }
+
+    /// Encode Opus like this from now on.
+    pub fn set_opus(&mut self, opus: OpusSettings) {
+        if opus != self.config.opus {
+            self.configure(SenderConfig { opus, ..self.config });
+        }
+    }
+
     /// What it sends.
     pub fn codec(&self) -> Codec {
         self.config.codec

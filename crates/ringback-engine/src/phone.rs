@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringback_audio::{Codec, Media};
 use ringback_rtp::{
-    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Reporter, Rtcp, RtpPacket, SrtpError, Verdict,
-    is_rtcp, parse_compound,
+    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, ReportBlock, Reporter, Rtcp, RtpPacket,
+    SrtpError, Verdict, is_rtcp, parse_compound,
 };
 use ringback_sfu::{Extensions, Mid, Packet};
 use rustix::event::epoll;
@@ -66,7 +66,7 @@ impl PhoneLeg {
             latch: Latch::new(now, LatchConfig::default()),
             crypto: None,
             reception: None,
-            reporter: Reporter::new(now, &cname),
+            reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
             dtmf: DtmfReceiver::new(8000),
             extended: Extended16::default(),
             stream: 0,
@@ -117,6 +117,18 @@ impl PhoneLeg {
                 None
             }
         }
+    }
+
+    /// What the far end says of our stream.
+    fn reported(&mut self, block: &ReportBlock, counters: &LegCounters) {
+        if let Some(trip) = block.round_trip(ntp_now()) {
+            counters.round_trip_us.store(trip.as_micros() as u64 + 1, Relaxed);
+        }
+        counters.remote_lost.store(u64::from(block.cumulative_lost.max(0).unsigned_abs()), Relaxed);
+        counters.remote_fraction.store(u64::from(block.fraction_lost) + 1, Relaxed);
+        let clock = self.media.as_ref().map_or(8000, |m| m.codec.codec.clock_rate());
+        counters.remote_jitter_us.store(u64::from(block.jitter) * 1_000_000 / u64::from(clock), Relaxed);
+        self.voice.heard_loss(block.fraction_lost);
     }
 
     /// Send RTCP, protected where the leg is.
@@ -374,11 +386,20 @@ impl Worker {
         // A BYE is not believed: the call ends by SIP, or by silence.
         phone.alive = now;
         phone.silence_told = false;
+        let ours = phone.voice.sent().ssrc;
         for packet in packets {
-            if let Rtcp::SenderReport { ssrc, info, .. } = packet
-                && let Some(reception) = phone.reception.as_mut().filter(|r| r.ssrc() == ssrc)
-            {
-                reception.sender_report(now, info.ntp);
+            let blocks = match packet {
+                Rtcp::SenderReport { ssrc, info, blocks } => {
+                    if let Some(reception) = phone.reception.as_mut().filter(|r| r.ssrc() == ssrc) {
+                        reception.sender_report(now, info.ntp);
+                    }
+                    blocks
+                }
+                Rtcp::ReceiverReport { blocks, .. } => blocks,
+                _ => continue,
+            };
+            for block in blocks.iter().filter(|block| block.ssrc == ours) {
+                phone.reported(block, &shared.counters);
             }
         }
     }
@@ -397,7 +418,8 @@ impl Worker {
         if now >= phone.reporter.due() {
             let mut report = Vec::new();
             let sent = phone.voice.sent();
-            phone.reporter.report(now, ntp_now(), &sent, phone.reception.as_mut(), &mut report);
+            let random = sys::random_u64() as u32;
+            phone.reporter.report(now, ntp_now(), &sent, phone.reception.as_mut(), random, &mut report);
             phone.send_rtcp(report);
         }
         let due = phone.reporter.due();
@@ -663,10 +685,10 @@ mod tests {
     #[test]
     fn a_phone_that_moves_is_heard_where_it_is_and_leaves_nothing_where_it_was() {
         let (mut worker, key) = answered();
-        worker.rtp_packet(key, far(), &rtp(1));
+        worker.rtp_packet(key, far(), &mut rtp(1));
 
         worker.command(Command::MovePhone { leg: "ann".into(), room: "elsewhere".into() });
-        worker.rtp_packet(key, far(), &rtp(2));
+        worker.rtp_packet(key, far(), &mut rtp(2));
 
         assert!(!worker.rooms.contains_key("room"));
         assert_eq!(worker.rooms["elsewhere"].legs, [key]);
@@ -688,5 +710,61 @@ mod tests {
         assert_eq!(worker.leg_key("ann"), None);
         silent_for(&mut worker, 120);
         assert_eq!(worker.timers.next(), None, "no timer stays behind");
+    }
+
+    fn about(ssrc: u32, fraction_lost: u8) -> Vec<u8> {
+        let block = ReportBlock {
+            ssrc,
+            fraction_lost,
+            cumulative_lost: 12,
+            jitter: 80,
+            last_sr: (ntp_now() >> 16) as u32 - (1 << 16),
+            delay_since_last_sr: 1 << 15,
+            ..ReportBlock::default()
+        };
+        let mut out = Vec::new();
+        write_compound(&[Rtcp::ReceiverReport { ssrc: 7, blocks: vec![block] }], &mut out);
+        out
+    }
+
+    #[test]
+    fn what_the_far_end_hears_is_taken_from_its_reports_on_our_stream() {
+        let (mut worker, key) = answered();
+        testing::pass(&mut worker, Duration::from_millis(100));
+        worker.rtp_packet(key, far(), &mut rtp(1));
+        let ours = worker.legs.get_mut(&key).unwrap().phone().unwrap().voice.sent().ssrc;
+
+        worker.rtcp_packet(key, far(), &mut about(ours ^ 1, 200));
+        let shared = worker.legs[&key].shared.clone();
+        assert_eq!(shared.counters.quality(Codec::Pcmu).remote_loss, None, "a report on somebody else's stream");
+        worker.rtcp_packet(key, far(), &mut about(ours, 64));
+
+        let quality = shared.counters.quality(Codec::Pcmu);
+        assert_eq!(quality.remote_loss, Some(0.25));
+        assert!(quality.round_trip.unwrap().abs_diff(Duration::from_millis(500)) < Duration::from_millis(100));
+        assert!(quality.remote_mos.is_some_and(|mos| mos < 3.0), "a quarter of it is lost");
+        assert_eq!(shared.counters.remote_lost.load(Relaxed), 12);
+        assert_eq!(shared.counters.remote_jitter_us.load(Relaxed), 10_000);
+    }
+
+    #[test]
+    fn opus_carries_copies_while_the_far_end_loses_packets_and_not_much_longer() {
+        let (mut worker, key) = answered();
+        let codec = PhoneCodec { codec: Codec::Opus, payload_type: 107, receive_payload_type: 107, ..media().codec };
+        worker.set_phone("ann", PhoneMedia { codec, ..media() });
+        worker.rtcp_packet(key, far(), &mut report());
+        let mut fec = |fraction: u8| {
+            let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
+            let ours = phone.voice.sent().ssrc;
+            worker.rtcp_packet(key, far(), &mut about(ours, fraction));
+            let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
+            phone.voice.sender.as_ref().unwrap().opus()
+        };
+
+        assert!(!fec(0).fec);
+        let lossy = fec(26);
+        assert!(lossy.fec && (10..=12).contains(&lossy.expected_loss));
+        assert!(fec(0).fec, "losses come in groups");
+        assert!(!(0..12).map(|_| fec(0)).last().unwrap().fec);
     }
 }

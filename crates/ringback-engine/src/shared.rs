@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use ringback_audio::Codec;
-use ringback_rtp::Suite;
+use ringback_rtp::{Suite, mos};
 
 /// How a leg is given its sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,26 @@ pub struct LegCounters {
     pub packets_late: AtomicU64,
     /// Frames made up for missing ones.
     pub frames_concealed: AtomicU64,
+    /// Frames of its sound that were played as they came.
+    pub frames_heard: AtomicU64,
+    /// Frames inserted, and left out, to hold the delay.
+    pub frames_stretched: AtomicU64,
+    /// See `frames_stretched`.
+    pub frames_shrunk: AtomicU64,
+    /// Of the missing frames: those whose packets were lost.
+    pub underruns_lost: AtomicU64,
+    /// Of the missing frames: those whose packets had not come yet.
+    pub underruns_late: AtomicU64,
+    /// What the jitter buffer aims at, in microseconds.
+    pub buffer_us: AtomicU64,
+    /// Round trip in microseconds and 1, by the far end's reports; 0 is unknown.
+    pub round_trip_us: AtomicU64,
+    /// What the far end says of our stream: packets lost so far.
+    pub remote_lost: AtomicU64,
+    /// Share lost between its last two reports, in 1/256, and 1; 0 is unknown.
+    pub remote_fraction: AtomicU64,
+    /// Jitter it sees, in microseconds.
+    pub remote_jitter_us: AtomicU64,
     /// Inter-arrival jitter in microseconds (RFC 3550 §6.4.1).
     pub jitter_us: AtomicU64,
     /// Packets from a wrong source or of a wrong payload type.
@@ -63,6 +83,26 @@ pub struct LegCounters {
     codec: AtomicU8,
     srtp: AtomicU8,
 }
+
+/// How good a leg sounds, as far as anybody knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quality {
+    /// To the far end and back, by its reports.
+    pub round_trip: Option<Duration>,
+    /// Share of its packets that never came, 0 to 1.
+    pub loss: Option<f64>,
+    /// Mean opinion score of what we hear of it.
+    pub mos: Option<f64>,
+    /// Share of our packets that it lost lately, by its reports.
+    pub remote_loss: Option<f64>,
+    /// Mean opinion score of what it hears of us.
+    pub remote_mos: Option<f64>,
+}
+
+/// Making and playing a packet takes its length.
+const PACKET: Duration = Duration::from_millis(20);
+/// What a far end commonly holds packets for; it does not say.
+const THEIR_BUFFER: Duration = Duration::from_millis(40);
 
 impl LegCounters {
     /// Add to a counter.
@@ -100,9 +140,33 @@ impl LegCounters {
         number.checked_sub(1).and_then(|at| Suite::ALL.get(at)).map(|suite| suite.name())
     }
 
+    /// What is known of the sound's quality; by `codec` both ways.
+    pub fn quality(&self, codec: Codec) -> Quality {
+        let (heard, concealed) = (self.frames_heard.load(Relaxed), self.frames_concealed.load(Relaxed));
+        let round_trip = self.round_trip_us.load(Relaxed).checked_sub(1).map(Duration::from_micros);
+        let path = round_trip.unwrap_or_default() / 2 + PACKET;
+        let buffer = Duration::from_micros(self.buffer_us.load(Relaxed));
+        let remote_loss = self.remote_fraction.load(Relaxed).checked_sub(1).map(|n| n as f64 / 256.0);
+        let received = self.packets_received.load(Relaxed);
+        let lost = self.packets_lost.load(Relaxed);
+        let share = |part: u64, rest: u64| part as f64 / (part + rest) as f64;
+        Quality {
+            round_trip,
+            loss: (received > 0).then(|| share(lost, received)),
+            mos: (heard > 0).then(|| mos(codec.impairment(), path + buffer, share(concealed, heard))),
+            remote_loss,
+            remote_mos: remote_loss.map(|loss| mos(codec.impairment(), path + THEIR_BUFFER, loss)),
+        }
+    }
+
     /// How the leg is given its sound.
     pub fn way(&self) -> Way {
         [Way::None, Way::Forward, Way::Transcode, Way::Mix][self.way.load(Relaxed) as usize & 3]
+    }
+
+    /// The codec in which the leg is given its sound.
+    pub fn codec_in_use(&self) -> Option<Codec> {
+        Codec::from_name(self.codec())
     }
 
     /// Name of the codec in which the leg is given its sound; empty for none.

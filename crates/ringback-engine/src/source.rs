@@ -167,6 +167,14 @@ impl Source {
                 self.concealed_before = stats.frames_concealed;
                 LegCounters::add(&counters.frames_concealed, concealed);
                 counters.packets_late.store(stats.jitter.late, Relaxed);
+                counters.frames_heard.store(stats.frames_heard, Relaxed);
+                counters.frames_stretched.store(stats.frames_stretched, Relaxed);
+                counters.frames_shrunk.store(stats.frames_shrunk, Relaxed);
+                counters.underruns_late.store(stats.jitter.starved, Relaxed);
+                counters.underruns_lost.store(stats.jitter.concealed - stats.jitter.starved, Relaxed);
+                if stats.jitter.received % 32 == 1 {
+                    counters.buffer_us.store(receiver.jitter().target().as_micros() as u64, Relaxed);
+                }
             }
             Feed::Pcm(frame) => {
                 frame.clear();

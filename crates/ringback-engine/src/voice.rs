@@ -36,11 +36,16 @@ pub struct Voice {
     /// The source whose payloads it was given last.
     pub forwarded: Option<TrackKey>,
     packet: Vec<u8>,
+    /// Smoothed, in percent.
+    loss: f32,
 }
+
+/// Below this, in percent, copies are not worth their cost.
+const LITTLE_LOSS: f32 = 1.0;
 
 impl Voice {
     pub fn new() -> Voice {
-        Voice { sender: None, ears: Ears::default(), forwarded: None, packet: Vec::new() }
+        Voice { sender: None, ears: Ears::default(), forwarded: None, packet: Vec::new(), loss: 0.0 }
     }
 
     /// Apply an offer/answer.
@@ -50,7 +55,7 @@ impl Voice {
             payload_type: media.codec.payload_type,
             ptime_ms: media.codec.ptime.as_millis() as u32,
             dtmf: media.dtmf_payload_type.map(|pt| (pt, media.codec.codec.clock_rate())),
-            opus: OpusSettings::default(),
+            opus: self.sender.as_ref().map_or_else(OpusSettings::default, Sender::opus),
         };
         match &mut self.sender {
             Some(sender) => sender.configure(config),
@@ -66,6 +71,21 @@ impl Voice {
     pub fn send_digits(&mut self, digits: &str, duration_ms: u32, gap_ms: u32) {
         if let Some(sender) = &mut self.sender {
             sender.queue_digits(digits, duration_ms, gap_ms);
+        }
+    }
+
+    /// The far end lost this share (of 256) of what it was sent lately: Opus carries a copy of each frame in the next one
+    /// while that helps.
+    pub fn heard_loss(&mut self, fraction: u8) {
+        let percent = (u32::from(fraction) * 100).div_ceil(256) as f32;
+        // Up at once, down slowly: losses come in groups.
+        self.loss = if percent > self.loss { percent } else { self.loss * 0.7 + percent * 0.3 };
+        let settings = match self.loss {
+            loss if loss < LITTLE_LOSS => OpusSettings::default(),
+            loss => OpusSettings { fec: true, expected_loss: loss.min(30.0) as u8, ..OpusSettings::default() },
+        };
+        if let Some(sender) = &mut self.sender {
+            sender.set_opus(settings);
         }
     }
 

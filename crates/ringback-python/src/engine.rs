@@ -170,6 +170,11 @@ impl Engine {
             ("packets_lost", &c.packets_lost),
             ("packets_late", &c.packets_late),
             ("frames_concealed", &c.frames_concealed),
+            ("frames_heard", &c.frames_heard),
+            ("frames_stretched", &c.frames_stretched),
+            ("frames_shrunk", &c.frames_shrunk),
+            ("underruns_lost", &c.underruns_lost),
+            ("underruns_late", &c.underruns_late),
             ("packets_rejected", &c.packets_rejected),
             ("packets_forged", &c.packets_forged),
             ("packets_replayed", &c.packets_replayed),
@@ -177,6 +182,9 @@ impl Engine {
             stats.set_item(name, counter.load(Relaxed))?;
         }
         stats.set_item("jitter_ms", c.jitter_us.load(Relaxed) as f64 / 1000.0)?;
+        if let Some(codec) = c.codec_in_use() {
+            quality(&stats, c, codec)?;
+        }
         if let Some(since) = c.since_heard(Instant::now()) {
             stats.set_item("last_heard_ms", since.as_millis() as u64)?;
         }
@@ -195,4 +203,32 @@ impl Engine {
         }
         Ok(stats)
     }
+}
+
+/// What is known of a leg's quality; what is unknown is left out.
+fn quality(stats: &Bound<'_, PyDict>, counters: &core::LegCounters, codec: core::Codec) -> PyResult<()> {
+    let quality = counters.quality(codec);
+    let percent = |share: Option<f64>| share.map(|share| share * 100.0);
+    let known = [
+        ("round_trip_ms", quality.round_trip.map(|trip| trip.as_secs_f64() * 1000.0)),
+        ("loss_percent", percent(quality.loss)),
+        ("mos", quality.mos),
+        ("remote_loss_percent", percent(quality.remote_loss)),
+        ("remote_mos", quality.remote_mos),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            stats.set_item(name, (value * 1000.0).round() / 1000.0)?;
+        }
+    }
+    let reported = quality.remote_loss.is_some();
+    if reported {
+        stats.set_item("remote_packets_lost", counters.remote_lost.load(Relaxed))?;
+        stats.set_item("remote_jitter_ms", counters.remote_jitter_us.load(Relaxed) as f64 / 1000.0)?;
+    }
+    let buffer = counters.buffer_us.load(Relaxed);
+    if buffer > 0 {
+        stats.set_item("buffer_ms", buffer as f64 / 1000.0)?;
+    }
+    Ok(())
 }

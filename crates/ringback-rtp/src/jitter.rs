@@ -129,6 +129,8 @@ pub struct JitterStats {
     pub restarts: u64,
     /// Pulls answered with `Lost` or `Starved`.
     pub concealed: u64,
+    /// Those of them that were answered with `Starved`: nothing was there in time.
+    pub starved: u64,
     /// Pulls answered with a packet.
     pub played: u64,
 }
@@ -283,7 +285,11 @@ impl JitterBuffer {
         };
         match pull {
             Pull::Packet(_) => self.stats.played += 1,
-            Pull::Lost { .. } | Pull::Starved => self.stats.concealed += 1,
+            Pull::Lost { .. } => self.stats.concealed += 1,
+            Pull::Starved => {
+                self.stats.concealed += 1;
+                self.stats.starved += 1;
+            }
             Pull::Idle => {}
         }
         pull

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::reception::Reception;
 use crate::rtcp::{ReportBlock, Rtcp, SenderInfo, write_compound};
 
-/// §6.2: five seconds, not varied, as a leg has only two ends.
+/// §6.2: five seconds on average.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a leg has sent so far.
@@ -30,9 +30,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// The first report is due half an interval after `now` (§6.2).
-    pub fn new(now: Instant, cname: &str) -> Self {
-        Self { cname: cname.to_owned(), due: now + INTERVAL / 2, sent_before: 0 }
+    /// The first report is due half an interval after `now` (§6.2). `random` as for [`report`](Self::report).
+    pub fn new(now: Instant, cname: &str, random: u32) -> Self {
+        Self { cname: cname.to_owned(), due: now + varied(random) / 2, sent_before: 0 }
     }
 
     /// When the next report is due.
@@ -42,16 +42,18 @@ impl Reporter {
 
     /// Append the report of `now` to `out`: SR when something was sent since the last one, else RR; then SDES.
     ///
-    /// `ntp` is the wall clock in NTP format (seconds since 1900 in the upper half).
+    /// `ntp` is the wall clock in NTP format (seconds since 1900 in the upper half); `random` says when the next one is
+    /// due, so that the reports of many legs that began together do not stay together (§6.3.1).
     pub fn report(
         &mut self,
         now: Instant,
         ntp: u64,
         sent: &SentTotals,
         reception: Option<&mut Reception>,
+        random: u32,
         out: &mut Vec<u8>,
     ) {
-        self.due = now + INTERVAL;
+        self.due = now + varied(random);
         let blocks: Vec<ReportBlock> = reception.map(|reception| reception.report(now)).into_iter().collect();
         let report = if sent.packets > self.sent_before {
             let info = SenderInfo {
@@ -77,6 +79,11 @@ impl Reporter {
     }
 }
 
+/// §6.3.1: half to one and a half times the interval.
+fn varied(random: u32) -> Duration {
+    INTERVAL / 2 + Duration::from_secs_f64(INTERVAL.as_secs_f64() * f64::from(random) / 4_294_967_296.0)
+}
+
 impl ReportBlock {
     /// The round trip that this block about our stream shows, when it arrives at wall clock `ntp` (§6.4.1).
     pub fn round_trip(&self, ntp: u64) -> Option<Duration> {
@@ -97,15 +104,15 @@ mod tests {
     #[test]
     fn a_leg_that_sends_makes_sender_reports_and_a_silent_one_receiver_reports() {
         let now = Instant::now();
-        let mut reporter = Reporter::new(now, "leg@host");
+        let mut reporter = Reporter::new(now, "leg@host", 1 << 31);
         let sent = SentTotals { ssrc: 5, packets: 10, octets: 1600, timestamp: 99 };
         let mut reception = Reception::new(6, 8000);
         reception.receive(now, 1, 1);
         let mut first = Vec::new();
         let mut second = Vec::new();
 
-        reporter.report(now, 7 << 32, &sent, Some(&mut reception), &mut first);
-        reporter.report(now, 8 << 32, &sent, None, &mut second);
+        reporter.report(now, 7 << 32, &sent, Some(&mut reception), 1 << 31, &mut first);
+        reporter.report(now, 8 << 32, &sent, None, 0, &mut second);
 
         let first = parse_compound(&first).unwrap();
         let Rtcp::SenderReport { ssrc: 5, info, blocks } = &first[0] else { panic!("{first:?}") };
@@ -113,7 +120,7 @@ mod tests {
         assert_eq!(first[1], Rtcp::SourceDescription(vec![(5, Some("leg@host".into()))]));
         let second = parse_compound(&second).unwrap();
         assert_eq!(second[0], Rtcp::ReceiverReport { ssrc: 5, blocks: vec![] });
-        assert_eq!(reporter.due(), now + INTERVAL);
+        assert_eq!(reporter.due(), now + INTERVAL / 2, "the earliest it can be");
     }
 
     #[test]
