@@ -293,6 +293,7 @@ class Application:
             allow_private=settings.dialout.allow_private,
             known=sip.known_networks,
             lag_limit=0.2 if sip.rate_limits else None,
+            mute_scanners=sip.mute_scanners,
             prefix=f"{settings.node}{epoch}x",
             session_interval=sip.session_expires,
             session_least=sip.min_se,

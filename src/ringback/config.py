@@ -114,6 +114,10 @@ class Sip(Section):
         "a call is refused and are never limited; strangers are told one thing for all reasons.",
     )
     rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
+    mute_scanners: bool = Field(
+        default=True,
+        description="Do not hear strangers for 15 minutes who try many users in vain or say that they are scanners.",
+    )
     srtp: Literal["off", "optional", "required"] = Field(
         default="optional",
         description="Encrypt the sound of calls that no trunk carries (a trunk has its own srtp): off, optional (where "

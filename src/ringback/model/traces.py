@@ -10,10 +10,11 @@ class Said:
     Attributes:
         at: Unix seconds.
         out: Whether we sent it.
-        transport: ``udp`` or ``tcp``.
+        transport: ``udp``, ``tcp``, ``tls``, ``ws`` or ``wss``.
         peer: The far end, ``host:port``.
         text: The message; passwords, proofs of them, keys and digits are blotted out. Lines end in ``\\n``; it has no
             other control characters.
+        rule: Which rule of ours refused something with it; empty for none.
     """
 
     at: float
@@ -21,6 +22,7 @@ class Said:
     transport: str
     peer: str
     text: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ async def trace(asked: Asked) -> object:
 
 
 def message_row(said: Said) -> dict[str, object]:
-    """One message; its first line again as ``summary``."""
+    """One message; its first line again as ``summary``, and where it refuses something by a rule of ours, the rule."""
     return {
         "at": iso(said.at),
         "direction": "out" if said.out else "in",
@@ -26,6 +26,7 @@ def message_row(said: Said) -> dict[str, object]:
         "transport": said.transport,
         "summary": said.text.partition("\n")[0],
         "text": said.text,
+        **({"rule": said.rule} if said.rule else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Who is heard before anything is parsed: a token bucket per source, and a limit on log lines about refusals."""
+"""Token buckets: who is heard before anything is parsed."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class RateLimits:
 
 
 class Buckets:
-    """Token buckets by source address. ``now`` is seconds on a monotonic clock."""
+    """Token buckets by source address, or by whatever else is limited. ``now`` is seconds on a monotonic clock."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
@@ -38,24 +38,3 @@ class Buckets:
         if len(self._levels) > self._limits.sources:
             del self._levels[next(iter(self._levels))]
         return admitted
-
-
-class Quieter:
-    """Lets one log line per source and minute through, and counts what it swallowed."""
-
-    def __init__(self, every: float = 60.0, sources: int = 1000) -> None:
-        self._every = every
-        self._sources = sources
-        self._last: dict[str, tuple[float, int]] = {}
-
-    def admits(self, source: str, now: float) -> int | None:
-        """How many lines were swallowed since the last one, if this one may be written; else ``None``."""
-        since, swallowed = self._last.get(source, (-self._every, 0))
-        if now - since < self._every:
-            self._last[source] = (since, swallowed + 1)
-            return None
-        self._last.pop(source, None)
-        self._last[source] = (now, 0)
-        if len(self._last) > self._sources:
-            del self._last[next(iter(self._last))]
-        return swallowed

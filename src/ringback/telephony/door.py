@@ -2,18 +2,25 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from ringback.calls.ports import Clock
+from ringback.logs import OncePerMinute
 from ringback.sip.flow import Flow
-from ringback.telephony.admission import Buckets, Quieter, RateLimits
+from ringback.sip.message import Message, Request
+from ringback.telephony.admission import Buckets, RateLimits
 from ringback.telephony.policy import NetworkPolicy
+from ringback.telephony.scanners import MUTED_FOR, Scanners, is_scanner_agent
 
 log = structlog.get_logger(__name__)
 
 HANDSHAKES = RateLimits(rate=5.0, burst=20.0)
 """TLS handshakes of one source: each costs us a signature."""
+
+STRANGERS = RateLimits(rate=100.0, burst=200.0)
+"""New calls of strangers to one domain, however many addresses they come from."""
 
 LAG_PROBE = 0.1
 """Seconds between looks at how late the loop runs, while something comes in."""
@@ -21,13 +28,29 @@ LAG_PROBE = 0.1
 LAG_COUNTS = 1.0
 """Seconds for which a look counts: what was late before a quiet hour says nothing about now."""
 
-
+_DOMAIN = re.compile(rb"INVITE sips?:(?:[^@\s]*@)?([^;:?>\s]{1,255})", re.IGNORECASE)
+_IN_CALL = (b"ACK ", b"BYE ", b"CANCEL ", b"SIP/2.0 ")
 _TO_TAG = re.compile(rb"^(?:to|t)[ \t]*:(?:[^\r\n]|\r?\n[ \t])*;[ \t]*tag[ \t]*=", re.IGNORECASE | re.MULTILINE)
 
 
 def opens_call(data: bytes) -> bool:
     """Whether a datagram is an INVITE outside any dialog, told without parsing it: its ``To`` has no tag."""
     return data.startswith(b"INVITE ") and _TO_TAG.search(data.partition(b"\r\n\r\n")[0]) is None
+
+
+def called_domain(data: bytes) -> str:
+    """Host of an INVITE's Request-URI, told without parsing it; empty when there is no telling."""
+    found = _DOMAIN.match(data)
+    return found[1].decode("ascii", "replace").lower() if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A new call that is refused before it is read, and the rule behind it for the operator."""
+
+    status: int
+    reason: str
+    rule: str
 
 
 class Door:
@@ -39,6 +62,7 @@ class Door:
         known: Networks (CIDR) that are never limited.
         engaged: Whether we have a call with an address.
         listed: Whether an address is a trunk's: those are never limited either.
+        mute_scanners: Whether who tries addresses and passwords is no longer heard for a while.
     """
 
     def __init__(
@@ -49,6 +73,7 @@ class Door:
         known: Sequence[str],
         engaged: Callable[[str], bool],
         listed: Callable[[str], bool] = lambda host: False,
+        mute_scanners: bool = True,
     ) -> None:
         self._clock = clock
         self._buckets = Buckets(rate_limits) if rate_limits is not None else None
@@ -58,19 +83,58 @@ class Door:
         self._networks = [NetworkPolicy(allow=[network]) for network in known]
         self._engaged = engaged
         self._listed = listed
-        self._quieter = Quieter()
+        self._domains = Buckets(STRANGERS) if rate_limits is not None else None
+        self._scanners = Scanners() if mute_scanners and rate_limits is not None else None
+        self._may_log = OncePerMinute(clock.monotonic)
         self._lag = 0.0
         self._measured = 0.0
         self._probing = False
 
-    def admits(self, flow: Flow) -> bool:
-        """Whether a source may be heard now."""
+    def admits(self, flow: Flow, data: bytes = b"") -> bool:
+        """Whether a source may be heard now; ``data`` is what it says, where that is known."""
         if self._buckets is None or self.is_known(flow):
             return True
-        if self._buckets.admits(flow.host, self._engaged(flow.host), self._clock.monotonic()):
+        engaged, now = self._engaged(flow.host), self._clock.monotonic()
+        if engaged and data.startswith(_IN_CALL):
+            return True
+        if self._scanners is not None and not engaged and self._scanners.is_muted(flow.host, now):
+            return False
+        if self._buckets.admits(flow.host, engaged, now):
             return True
         self.note("sip.too_many", flow, rule="rate limit")
         return False
+
+    def turns_away(self, flow: Flow, data: bytes) -> TurnedAway | None:
+        """Whether a new call is refused before it is read: by how late we are, or by how many strangers call there."""
+        late = self.is_late()
+        domains = None if self.is_known(flow) else self._domains
+        if not (late or domains) or not opens_call(data):
+            return None
+        if late:
+            return TurnedAway(503, "Service Unavailable", "loop lag")
+        domain = called_domain(data)
+        if domains is not None and not domains.admits(domain, False, self._clock.monotonic()):
+            return TurnedAway(480, "Temporarily Unavailable", f"rate of strangers to {domain}")
+        return None
+
+    def looks_at(self, message: Message, flow: Flow) -> bool:
+        """Whether what a stranger said may be served; not what scanners say."""
+        if self._scanners is None or not isinstance(message, Request) or self.is_known(flow):
+            return True
+        agent = message.headers.get("user-agent") or ""
+        if not agent or not is_scanner_agent(agent) or self._engaged(flow.host):
+            return True
+        self._mute(flow, "user agent of a scanner")
+        return False
+
+    def answered(self, flow: Flow, response: bytes) -> None:
+        """An answer of ours goes out."""
+        if self._scanners is None or not response.startswith(b"SIP/2.0 ") or self.is_known(flow):
+            return
+        now = self._clock.monotonic()
+        rule = self._scanners.answered(flow.host, response, now)
+        if rule and not self._scanners.is_muted(flow.host, now):
+            self._mute(flow, rule)
 
     def admits_handshake(self, flow: Flow) -> bool:
         """Whether a source may have a TLS handshake now (C10)."""
@@ -100,10 +164,15 @@ class Door:
         return self._lag > self._lag_limit and now - self._measured < LAG_COUNTS
 
     def note(self, event: str, flow: Flow, **facts: object) -> None:
-        """One log line per source and minute."""
-        swallowed = self._quieter.admits(flow.host, self._clock.monotonic())
+        """One log line per source, kind and minute."""
+        swallowed = self._may_log(f"{flow.host} {event} {facts.get('rule', '')}")
         if swallowed is not None:
             log.warning(event, source=flow.host, swallowed=swallowed, **facts)
+
+    def _mute(self, flow: Flow, rule: str) -> None:
+        assert self._scanners is not None, "there are rules"
+        self._scanners.mute(flow.host, self._clock.monotonic())
+        log.warning("sip.scanner-muted", source=flow.host, rule=rule, seconds=round(MUTED_FOR))
 
     def _measure(self, due: float) -> None:
         self._probing = False

@@ -30,7 +30,7 @@ from ringback.sip.session_timer import LEAST, PROPOSED
 from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri, unescape
 from ringback.telephony.admission import RateLimits
-from ringback.telephony.door import Door, opens_call
+from ringback.telephony.door import Door, TurnedAway
 from ringback.telephony.forking import Forks
 from ringback.telephony.names import DnsNames
 from ringback.telephony.networks import Advertised
@@ -78,6 +78,8 @@ class TelephonySettings:
         lag_limit: Seconds the loop may be late before new calls are turned away with 503; ``None`` for never.
         session_interval, session_least: Seconds; see ``AgentSettings``.
         hold_ack: ACK an answer only at ``confirm``, for whoever must first remember the call.
+        mute_scanners: Whether strangers who try addresses and passwords are not heard for a while (with
+            ``rate_limits`` only).
         prefix: Goes into every branch: node and boot epoch.
     """
 
@@ -100,6 +102,7 @@ class TelephonySettings:
     credentials: Sequence[Credential] = ()
     patience: float = 4.0
     lag_limit: float | None = 0.2
+    mute_scanners: bool = True
     prefix: str = ""
     session_interval: int = PROPOSED
     session_least: int = LEAST
@@ -203,6 +206,7 @@ class Telephony:
             settings.known,
             engaged=self._agent.speaks_with,
             listed=self.trunks.desk.lists,
+            mute_scanners=settings.mute_scanners,
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -414,10 +418,10 @@ class Telephony:
     # ── Receiver: what the wire tells ──
 
     def on_datagram(self, data: bytes, flow: Flow) -> None:
-        if not data.strip(b"\r\n\0") or not self._door.admits(flow):
+        if not data.strip(b"\r\n\0") or not self._door.admits(flow, data):
             return
-        if self._door.is_late() and opens_call(data):
-            self._refuse(data, 503, "Service Unavailable", flow)
+        if away := self._door.turns_away(flow, data):
+            self._turn_away(data, away, flow)
             return
         try:
             message = self._parse(data)
@@ -428,10 +432,16 @@ class Telephony:
         self._take(message, flow)
 
     def on_message(self, message: Message, flow: Flow) -> None:
-        self._trace.note(flow, message.to_bytes(), False)
+        data = message.to_bytes()
+        if away := self._door.turns_away(flow, data):
+            self._turn_away(data, away, flow)
+            return
+        self._trace.note(flow, data, False)
         self._take(message, flow)
 
     def _take(self, message: Message, flow: Flow) -> None:
+        if not self._door.looks_at(message, flow):
+            return
         try:
             self._agent.receive(message, flow, self._now())
         except SipParseError as error:
@@ -471,13 +481,17 @@ class Telephony:
 
     def _flush(self) -> None:
         """Send what the stack wants sent, queue what it tells, and re-arm the one timer."""
+        rule = ""
         while effects := self._agent.take():
             for effect in effects:
                 if isinstance(effect, Transmit):
-                    self._trace.note(effect.flow, effect.data, True)
+                    self._trace.note(effect.flow, effect.data, True, rule)
+                    self._door.answered(effect.flow, effect.data)
                     self._wire.send(effect.flow, effect.data)
+                    rule = ""
                 elif isinstance(effect, Refused):
                     self._door.note("sip.refused", effect.flow, rule=effect.rule)
+                    rule = effect.rule
                 elif isinstance(effect, Lookup):
                     self._look_up(effect)
                 elif isinstance(effect, Registering):
@@ -704,6 +718,10 @@ class Telephony:
     def _on_garbage(self, data: bytes, error: SipParseError, flow: Flow) -> None:
         self._door.note("sip.unreadable", flow, reason=error.reason)
         self._refuse(data, error.status, _PHRASES.get(error.status, "Bad Request"), flow)
+
+    def _turn_away(self, data: bytes, away: TurnedAway, flow: Flow) -> None:
+        self._door.note("sip.refused", flow, rule=away.rule)
+        self._refuse(data, away.status, away.reason, flow)
 
     def _refuse(self, data: bytes, status: int, reason: str, flow: Flow) -> None:
         try:

@@ -32,6 +32,7 @@ class _Kept:
     out: bool
     flow: Flow
     data: bytes
+    rule: str = ""
 
 
 @dataclass(slots=True)
@@ -106,7 +107,8 @@ class Trace:
         self._knocked = _Shelf(calls, keep)
         self._happened = _Shelf(calls, keep)
 
-    def note(self, flow: Flow, data: bytes, out: bool) -> None:
+    def note(self, flow: Flow, data: bytes, out: bool, rule: str = "") -> None:
+        """A message came in or goes out; ``rule`` is why it refuses something."""
         match = _CALL_ID.search(data, 0, HEAD)
         if match is None:
             return
@@ -123,7 +125,7 @@ class Trace:
                 return
             if not (out and (invites or _GRANTED.match(data))):
                 shelf = self._knocked
-        memory.add(_Kept(now, out, flow, data[:HEAD]))
+        memory.add(_Kept(now, out, flow, data[:HEAD], rule))
         shelf.put(key, memory)
 
     def of(self, sip_call_id: str, our_tag: str = "") -> Remembered:
@@ -165,4 +167,4 @@ def _branch(kept: _Kept) -> bytes:
 
 def _said(kept: _Kept) -> Said:
     transport, _, peer = str(kept.flow).partition(":")
-    return Said(kept.at, kept.out, transport, peer, redact(kept.data))
+    return Said(kept.at, kept.out, transport, peer, redact(kept.data), kept.rule)

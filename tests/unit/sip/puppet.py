@@ -67,6 +67,7 @@ class Puppet:
         to: str,
         *,
         uri: str = "",
+        user: str = "123",
         branch: str = "",
         from_tag: str = "puppet",
         to_tag: str = "",
@@ -82,14 +83,14 @@ class Puppet:
             ("Via", via),
             ("Max-Forwards", "70"),
             ("From", f"<sip:puppet@{self.claims}>;tag={from_tag}"),
-            ("To", f"<sip:123@{to}>" + (f";tag={to_tag}" if to_tag else "")),
+            ("To", f"<sip:{user}@{to}>" + (f";tag={to_tag}" if to_tag else "")),
             ("Call-ID", call_id),
             ("CSeq", f"{cseq} {method}"),
             ("Contact", f"<sip:puppet@{self.claims}:{self.port}>"),
         ]
         if body and not any(name == "Content-Type" for name, _ in rows):
             head.append(("Content-Type", "application/sdp"))
-        made = Request(method, uri or f"sip:123@{to}", [*head, *rows], body)
+        made = Request(method, uri or f"sip:{user}@{to}", [*head, *rows], body)
         self.send(made, to)
         return made
 

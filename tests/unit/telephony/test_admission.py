@@ -1,6 +1,6 @@
 """C1: who is heard before anything is parsed."""
 
-from ringback.telephony.admission import Buckets, Quieter, RateLimits
+from ringback.telephony.admission import Buckets, RateLimits
 
 
 def test_a_stranger_has_a_burst_and_then_a_rate():
@@ -29,12 +29,3 @@ def test_memory_of_sources_is_bounded_and_the_quietest_is_forgotten():
 
     assert buckets.admits("0", False, 0.0)
     assert not buckets.admits("10", False, 0.0)
-
-
-def test_one_log_line_per_source_and_minute_tells_what_it_swallowed():
-    quieter = Quieter(every=60.0)
-
-    assert quieter.admits("a", 0.0) == 0
-    assert [quieter.admits("a", float(n)) for n in range(1, 4)] == [None, None, None]
-    assert quieter.admits("b", 3.0) == 0
-    assert quieter.admits("a", 60.0) == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.telephony.door import opens_call
+from ringback.telephony.door import called_domain, opens_call
 
 HEAD = b"INVITE sip:1@h SIP/2.0\r\nFrom: <sip:a@h>;tag=a\r\n"
 
@@ -36,3 +36,17 @@ def test_an_invite_without_one_opens_a_call(rest: bytes):
 
 def test_other_requests_open_no_call():
     assert not opens_call(b"BYE sip:1@h SIP/2.0\r\nTo: <sip:1@h>\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "domain"),
+    [
+        (b"INVITE sip:1@Pbx.example:5060;x=y SIP/2.0", "pbx.example"),
+        (b"INVITE sips:pbx.example SIP/2.0", "pbx.example"),
+        (b"INVITE sip:1@h?x=1 SIP/2.0", "h"),
+        (b"INVITE tel:+1555 SIP/2.0", ""),
+        (b"INVITE ", ""),
+    ],
+)
+def test_the_domain_that_is_called_is_told_without_reading_more(line: bytes, domain: str):
+    assert called_domain(line + b"\r\nTo: <sip:1@other>\r\n\r\n") == domain

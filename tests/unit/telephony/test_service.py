@@ -285,6 +285,72 @@ async def test_a_flood_from_one_source_leaves_the_others_served(network: Network
     assert ann.telephony.idle
 
 
+SCANNER = [("User-Agent", "friendly-scanner")]
+
+
+async def test_a_scanner_is_muted_with_one_line_and_others_are_heard(
+    network: Network, clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+):
+    """C6, G11."""
+    ann = await Station(network, ANN, TelephonySettings(lag_limit=None)).start()
+    ann.on["incoming"] = lambda invite: ann.telephony.reject(invite.call, 480)
+    scanner, puppet = Puppet(network, "10.0.0.66"), Puppet(network)
+    for number in range(30):
+        scanner.request("INVITE", ANN, body=OFFER, call_id=str(number), user=str(number))
+        await clock.run_for(0.5)
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.5)
+
+    assert {answer.call_id for answer in scanner.got(480)} == {str(number) for number in range(10)}
+    assert puppet.statuses() == [200]
+    said = [line for line in capsys.readouterr().out.splitlines() if "sip.scanner-muted" in line]
+    assert len(said) == 1
+    assert "INVITE for 10 different users in vain" in said[0]
+    await clock.run_for(900.0)
+    scanner.request("OPTIONS", ANN, call_id="later")
+    await clock.run_for(0.5)
+    assert scanner.statuses()[-1] == 200
+
+
+async def test_a_trunk_is_never_taken_for_a_scanner(network: Network, clock: VirtualClock):
+    """C5: whatever it calls itself, however many numbers it asks for."""
+    ann = await Station(network, ANN, TelephonySettings(known=["10.0.0.9/32"], lag_limit=None)).start()
+    ann.on["incoming"] = lambda invite: ann.telephony.reject(invite.call, 404)
+    trunk = Puppet(network)
+    for number in range(40):
+        trunk.request("INVITE", ANN, body=OFFER, call_id=str(number), user=str(number), rows=SCANNER)
+        await clock.run_for(0.5)
+
+    assert len({answer.call_id for answer in trunk.got(404)}) == 40
+
+
+async def test_a_tool_that_says_what_it_is_hears_nothing(network: Network, clock: VirtualClock):
+    """C6."""
+    ann = await Station(network, ANN, TelephonySettings(lag_limit=None)).start()
+    scanner = Puppet(network)
+    scanner.request("OPTIONS", ANN, rows=SCANNER)
+    await clock.run_for(0.5)
+    scanner.request("OPTIONS", ANN, call_id="disguised")
+    await clock.run_for(0.5)
+
+    assert scanner.heard == []
+    assert ann.names() == []
+
+
+async def test_strangers_from_everywhere_leave_a_domain_some_air(network: Network, clock: VirtualClock):
+    """C2: new calls of strangers are limited together; those of trunks are not among them."""
+    ann = await Station(network, ANN, TelephonySettings(known=["10.0.0.9/32"], lag_limit=None)).start()
+    ann.on["incoming"] = lambda invite: ann.telephony.reject(invite.call, 486)
+    for number in range(250):
+        Puppet(network, f"10.1.{number // 200}.{number % 200}").request("INVITE", ANN, body=OFFER, call_id=str(number))
+    trunk = Puppet(network)
+    trunk.request("INVITE", ANN, body=OFFER, call_id="trunk")
+    await clock.run_for(0.1)
+
+    assert len(ann.all("incoming")) == 201
+    assert ann.last("incoming").sip_call_id == "trunk"
+
+
 async def test_those_on_the_list_are_known_and_never_limited(network: Network, clock: VirtualClock):
     """C5."""
     ann = await Station(network, ANN, TelephonySettings(known=["10.0.0.9/32"], lag_limit=None)).start()
