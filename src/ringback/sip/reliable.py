@@ -26,6 +26,7 @@ class ReliableProvisionals:
         self._invite = invite
         self._rseq = 1 + int(call.agent.chance.fraction() * (2**31 - 2))
         self._data: bytes | None = None
+        self._is_open = False
         self._interval = 0.0
         self._next: tuple[int, tuple[Row, ...], bytes] | None = None
         self.blocks = False
@@ -41,16 +42,18 @@ class ReliableProvisionals:
         made = reply(self._invite.request, status, to_tag=self._call.dialog.local_tag, rows=head, body=body)
         self._agent.transactions.respond(self._invite, made, now)
         self._data = self._invite.last
+        self._is_open = True
         timing = self._agent.settings.timing
         self._interval = timing.t1
         self._call.set_alarm(Alarm.RESEND_1XX, now + timing.t1)
         self._call.set_alarm(Alarm.PRACK_MISSING, now + timing.give_up)
 
     def takes(self, prack: Request) -> bool:
-        """Whether a PRACK acknowledges what is open; then that is over."""
-        if self._data is None or _rack(prack) != (self._rseq, self._invite.request.cseq.number, "INVITE"):
+        """Whether a PRACK acknowledges what is open, also after a final answer (§3); then that is over."""
+        if not self._is_open or _rack(prack) != (self._rseq, self._invite.request.cseq.number, "INVITE"):
             return False
         self._rseq += 1
+        self._is_open = False
         self.stop()
         return True
 

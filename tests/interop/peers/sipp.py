@@ -160,6 +160,20 @@ class Caller(Script):
         uri, to, branch = self._last
         return self.send(self._head("CANCEL", uri, self.cseq, branch, to, ""), again=True)
 
+    def cancel_first(self) -> Self:
+        """Of the INVITE that began it all, whatever was sent since."""
+        number, self.cseq = self.cseq, 1
+        self.cancel()
+        self.cseq = number
+        return self
+
+    def ack_first(self) -> Self:
+        """Of that INVITE's refusal."""
+        number, self.cseq = self.cseq, 1
+        self.ack_refusal()
+        self.cseq = number
+        return self
+
     def call(self, body: str | None = None, *rows: str) -> Self:
         """INVITE, 200, ACK."""
         return self.invite(body, *rows).answered().ack()

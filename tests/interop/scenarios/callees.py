@@ -3,6 +3,7 @@
 from interop.peers.house import House
 from interop.peers.sipp import US, Callee, reply, sdp
 from interop.scenarios.case import Case
+from interop.scenarios.stack import EARLY_CALLEES
 from ringback.model.ids import CallId
 from ringback.sdp.negotiation import make_offer
 
@@ -60,6 +61,7 @@ def reinvited(status: int) -> Callee:
 
 
 CASES = {
+    **{name: Case(script) for name, script in EARLY_CALLEES.items()},
     "basic": Case(called(*OFFER_LINES).say(100).say(180).answer().bye()),
     "basic-tcp": Case(called().say(180).answer().bye(), transport="t1"),
     "answered-at-once": Case(called().answer().bye()),
@@ -128,9 +130,7 @@ CASES = {
     ),
     "our-offer-meets-one": Case(glare(), reinvite),
     "our-offer-is-refused": Case(reinvited(488), reinvite),
-    "our-offer-finds-no-call": Case(
-        called().answer().recv("INVITE").send(reply(481)).acked(), reinvite, "protocol-error"
-    ),
+    "our-offer-finds-no-call": Case(called().answer().recv("INVITE").send(reply(481)).acked(), reinvite, "dialog-gone"),
     "moves-with-its-answer": Case(
         called()
         .say(180)

@@ -153,7 +153,7 @@ CASES = {
         .recv(200)
         .within("INFO")
         .recv(200)
-        .within("INFO", body="<x/>", kind="application/media_control+xml")
+        .within("INFO", body="{}", kind="application/json")
         .recv(415)
         .bye()
     ),
@@ -166,7 +166,7 @@ CASES = {
         .outside("PUBLISH", "Event: presence")
         .recv(405)
         .outside("NOTIFY", "Event: message-summary", "Subscription-State: active")
-        .recv(405)
+        .recv(489, "Allow-Events: ")
         .outside("OPTIONS")
         .recv(200, "Allow: ", "Accept: ")
         .outside("BYE")
