@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 COLUMNS = "id, domain, room, meeting, user_id, user_name, participant_type, joined_at, left_at"
 
