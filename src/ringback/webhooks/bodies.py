@@ -85,6 +85,24 @@ def _call(event: EventRecord, told: Mapping[str, Any]) -> Payload:
     return payload
 
 
+def _transfer(event: EventRecord, told: Mapping[str, Any]) -> Payload:
+    payload = {
+        **_frame(event),
+        "session_id": told["sessionId"],
+        "mtg_session_id": event.meeting,
+        "from_endpoint": told["fromEndPoint"],
+        "to_endpoint": told["toEndPoint"],
+        "is_sip_refer": told["isSipRefer"],
+    }
+    if "completeStatus" in told:
+        payload["complete_status"] = told["completeStatus"]
+    for name, key in _REFER_KEYS.items():
+        if name in told:
+            # Codes are text in the published schema.
+            payload[key] = str(told[name])
+    return payload
+
+
 def _frame(event: EventRecord) -> Payload:
     # The published samples carry the time as text, though it is declared a number.
     return {"timestamp": str(int(event.at)), "domain_id": event.domain, "room": event.room}
@@ -109,6 +127,11 @@ _CALL_KEYS = {
     "sipReason": "sip_reason",
 }
 
+_REFER_KEYS = {
+    "referSipResponseCode": "refer_sip_response_code",
+    "notifySipResponseCode": "notify_sip_response_code",
+}
+
 Make = Callable[[EventRecord, Mapping[str, Any]], Payload | None]
 
 _TYPES: dict[str, tuple[str, str, Make]] = {
@@ -126,6 +149,10 @@ _TYPES: dict[str, tuple[str, str, Make]] = {
     "dialout-stopped": ("dialout.stopped", "dial-out-stp", _call),
     "dialout-warning": ("dialout.warning", "dial-out-wrn", _call),
     "dialout-error": ("dialout.error", "dial-out-err", _call),
+    "calltransfer-triggered": ("calltransfer.triggered", "call-transfer-trig", _transfer),
+    "calltransfer-initiated": ("calltransfer.initiated", "call-transfer-init", _transfer),
+    "calltransfer-answered": ("calltransfer.answered", "call-transfer-ans", _transfer),
+    "calltransfer-completed": ("calltransfer.completed", "call-transfer-comp", _transfer),
 }
 
 SENT_TYPES = frozenset(type for type, _, _ in _TYPES.values())
@@ -146,9 +173,5 @@ KNOWN_TYPES = SENT_TYPES | {
     "streaming.error",
     "batch-processor.job-finished",
     "batch-processor.error",
-    "calltransfer.triggered",
-    "calltransfer.initiated",
-    "calltransfer.answered",
-    "calltransfer.completed",
 }
 """What a webhook may ask for: programs written for Daily name types that never happen here."""

@@ -15,6 +15,7 @@ CASES = [
     (errors.InvalidRequest("i"), 400, "invalid-request-error"),
     (errors.Unauthenticated("i"), 401, "authentication-error"),
     (errors.Forbidden("i"), 403, "forbidden-error"),
+    (errors.NumberNotAllowed("i"), 403, "number-not-allowed"),
     (errors.NotFound("i"), 404, "not-found"),
     (errors.RateLimited("i", 3), 429, "rate-limit-error"),
     (errors.Unavailable("i"), 503, "server-error"),

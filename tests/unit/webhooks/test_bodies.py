@@ -10,11 +10,13 @@ from ringback.model.events import (
     CallEvent,
     CallFacts,
     CallStep,
+    CallTransfer,
     DialInReady,
     MeetingEnded,
     MeetingStarted,
     ParticipantJoined,
     ParticipantLeft,
+    TransferStep,
 )
 from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.participant import Participant, ParticipantType
@@ -169,6 +171,38 @@ def test_every_step_of_a_call_that_is_told_is_told_to_webhooks_too(facts: CallFa
     found = told(CallEvent(facts, step, "because", BUSY if step in (CallStep.STOPPED, CallStep.ERROR) else None))
     assert found is not None
     assert found["type"] in SENT_TYPES
+
+
+def test_a_transfer_is_told_with_both_ends_and_its_codes() -> None:
+    begun = told(CallTransfer(IN, TransferStep.TRIGGERED, "sip:x@example.org"))
+    done = told(CallTransfer(IN, TransferStep.COMPLETED, "sip:x@example.org", True, "busy", 202, 486))
+    assert begun is not None and done is not None
+
+    assert begun["type"] == "calltransfer.triggered"
+    assert begun["payload"] == {
+        "timestamp": "1772446600",
+        "domain_id": "d-1",
+        "room": "desk",
+        "session_id": "c-1",
+        "mtg_session_id": "m-1",
+        "from_endpoint": "sip:bob@example.org",
+        "to_endpoint": "sip:x@example.org",
+        "is_sip_refer": False,
+    }
+    assert done["payload"] == {
+        **begun["payload"],
+        "is_sip_refer": True,
+        "complete_status": "busy",
+        "refer_sip_response_code": "202",
+        "notify_sip_response_code": "486",
+    }
+
+
+@pytest.mark.parametrize("step", list(TransferStep))
+def test_every_step_of_a_transfer_has_a_webhook(step: TransferStep) -> None:
+    found = told(CallTransfer(OUT, step, "+15550123", status="completed"))
+    assert found is not None
+    assert found["type"] == f"calltransfer.{step.value}"
 
 
 def test_two_events_never_share_an_id() -> None:
