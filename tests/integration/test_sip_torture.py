@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from integration.sip_phone import OPTIONS, Phone, running
-from ringback.telephony import wire
+from ringback.telephony import streams
 from unit.sip.test_parser import TORTURE, VECTORS, rows
 
 COST_S = 0.02
@@ -22,8 +22,8 @@ PROMISES_MORE = {"rfc4475/clerr.dat", "content-length-too-long.sip"}
 @pytest.fixture
 async def ann(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Phone]:
     """A SIP side that turns every caller away with 480; the messages share branches, so each gets its own."""
-    patient = wire.Framer
-    monkeypatch.setattr(wire, "Framer", lambda now: patient(now, patience=PATIENCE_S))
+    patient = streams.Framer
+    monkeypatch.setattr(streams, "Framer", lambda now: patient(now, patience=PATIENCE_S))
     async with running() as phone:
         phone.incoming = lambda invite: phone.telephony.reject(invite.call, 480)  # type: ignore[attr-defined]
         yield phone

@@ -7,6 +7,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from ringback.model.ids import CallId
@@ -584,7 +585,7 @@ def _hop(uri: SipUri, flow: Flow) -> Flow | None:
     transport = transport_of(uri, flow.transport)
     if not is_address(uri.host) or transport not in TRANSPORTS:
         return None
-    host = str(ipaddress.ip_address(uri.host))
+    host = plain_address(uri.host)
     tls = (flow.tls or TlsPolicy(uri.host)) if transport == "tls" else None
     return Flow(transport, host, uri.port or DEFAULT_PORTS[transport], tls)
 
@@ -607,13 +608,18 @@ def _uri_transport(flow: Flow) -> str:
     return "ws" if flow.transport == "wss" else flow.transport
 
 
+@lru_cache(maxsize=4096)
+def plain_address(host: str) -> str:
+    """An IP address in its usual spelling; empty for a name."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return ""
+
+
 def is_address(host: str) -> bool:
     """Whether a URI's host is an IP address; other hosts are names."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return bool(plain_address(host))
 
 
 def _count(counter: Counter[str], key: str, by: int) -> None:

@@ -76,6 +76,15 @@ class Call:
             return
         self.agent.wheel.set(self, self.next_wake())
 
+    def set_alarms(self, *alarms: tuple[Alarm, float | None]) -> None:
+        """As ``set_alarm`` for several, with one look at the wheel."""
+        for alarm, when in alarms:
+            if when is None:
+                self._alarms.pop(alarm, None)
+            else:
+                self._alarms[alarm] = when
+        self.agent.wheel.set(self, self.next_wake())
+
     def waits_for(self, alarm: Alarm) -> bool:
         return alarm in self._alarms
 

@@ -1,6 +1,6 @@
 """A dialog: what two ends remember of each other between requests (RFC 3261 §12)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ringback.model.records import DialogRecord
 from ringback.sip.errors import SipParseError
@@ -88,18 +88,21 @@ class Dialog:
 
     def record(self, before: DialogRecord, flow: Flow) -> DialogRecord:
         """What has to be stored of it now; ``before`` keeps what belongs to the INVITE."""
-        return replace(
-            before,
-            call_id=self.call_id,
-            local_tag=self.local_tag,
-            remote_tag=self.remote_tag,
-            local_uri=str(self.local.uri),
-            remote_uri=str(self.remote.uri),
-            local_cseq=self.local_cseq,
-            remote_target=self.remote_target,
-            route_set=self.route_set,
-            transport=flow.transport,
-            peer=f"[{flow.host}]:{flow.port}" if ":" in flow.host else f"{flow.host}:{flow.port}",
+        known = before.call_id == self.call_id and bool(before.local_uri and before.remote_uri)
+        return DialogRecord(
+            self.call_id,
+            self.local_tag,
+            self.remote_tag,
+            before.local_uri if known else str(self.local.uri),
+            before.remote_uri if known else str(self.remote.uri),
+            self.local_cseq,
+            self.remote_target,
+            self.route_set,
+            flow.transport,
+            f"[{flow.host}]:{flow.port}" if ":" in flow.host else f"{flow.host}:{flow.port}",
+            before.branch,
+            before.invite_uri,
+            before.secure,
         )
 
     def accepts(self, request: Request) -> bool:

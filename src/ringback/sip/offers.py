@@ -256,8 +256,7 @@ class Offers:
         self.unacked = transaction
         self._asked = sdp is not None and not request.body
         self._resend_interval = timing.t1
-        call.set_alarm(Alarm.RESEND_2XX, now + timing.t1)
-        call.set_alarm(Alarm.ACK_MISSING, now + timing.give_up)
+        call.set_alarms((Alarm.RESEND_2XX, now + timing.t1), (Alarm.ACK_MISSING, now + timing.give_up))
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> bool:
         """Whether it is the ACK that a 2xx of ours waits for."""
@@ -289,8 +288,7 @@ class Offers:
     def settle_ack(self) -> None:
         self.unacked = None
         self._call.proved()
-        self._call.set_alarm(Alarm.RESEND_2XX, None)
-        self._call.set_alarm(Alarm.ACK_MISSING, None)
+        self._call.set_alarms((Alarm.RESEND_2XX, None), (Alarm.ACK_MISSING, None))
 
     def drop(self, now: float) -> None:
         """The call is over: nobody above answers their request any more."""

@@ -121,5 +121,4 @@ class Refreshing:
             self._takes_update = "update" in option_tags(message, "allow")
         self._refusals = 0
         self._lengthened = False
-        self._call.set_alarm(Alarm.REFRESH, self.timer.refresh_at())
-        self._call.set_alarm(Alarm.EXPIRED, self.timer.expires_at())
+        self._call.set_alarms((Alarm.REFRESH, self.timer.refresh_at()), (Alarm.EXPIRED, self.timer.expires_at()))
