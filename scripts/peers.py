@@ -12,6 +12,7 @@ PEERS = {
     "baresip": "baresip-core",
     "chromium": "chromium",
     "espeak-ng": "espeak-ng",
+    "faketime": "faketime",
     "flite": "flite",
     "ip": "iproute2",
     "linphonec": "linphone-cli",

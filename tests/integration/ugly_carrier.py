@@ -166,7 +166,7 @@ class UglyCarrier(asyncio.DatagramProtocol):
         """Send a request in the call and wait for its final answer, however often it takes."""
         self._number = next(self._cseq)
         data = self._build(method, self._number, body)
-        for wait in (0.5, 1.0, 2.0, 4.0):
+        for wait in (0.5, 1.0, 2.0, 4.0, 4.0, 4.0):
             await self._send(data)
             with contextlib.suppress(TimeoutError):
                 message, _ = await self._take(lambda found: _is_final(found, self._number, method), wait)

@@ -43,9 +43,16 @@ class Server:
         folder: For its data and its log.
         settings: More ``RINGBACK_…``, without that prefix.
         command: What to run instead of ``serve``.
+        env: More of the environment.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, command: tuple[str, ...] = ("serve",)):
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        command: tuple[str, ...] = ("serve",),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.ports = Ports()
@@ -62,8 +69,8 @@ class Server:
             "DIALOUT__ALLOW_PRIVATE": "true",
             **(settings or {}),
         }
-        env = {f"RINGBACK_{name}": value for name, value in wanted.items()}
-        self.process = Process([RINGBACK, *command], folder / "server.txt", env=env, cwd=folder)
+        own = {f"RINGBACK_{name}": value for name, value in wanted.items()}
+        self.process = Process([RINGBACK, *command], folder / "server.txt", env={**own, **(env or {})}, cwd=folder)
         self._client = httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=15)
 
     async def __aenter__(self) -> Self:
