@@ -5,7 +5,7 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -35,6 +35,7 @@ from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes, SipClients
 from ringback.calls.protection import ProtectionRules
+from ringback.calls.referrals import Referrals
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
 from ringback.calls.transfers import Transfers
@@ -91,6 +92,7 @@ class Calls:
         self._protection = protection or ProtectionRules()
         self._office = meetings.office
         self.transfers = Transfers(meetings, self)
+        self.referrals = Referrals(meetings, self, self.transfers, self._run)
         self._looking: set[CallId] = set()
         self._started: dict[tuple[DomainId, str], _Started] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -112,7 +114,9 @@ class Calls:
     def incoming(self, invite: IncomingInvite) -> None:
         """A new call: into the meeting that has its endpoint, or after a look-up of the room."""
         user = endpoint_user(invite.user)
-        if self._meetings.draining:
+        if invite.replaces is not None:
+            self.referrals.replacing(invite)
+        elif self._meetings.draining:
             self._refuse(invite, DRAINING)
         elif user is None and invite.client and not invite.called_number:
             self._call_by_name(invite)
@@ -171,6 +175,10 @@ class Calls:
         self._register(actor, caller)
         self._register(actor, callee)
         return [*begun, *caller.begin(here, now), *callee.begin(there, now)]
+
+    def _run(self, task: Coroutine[Any, Any, None]) -> object:
+        assert self._tasks is not None, "calls are reported while their service runs"
+        return self._tasks.create_task(task)
 
     async def _look_up(self, invite: IncomingInvite, user: EndpointUser | None) -> None:
         try:
@@ -576,8 +584,7 @@ class Calls:
         """Telephones are sent no pictures."""
 
     def referred(self, call: CallId, refer: Refer) -> None:
-        """A far end moves nobody in or out of a room."""
-        self._office.world.carrier.refuse_refer(call, refer.id)
+        self.referrals.referred(call, refer)
 
     def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
         self.transfers.progress(self._meetings.lines.get(call, call), status, reason, final, notified)

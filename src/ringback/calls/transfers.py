@@ -135,9 +135,9 @@ class Transfers:
         """
         request = validate_transfer(body)
         home, call = self._standing(domain, room, request)
-        target = await self._own_room(request.dial.target)
+        target = await self.own_room(request.dial.target)
         if target is not None:
-            await self._to_room(home, call, request, *target)
+            await self.move(home, call, request.to, *target)
             return
         if not home.meeting.settings.enable_dialout:
             raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
@@ -151,7 +151,7 @@ class Transfers:
 
         def step(now: Instant) -> tuple[list[Effect], None]:
             machine = self._still(home, call)
-            transfer = self._begin(machine, home, request, by_refer=True)
+            transfer = self._begin(machine, home, request.to, by_refer=True)
             self._by_refer[call.id] = transfer
             machine.listener = lambda news: self._referred_news(transfer, news)
             us = machine.record.dialog.local_uri if machine.record.dialog else ""
@@ -194,19 +194,26 @@ class Transfers:
             raise InvalidRequest("the call is being transferred already")
         return call
 
-    async def _own_room(self, target: str | None) -> tuple[Room, EndpointUser] | None:
+    async def own_room(self, target: str | None) -> tuple[Room, EndpointUser] | None:
         """The room an address rings, if it is one of ours."""
         user, at, host = (target or "").removeprefix("sip:").rpartition("@")
-        ours = self._meetings.address(EndpointUser("")).rpartition("@")[2].lower()
-        if not at or host.partition(";")[0].lower().removesuffix(":5060") != ours.removesuffix(":5060"):
+        if not at or not self.is_own_host(host):
             return None
         endpoint = endpoint_user(user)
         found = await self._meetings.rooms.by_endpoint(endpoint) if endpoint else None
         return (found[0], endpoint) if found and endpoint else None
 
+    def is_own_host(self, host: str) -> bool:
+        """Whether a host, with port and parameters as in a ``sip:`` address, is how we are addressed."""
+        ours = self._meetings.address(EndpointUser("")).rpartition("@")[2].lower()
+        return host.partition(";")[0].lower().removesuffix(":5060") == ours.removesuffix(":5060")
+
     # ── to a room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _to_room(self, home: Actor, call: Call, request: TransferRequest, room: Room, user: EndpointUser) -> None:
+    async def move(
+        self, home: Actor, call: Call, to: str, room: Room, user: EndpointUser, instead_of: CallId | None = None
+    ) -> None:
+        """Move a call to an endpoint of another room, where it takes the place of ``instead_of``. Raises as above."""
         here = home.meeting.settings.room
         if room.domain != here.domain:
             raise Forbidden("destination-not-allowed: toEndPoint is a room of another domain")
@@ -218,12 +225,12 @@ class Transfers:
             raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call")
         there = self._meetings.actor(settings)
         try:
-            await there.ask(lambda now: (self._reserve(there, call.id, user, now), None))
+            await there.ask(lambda now: (self._reserve(there, call.id, user, instead_of, now), None))
         except MeetingOver:
             raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call") from None
 
         def step(now: Instant) -> tuple[list[Effect], None]:
-            transfer = self._begin(self._still(home, call), home, request)
+            transfer = self._begin(self._still(home, call), home, to)
             return [
                 transfer.tell(TransferStep.TRIGGERED),
                 transfer.tell(TransferStep.INITIATED),
@@ -238,12 +245,15 @@ class Transfers:
             there.post(lambda now: _release(there, call.id, now))
             raise
 
-    def _reserve(self, there: Actor, call: CallId, user: EndpointUser, now: Instant) -> list[Effect]:
+    def _reserve(
+        self, there: Actor, call: CallId, user: EndpointUser, instead_of: CallId | None, now: Instant
+    ) -> list[Effect]:
         """Keep a place for a call in another meeting, as if it had dialled the endpoint."""
         sip = there.meeting.settings.sip
         if sip is None:
             raise MeetingOver
-        refusal = check_call(there.meeting, sip, user, list(there.calls.values()), now)
+        others = [other for known, other in there.calls.items() if known != instead_of]
+        refusal = check_call(there.meeting, sip, user, others, now)
         if refusal is not None:
             raise InvalidRequest(f"toEndPoint cannot be reached: {refusal.rule.replace('-', ' ')}")
         begun = self._meetings.started(there, there.meeting.call_begins(call, sip.dialin, now))
@@ -280,7 +290,7 @@ class Transfers:
         except BaseException:
             bridge.post(lambda now: [])  # nobody is in it, so it goes
             raise
-        transfer = self._begin(call, home, request)
+        transfer = self._begin(call, home, request.to)
         transfer.bridge, transfer.leg = bridge, leg
         call.listener = lambda news: self._caller_news(transfer, news)
         leg.listener = lambda news: self._leg_news(transfer, news)
@@ -410,10 +420,10 @@ class Transfers:
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, call: Call, home: Actor, request: TransferRequest, by_refer: bool = False) -> Transfer:
+    def _begin(self, call: Call, home: Actor, to: str, by_refer: bool = False) -> Transfer:
         call.moving = True
         log.info("call.transfer-triggered", call=call.id, by_refer=by_refer)
-        return Transfer(call, home, request.to, by_refer)
+        return Transfer(call, home, to, by_refer)
 
     def _leave(
         self, transfer: Transfer, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant

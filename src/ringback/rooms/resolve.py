@@ -24,6 +24,7 @@ def resolve(room: Room, domain: Domain, *, max_participants: int, max_sip_pstn_s
         max_participants=min(values["max_participants"], max_participants),
         max_sip_pstn_sessions=max_sip_pstn_sessions,
         enable_dialout=values["enable_dialout"],
+        enable_phone_transfer=values["enable_phone_transfer"],
         dialout=_idle(values["dialout_config"]),
         sip=_sip(values["sip"]),
         enforce_unique_user_ids=values["enforce_unique_user_ids"],

@@ -27,6 +27,7 @@ class FakePhone:
         attempts: Ways that were given to reach it.
         referred: Statuses told of each call it asked for, by the id of its REFER.
         asked_to_call: Targets the server asked it to call, and by which call they are replaced.
+        replaces: The dialog that the server's call to it is to replace.
         info_digits: Keys pressed towards it by INFO.
         direction: The most it wants of a stream: ``sendonly`` while it holds the server.
     """
@@ -49,6 +50,7 @@ class FakePhone:
     referred: dict[str, list[int]] = field(default_factory=dict)
     asked_to_call: list[tuple[str, CallId | None]] = field(default_factory=list)
     info_digits: str = ""
+    replaces: Replaces | None = None
 
     @property
     def _events(self) -> CarrierEvents:
@@ -259,6 +261,7 @@ class FakeCarrier:
         phone = FakePhone(
             invite.call, self, headers=invite.headers, offer=invite.offer or b"", attempts=invite.attempts
         )
+        phone.replaces = invite.replaces
         self.phones[invite.call] = phone
         if invite.attempts:
             phone.fail_over(0)
