@@ -1,13 +1,13 @@
 """What a call wants of the SIP side: each effect is one verb of ``Carrier``, said after the row is stored."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ringback.calls.ports import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId
+from ringback.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

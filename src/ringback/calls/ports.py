@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
 from ringback.model.tones import Tone
+from ringback.model.values import dataclass
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,6 @@ Three kinds: rows and events (committed together), messages between the meeting 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.calls.ports import PhoneMedia
@@ -17,6 +16,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
 from ringback.model.tones import Tone
+from ringback.model.values import dataclass
 
 
 class Effect:

@@ -1,13 +1,13 @@
 """What meetings need of the outside besides ``calls.ports``: the book of rooms and the way events leave."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.calls.ports import Carrier, Clock, MediaLegs, Records
 from ringback.model.events import Event
 from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.room import Room, RoomSettings
+from ringback.model.values import dataclass
 
 
 class RoomBook(Protocol):

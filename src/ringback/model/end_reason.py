@@ -1,7 +1,8 @@
 """Why a call ended and whose fault it was: one value for the event, the webhook, the log, the row and the metric."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from ringback.model.values import dataclass
 
 
 class Fault(StrEnum):

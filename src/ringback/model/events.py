@@ -5,13 +5,14 @@ in the unit of work of the change they tell of, the others only pass by.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.participant import Holder, Participant
 from ringback.model.records import Direction
+from ringback.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """A participant of a meeting as everybody else sees it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from ringback.model.ids import ParticipantId
 from ringback.model.room import Permissions
+from ringback.model.values import dataclass
 
 TRACKS = ("audio", "video", "screenAudio", "screenVideo")
 """Names of the tracks a participant can send, as on the wire."""

@@ -5,11 +5,12 @@ event to a browser) happens only after the commit, so a process killed at any mo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.values import dataclass
 
 
 class Direction(StrEnum):

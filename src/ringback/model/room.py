@@ -1,10 +1,11 @@
 """A room as stored, and the settings that are in force in it once domain and defaults are joined."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from ringback.model.ids import DomainId, EndpointUser, RoomId, RoomName
+from ringback.model.values import dataclass
 
 Privacy = Literal["public", "private"]
 

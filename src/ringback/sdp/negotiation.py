@@ -5,9 +5,9 @@ Pure functions: bytes in, bytes and facts out. Streams other than the first usab
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from ringback.model.values import dataclass
 from ringback.sdp.codecs import (
     BY_RTPMAP,
     CODECS,

@@ -6,12 +6,13 @@ Sans-I/O: feed it messages and the time, then take what it wants sent and told. 
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Protocol
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
+from ringback.model.values import dataclass
 from ringback.sip.bodies import SDP, UnsupportedBody, description
 from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction

@@ -3,10 +3,10 @@
 Each is fed responses and the time, answers with effects, and says when to wake it. The first ``wake`` sends.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from ringback.model.values import dataclass
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response, Row, header_key
 from ringback.sip.timers import Timing

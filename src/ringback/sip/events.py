@@ -1,9 +1,8 @@
 """What the stack tells its user about calls; ``telephony`` hands it on as ``calls.ports.CarrierEvents``."""
 
-from dataclasses import dataclass
-
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId
 from ringback.model.records import DialogRecord
+from ringback.model.values import dataclass
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Row
 from ringback.sip.registrar import Answer

@@ -1,7 +1,8 @@
 """Where a message came from and where an answer goes."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from ringback.model.values import dataclass
 
 DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 """Where a transport listens when a URI does not say (§19.1.2, RFC 7118 §5.2.2)."""

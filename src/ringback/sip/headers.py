@@ -1,9 +1,10 @@
 """Typed header values, read on demand (RFC 3261 §20)."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
+from ringback.model.values import dataclass
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import (
     QUOTED,

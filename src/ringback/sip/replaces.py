@@ -1,7 +1,6 @@
 """The dialog that a call takes the place of (RFC 3891)."""
 
-from dataclasses import dataclass
-
+from ringback.model.values import dataclass
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import TOKEN, parse_parameters
 from ringback.sip.uri import escape

@@ -1,7 +1,6 @@
 """Session timers: both ends of a call prove to each other, and to proxies, that it still exists (RFC 4028)."""
 
-from dataclasses import dataclass
-
+from ringback.model.values import dataclass
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import number, parse_parameters
 from ringback.sip.message import Message, Request, Response, Row

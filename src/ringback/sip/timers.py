@@ -3,8 +3,9 @@
 import heapq
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from ringback.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

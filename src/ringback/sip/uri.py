@@ -2,9 +2,10 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
+from ringback.model.values import dataclass
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import clean
 from ringback.sip.limits import LIMITS

@@ -1,8 +1,6 @@
 """The SIP side of calls as ``calls.ports.Carrier``: sockets below, the stack in the middle, events above."""
 
 import asyncio
-import secrets
-import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +28,7 @@ from ringback.sip.session_timer import LEAST, PROPOSED
 from ringback.sip.timers import Timing
 from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri, unescape
 from ringback.telephony.admission import RateLimits
+from ringback.telephony.chance import SystemChance
 from ringback.telephony.door import Door, TurnedAway
 from ringback.telephony.forking import Forks
 from ringback.telephony.names import DnsNames
@@ -108,22 +107,6 @@ class TelephonySettings:
     session_least: int = LEAST
     hold_ack: bool = False
     timing: Timing = field(default_factory=Timing)
-
-
-class SystemChance:
-    """Randomness from the operating system. ``prefix`` (node and epoch) starts every token."""
-
-    def __init__(self, prefix: str = "") -> None:
-        self._prefix = "".join(c for c in prefix if c.isascii() and (c.isalnum() or c in "-_."))
-
-    def token(self) -> str:
-        return self._prefix + secrets.token_hex(12)
-
-    def fraction(self) -> float:
-        return secrets.randbelow(10_000) / 10_000
-
-    def call(self) -> CallId:
-        return CallId(str(uuid.uuid4()))
 
 
 class Telephony:

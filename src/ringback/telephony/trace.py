@@ -6,9 +6,10 @@ Messages are kept as they were on the wire, in memory only, and blotted out when
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ringback.model.traces import Remembered, Said
+from ringback.model.values import dataclass
 from ringback.sip.flow import Flow
 from ringback.telephony.redaction import redact
 
