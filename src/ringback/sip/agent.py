@@ -59,7 +59,7 @@ class Registrations(Protocol):
     """Who is registered and who calls, at the time of asking (``telephony.registrar.Registry``)."""
 
     def register(self, request: Request, flow: Flow, /) -> Answer: ...
-    def caller(self, request: Request, flow: Flow, here: tuple[str, int], /) -> Caller: ...
+    def caller(self, request: Request, flow: Flow, here: tuple[str, int], listed: bool, /) -> Caller: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,10 +527,10 @@ class Agent:
         self._respond(told.transaction, answer, now)
 
     def _caller(self, request: Request, flow: Flow) -> Caller:
-        """Whose call it is; one of ours that comes back here has nobody to prove itself."""
+        """Whose call it is; one of ours that comes back here has nobody to prove itself, and a trunk is no account."""
         if self._registrar is None:
             return Caller()
-        caller = self._registrar.caller(request, flow, self._advertised(flow))
+        caller = self._registrar.caller(request, flow, self._advertised(flow), self._listed(flow.host))
         if caller.refusal is not None and any(
             call.chose_call_id and call.record.call_id == request.call_id for call in self.calls.values()
         ):

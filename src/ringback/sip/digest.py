@@ -167,14 +167,21 @@ class Authenticator:
         self._counters: dict[str, tuple[int, int]] = {}
 
     def challenge(
-        self, source: str, now: float, *, proxy: bool = False, stale: bool = False, realm: str = ""
+        self,
+        source: str,
+        now: float,
+        *,
+        proxy: bool = False,
+        stale: bool = False,
+        realm: str = "",
+        algorithms: Sequence[str] = OFFERED,
     ) -> list[Row]:
-        """One header per algorithm we accept, best first (RFC 8760 §2.4)."""
+        """One header per algorithm (some of ``OFFERED``), best first (RFC 8760 §2.4)."""
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         realm = realm or self._realm
         start = f'Digest realm="{_escape(realm)}", nonce="{self._nonce(source, realm, now)}"'
         end = ", stale=true" if stale else ""
-        return [(name, f'{start}, algorithm={algorithm.upper()}, qop="auth"{end}') for algorithm in OFFERED]
+        return [(name, f'{start}, algorithm={algorithm.upper()}, qop="auth"{end}') for algorithm in algorithms]
 
     def claimed(self, request: Request, *, proxy: bool = False, realm: str = "") -> str | None:
         """Whose credentials for our realm a request brings, unchecked; ``None``: it brings none."""

@@ -3,6 +3,7 @@
 Pure: a request and the time go in, an answer and what is to be stored first come out.
 """
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
@@ -11,7 +12,7 @@ from typing import Protocol
 from ringback.model.ids import NO_DOMAIN, DomainId
 from ringback.model.instant import Instant
 from ringback.model.sip_client import Binding, SipClient
-from ringback.sip.digest import Authenticator
+from ringback.sip.digest import OFFERED, Authenticator
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, number, quote, split_commas, unquote
@@ -23,6 +24,10 @@ from ringback.sip.uri import SipUri, parse_sip_uri, unescape
 
 EXTENSIONS = ("path", "outbound")
 """Option tags a REGISTER may require (RFC 3327, RFC 5626)."""
+
+KNOWS_ONLY_MD5 = re.compile(r"baresip v(?:0|1|2\.[0-9])\.")
+"""Phones (by User-Agent) that give up as soon as any challenge names another algorithm, rather than take the MD5 one:
+baresip's library did before 2.10. Whatever they are sent, both algorithms are accepted."""
 
 MOST_BINDINGS = 10
 SHORTEST = 60
@@ -147,16 +152,19 @@ class Registrar:
             return Answer(403, rule="REGISTER for somebody else's address")
         return self._bind(client, request, flow, now)
 
-    def caller(self, request: Request, flow: Flow, here: tuple[str, int], now: Instant) -> Caller:
-        """Who makes a call (A5). Whoever claims an address of ours has to prove it; ``here``: what we are called by.
+    def caller(self, request: Request, flow: Flow, here: tuple[str, int], now: Instant, listed: bool = False) -> Caller:
+        """Who makes a call (A5). Whoever claims an address of ours has to prove it. Raises ``SipParseError``.
 
-        Raises ``SipParseError``.
+        Args:
+            here: What we are called by from there.
+            listed: It comes from a trunk's address. Trunks write our host into From as they like, so only a phone that
+                is registered from that very port is asked there.
         """
         claimed = request.from_.uri
         if not isinstance(claimed, SipUri) or not self._claims_ours(claimed, here):
             return Caller()
         realm = self._accounts.realm(claimed.host)
-        if not self._accounts.has_accounts(realm):
+        if not self._accounts.has_accounts(realm) or (listed and not self._is_registered(realm, claimed, flow, now)):
             return Caller()
         client = self._login(request, flow, realm, now)
         if isinstance(client, Answer):
@@ -204,14 +212,14 @@ class Registrar:
         """Known and unknown users, right and wrong passwords in a pause: one and the same answer (A6, A7)."""
         username = self._authenticator.claimed(request, realm=realm)
         if username is None:
-            return Answer(401, self._authenticator.challenge(flow.host, now.mono, realm=realm))
+            return Answer(401, self._challenge(request, flow, realm, now))
         keys: tuple[Hashable, ...] = (flow.host, (realm, username))
         known = self._accounts.find(realm, username)
         at_home = known is not None and any(
             place.binding.host == flow.host for place in self._alive(known.id, now.mono).values()
         )
         if not at_home and self._guard.is_closed(keys, now.mono):
-            fresh = self._authenticator.challenge(flow.host, now.mono, realm=realm)
+            fresh = self._challenge(request, flow, realm, now)
             return Answer(401, fresh, rule="login held back after failures")
         verdict = self._authenticator.check(request, flow.host, now.mono, realm=realm)
         if verdict.ok and known is not None:
@@ -219,13 +227,21 @@ class Registrar:
             return known
         if not verdict.stale:
             self._guard.failed(keys, now.mono)
-        again = self._authenticator.challenge(flow.host, now.mono, stale=verdict.stale, realm=realm)
+        again = self._challenge(request, flow, realm, now, stale=verdict.stale)
         return Answer(401, again, rule="" if verdict.stale else "login failed")
+
+    def _challenge(self, request: Request, flow: Flow, realm: str, now: Instant, stale: bool = False) -> list[Row]:
+        algorithms = ("md5",) if KNOWS_ONLY_MD5.match(request.headers.get("user-agent") or "") else OFFERED
+        return self._authenticator.challenge(flow.host, now.mono, stale=stale, realm=realm, algorithms=algorithms)
 
     def _is_of(self, client: SipClient, uri: object) -> bool:
         if not isinstance(uri, SipUri) or uri.user is None:
             return False
         return unescape(uri.user) == client.username and self._accounts.realm(uri.host) == client.realm
+
+    def _is_registered(self, realm: str, uri: SipUri, flow: Flow, now: Instant) -> bool:
+        client = self._accounts.find(realm, unescape(uri.user or ""))
+        return client is not None and any(place.flow == flow for place in self.places(client.id, now.mono))
 
     def _claims_ours(self, uri: SipUri, here: tuple[str, int]) -> bool:
         alias = uri.host.lower() == here[0].lower() and uri.port in (None, here[1])

@@ -85,9 +85,9 @@ class Registry:
         """See ``sip.registrar.Registrar``."""
         return self._registrar.register(request, flow, self._now())
 
-    def caller(self, request: Request, flow: Flow, here: tuple[str, int]) -> Caller:
+    def caller(self, request: Request, flow: Flow, here: tuple[str, int], listed: bool) -> Caller:
         """See ``sip.registrar.Registrar``."""
-        return self._registrar.caller(request, flow, here, self._now())
+        return self._registrar.caller(request, flow, here, self._now(), listed)
 
     async def keep(self, change: Change) -> bool:
         """Store a change. False: it could not be, and did not happen."""

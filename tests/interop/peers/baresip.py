@@ -61,6 +61,7 @@ class Baresip:
         certificate: PEM file with its certificate and the key.
         name: User part of its address.
         mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
+        account: Password and ``host:port`` of a registrar where ``name`` has an account.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Baresip:
         certificate: Path | None = None,
         name: str = "alice",
         mediaenc: str = "",
+        account: tuple[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
@@ -95,8 +97,10 @@ class Baresip:
         )
         wanted = ",".join(CODECS[codec] for codec in codecs)
         encrypted = f";mediaenc={mediaenc}" if mediaenc else ""
+        password, home = account or ("", f"127.0.0.1:{self.port}")
+        login = f"auth_pass={password};regint=120" if account else "regint=0"
         (folder / "accounts").write_text(
-            f"<sip:{name}@127.0.0.1:{self.port};transport={transport}>;regint=0;answermode={answer};"
+            f"<sip:{name}@{home};transport={transport}>;{login};answermode={answer};"
             f"audio_codecs={wanted};dtmfmode=rtpevent{encrypted}\n"
         )
 

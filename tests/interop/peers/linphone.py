@@ -41,10 +41,17 @@ class Linphone:
         hz: The tone that is its microphone.
         codecs: Names as in our API; all others are off.
         answer: Whether it takes calls by itself.
+        account: Username, password and ``host:port`` of a registrar.
     """
 
     def __init__(
-        self, folder: Path, *, hz: int = 440, codecs: tuple[str, ...] = ("PCMU",), answer: bool = False
+        self,
+        folder: Path,
+        *,
+        hz: int = 440,
+        codecs: tuple[str, ...] = ("PCMU",),
+        answer: bool = False,
+        account: tuple[str, str, str] | None = None,
     ) -> None:
         # Without this folder its database cannot be opened, and then it opens no SIP port at all.
         (folder / ".local" / "share" / "linphone").mkdir(parents=True)
@@ -54,7 +61,10 @@ class Linphone:
         self._recording = folder / "heard.wav"
         # It leaves the recording's header empty until the call is over.
         self._rate = {"OPUS": 48000, "G722": 16000}.get(codecs[0], 8000)
-        (folder / "rc").write_text(CONFIG.format(port=self.port, codecs=_codecs(codecs)))
+        config = CONFIG.format(port=self.port, codecs=_codecs(codecs))
+        if account is not None:
+            config = config.replace("default_proxy=-1", "default_proxy=0") + _account(*account)
+        (folder / "rc").write_text(config)
         command = ["linphonec", "-c", str(folder / "rc"), "-d", "5", "-l", str(folder / "sip.txt")]
         self._sip_log = folder / "sip.txt"
         self._process = Process(
@@ -109,6 +119,14 @@ class Linphone:
     def hears(self, hz: float) -> bool:
         """Whether the last second of what it heard has a tone."""
         return tones.hears(self._recording, hz, self._rate)
+
+
+def _account(username: str, password: str, home: str) -> str:
+    return (
+        f"[auth_info_0]\nusername={username}\npasswd={password}\n\n"
+        f"[proxy_0]\nreg_proxy=<sip:{home};transport=udp>\nreg_identity=sip:{username}@{home}\n"
+        "reg_expires=120\nreg_sendregister=1\n"
+    )
 
 
 def _codecs(wanted: tuple[str, ...]) -> str:

@@ -47,6 +47,17 @@ def test_a_challenge_offers_sha_256_before_md5(desk: Desk):
     assert all('realm="acme"' in value for value in row(first, "www-authenticate"))
 
 
+def test_a_phone_that_stumbles_over_sha_256_is_asked_for_md5_alone(desk: Desk):
+    """baresip 1.0 answers any SHA-256 challenge with an error, even beside an MD5 one."""
+    first = a_request("REGISTER", "ann", rows=[("User-Agent", "baresip v1.0.0 (x86_64/linux)")])
+    answer = desk.registrar.register(first, HOME, desk.now)
+
+    assert len(row(answer, "www-authenticate")) == 1
+    assert "algorithm=MD5" in row(answer, "www-authenticate")[0]
+    newer = a_request("REGISTER", "ann", rows=[("User-Agent", "baresip v2.10.0")])
+    assert len(row(desk.registrar.register(newer, HOME, desk.now), "www-authenticate")) == 2
+
+
 @pytest.mark.parametrize(
     ("contact", "general", "lasts"),
     [
@@ -386,3 +397,15 @@ def test_a_caller_from_elsewhere_is_a_stranger(desk: Desk):
 
 def test_our_ip_address_counts_as_our_name(desk: Desk):
     assert invite(desk, host="198.51.100.1").client == "ann"
+
+
+def test_a_trunk_that_writes_our_host_into_from_is_not_asked_but_a_phone_beside_it_is(desk: Desk):
+    """A carrier's From is often ``number@our-host``."""
+    first = a_request("INVITE", "ann", contacts=[PHONE], to="sip:123456789012@sip.test")
+    ask = lambda: desk.registrar.caller(first, HOME, ("198.51.100.1", 5060), desk.now, True)  # noqa: E731
+
+    assert ask() == Caller()
+    desk.register(PHONE)
+    refusal = ask().refusal
+    assert refusal is not None
+    assert refusal.status == 401
