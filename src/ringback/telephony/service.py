@@ -163,7 +163,7 @@ class Telephony:
             self._chance,
             advertised=self._advertised,
             reachable=lambda host, port: self._policy.allows(host, port) or self.trunks.desk.may_reach(host, port),
-            listed=lambda host: self.trunks.desk.lists(host),
+            listed=lambda host: self.trunks.lists(host),
             media_flows=media_flows,
             siblings=lambda one, other: (
                 self._door.are_siblings(one, other) or self.trunks.desk.are_siblings(one, other)
@@ -181,6 +181,7 @@ class Telephony:
             tell=self._tell,
             dialable=self._dialable,
             domain=self._domain,
+            ping=self._registry.ping,
         )
         self._door = Door(
             clock,
@@ -188,7 +189,7 @@ class Telephony:
             settings.lag_limit,
             settings.known,
             engaged=self._agent.speaks_with,
-            listed=self.trunks.desk.lists,
+            listed=self.trunks.lists,
             mute_scanners=settings.mute_scanners,
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
@@ -439,6 +440,7 @@ class Telephony:
 
     def on_unreachable(self, flow: Flow, why: str = "") -> None:
         self._agent.unreachable(flow, self._now(), why)
+        self.trunks.registrations.broken(flow)
         self._flush()
 
     def on_refused(self, flow: Flow, rule: str) -> None:

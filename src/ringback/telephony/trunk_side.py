@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -21,6 +22,7 @@ from ringback.sip.uri import SipUri
 from ringback.telephony.dialling import Dialling, Ready
 from ringback.telephony.health import HealthChecks
 from ringback.telephony.policy import NetworkPolicy
+from ringback.telephony.registrations import Registrations
 from ringback.telephony.reports import incoming_invite
 from ringback.telephony.transfers import transfer_rows
 from ringback.telephony.trunks import Challenged, Judged, TrunkDesk
@@ -44,6 +46,7 @@ class TrunkSide:
         tell: Tells the user above.
         dialable: Whether policy lets an address be called.
         domain: Host part of our addresses.
+        ping: Sends a little nothing over a flow, to keep it open.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class TrunkSide:
         tell: Callable[[Event], None],
         dialable: Callable[[str], SipUri],
         domain: Callable[[], str],
+        ping: Callable[[Flow], None],
     ) -> None:
         self._clock = clock
         self._agent = agent
@@ -67,6 +71,7 @@ class TrunkSide:
         self.desk = TrunkDesk(clock, agent.calls.__contains__)
         self.dialling = Dialling(clock, self.desk, self)
         self._checks = HealthChecks(clock, self.desk, self)
+        self.registrations = Registrations(clock, agent, find=self.find, flush=flush, ping=ping)
 
     # ── life ──
 
@@ -74,10 +79,16 @@ class TrunkSide:
         """These are all trunks from now on; each is asked for its health soon."""
         self.desk.set(trunks)
         self._checks.start(trunks)
+        self.registrations.set(trunks)
 
     async def stop(self) -> None:
         self.dialling.stop()
         await self._checks.stop()
+        await self.registrations.stop()
+
+    def lists(self, host: str) -> bool:
+        """Whether an address is a trunk's: one of its networks, or where we are registered with it."""
+        return self.desk.lists(host) or self.registrations.is_server(host)
 
     # ── calls in ──
 
@@ -85,7 +96,8 @@ class TrunkSide:
         """Hand a new call up with what its trunk says of it, or refuse it by the trunk's rules."""
         judged = None
         if self.desk.trunks and not event.client:
-            judged = self.desk.judge(event.request, event.flow, self._clock.monotonic())
+            over = self.desk.named(self.registrations.trunk_at(event.request, event.flow))
+            judged = self.desk.judge(event.request, event.flow, self._clock.monotonic(), over)
         if judged is None:
             events.incoming(incoming_invite(event, is_known(event.flow)))
         elif isinstance(judged, Challenged):
@@ -185,7 +197,7 @@ class TrunkSide:
     # ── ``TrunkWatch`` ──
 
     def state(self, trunk: Trunk) -> TrunkState:
-        return self.desk.state(trunk)
+        return replace(self.desk.state(trunk), registration=self.registrations.state(trunk.name))
 
     def is_down(self, trunk: str, host: str, port: int | None) -> bool:
         return self.desk.is_down(trunk, host, port)

@@ -73,8 +73,8 @@ class TrunkDesk:
         kept = {(trunk.name, key_of(host)) for trunk in trunks for host in trunk.hosts}
         self._health = {key: found for key, found in self._health.items() if key in kept}
 
-    def named(self, name: str) -> Trunk | None:
-        return self._by_name.get(name)
+    def named(self, name: str | None) -> Trunk | None:
+        return self._by_name.get(name or "")
 
     # ── whom we hear and reach ──
 
@@ -109,9 +109,15 @@ class TrunkDesk:
 
     # ── calls in ──
 
-    def judge(self, request: Request, flow: Flow, now: float) -> Judged | Challenged | None:
-        """Whose an INVITE is, and whether it is taken; ``None``: no trunk's."""
-        trunk = self._of(flow.host)
+    def judge(
+        self, request: Request, flow: Flow, now: float, registered: Trunk | None = None
+    ) -> Judged | Challenged | None:
+        """Whose an INVITE is, and whether it is taken; ``None``: no trunk's.
+
+        Args:
+            registered: The trunk over whose registration of ours it comes.
+        """
+        trunk = registered or self._of(flow.host)
         if trunk is not None:
             return Judged(trunk, accept(trunk, request, self.load(trunk.name), now))
         user = dialled_user(request.sip_uri)
@@ -191,8 +197,7 @@ class TrunkDesk:
     def state(self, trunk: Trunk) -> TrunkState:
         self._forget_ended(trunk.name)
         hosts = {key_of(host): self.health(trunk.name, key_of(host)) for host in trunk.hosts}
-        registration = "off" if trunk.register is None else "not registered"
-        return TrunkState(len(self.load(trunk.name).calls), hosts, registration)
+        return TrunkState(len(self.load(trunk.name).calls), hosts)
 
     def _of(self, host: str) -> Trunk | None:
         if host not in self._sources:
