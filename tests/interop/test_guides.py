@@ -1,5 +1,6 @@
 """The commands in docs/guides do what the guides say: each is run as printed, and its answer has the printed shape."""
 
+import asyncio
 import json
 import os
 import re
@@ -24,6 +25,12 @@ def steps(guide: str) -> list[tuple[str, Any]]:
     assert [kind for kind, _ in blocks] == ["sh", "json"] * (len(blocks) // 2), "a command, then its answer"
     texts = [text for _, text in blocks]
     return [(command, json.loads(answer)) for command, answer in zip(texts[::2], texts[1::2], strict=True)]
+
+
+def blocks(guide: str, kind: str) -> list[str]:
+    """Blocks of one kind in a guide."""
+    text = (ROOT / "docs" / "guides" / f"{guide}.md").read_text()
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -104,3 +111,25 @@ async def test_one_endpoint_has_no_extra_ones_and_two_have_exactly_one(dev: Serv
     assert "extra_endpoints" not in answers[2]["config"]["sip_uri"]
     first = {answer["config"]["sip_uri"]["endpoint"] for answer in answers}
     assert len(first) == 1, "the address survives updates"
+
+
+def shell(command: str, folder: Path) -> str:
+    """Run a printed command in a folder, with our own programs on the path; what it says."""
+    env = {**os.environ, "RINGBACK_API_KEY": KEY, "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    wanted = ["sh", "-eu", "-c", command]
+    done = subprocess.run(wanted, capture_output=True, text=True, env=env, cwd=folder, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def test_the_guide_to_transports_does_what_it_says(tmp_path: Path) -> None:
+    certificate, call, upgrade = blocks("sip-transports", "sh")
+    (settings,) = blocks("sip-transports", "toml")
+    port = free_port()
+    await asyncio.to_thread(shell, certificate, tmp_path)
+    (tmp_path / "ringback.toml").write_text(settings.replace("5061", str(port)))
+    async with Server(tmp_path, command=("dev",)) as server:
+        here = (text.replace("127.0.0.1:7880", f"127.0.0.1:{server.ports.http}") for text in (call, upgrade))
+        said = [await asyncio.to_thread(shell, text.replace(":5061", f":{port}"), tmp_path) for text in here]
+
+    assert '"answered"' in said[0]

@@ -22,6 +22,7 @@ from ringback.cli.softphone.talk import Script, talk
 from ringback.clock import SystemClock
 from ringback.model.errors import RingbackError
 from ringback.sip.errors import SipParseError
+from ringback.sip.flow import TlsPolicy
 from ringback.sip.uri import parse_sip_uri
 
 STATUSES = "Exit status: " + "; ".join(f"{int(code)} {words}" for code, words in MEANINGS.items()) + "."
@@ -71,7 +72,10 @@ def dial(
     record: Record = None,
     dtmf: Dtmf = None,
     codec: Codec = None,
-    transport: Annotated[str, typer.Option(help="udp or tcp.")] = "udp",
+    transport: Annotated[str, typer.Option(help="udp, tcp or tls.")] = "udp",
+    ca_file: Annotated[
+        Path | None, typer.Option(help="PEM file of the authorities that vouch for who is called by TLS.")
+    ] = None,
     server: Annotated[str | None, typer.Option(help="host:port that numbers are dialled at.")] = None,
     name: Annotated[str, typer.Option(help="Our name, as the far end sees it.")] = "",
     user: Annotated[str, typer.Option(help="User part of our address.")] = "phone",
@@ -82,7 +86,8 @@ def dial(
     line = _line(codec, user)
     script = _script(play, say, record, dtmf, seconds, line.rate)
     uri, headers = _target(to, server, transport)
-    raise typer.Exit(int(run(_dial(line, script, uri, headers, name, as_json))))
+    tls = TlsPolicy(ca_file=str(ca_file or ""))
+    raise typer.Exit(int(run(_dial(line, script, uri, headers, name, tls, as_json))))
 
 
 @app.command(epilog=STATUSES)
@@ -109,12 +114,14 @@ def answer(
     raise typer.Exit(int(run(_answer(line, script, host, port, stay, as_json))))
 
 
-async def _dial(line: Line, script: Script, uri: str, headers: list[tuple[str, str]], name: str, as_json: bool) -> Exit:
+async def _dial(
+    line: Line, script: Script, uri: str, headers: list[tuple[str, str]], name: str, tls: TlsPolicy, as_json: bool
+) -> Exit:
     clock = SystemClock(asyncio.get_running_loop())
     tell = Teller(as_json, clock)
     stop = _stop_on_signals()
     try:
-        async with open_softphone(line, clock, tell, address_towards(_host(uri))) as phone:
+        async with open_softphone(line, clock, tell, address_towards(_host(uri)), tls=tls) as phone:
             phone.dial(uri, headers, name)
             return (await talk(phone, script, stop)).exit
     except RingbackError as error:
@@ -171,15 +178,15 @@ def _script(
 
 def _target(to: str, server: str | None, transport: str) -> tuple[str, list[tuple[str, str]]]:
     """The address to dial, and the headers that stand behind its question mark (RFC 3261 §19.1.1)."""
-    if transport not in ("udp", "tcp"):
-        fail("--transport is udp or tcp")
+    if transport not in ("udp", "tcp", "tls"):
+        fail("--transport is udp, tcp or tls")
     address, _, query = to.strip().partition("?")
     if re.fullmatch(r"\+?[0-9*#-]+", address):
-        address = f"{address}@{server or _server_here()}"
+        address = f"{address}@{server or _server_here(transport)}"
     if not address.startswith(("sip:", "sips:")):
         address = f"sip:{address}"
-    if transport == "tcp" and ";transport=" not in address:
-        address += ";transport=tcp"
+    if transport != "udp" and ";transport=" not in address and not address.startswith("sips:"):
+        address += f";transport={transport}"
     headers = []
     for pair in filter(None, query.split("&")):
         name, _, value = pair.partition("=")
@@ -189,9 +196,9 @@ def _target(to: str, server: str | None, transport: str) -> tuple[str, list[tupl
     return address, headers
 
 
-def _server_here() -> str:
-    settings = read_settings({})
-    return f"{address_towards('127.0.0.1')}:{settings.sip.port}"
+def _server_here(transport: str) -> str:
+    sip = read_settings({}).sip
+    return f"{address_towards('127.0.0.1')}:{sip.tls_port if transport == 'tls' else sip.port}"
 
 
 def _host(uri: str) -> str:

@@ -111,6 +111,7 @@ class Agent:
         media_flows: Whether a call's far end is still sending media.
         registrar: Takes REGISTER, and says which of our accounts makes a call; without one there are none.
         connected: Whether a connection is still there.
+        vouched: How a host has to prove itself by TLS, towards the far end of a flow.
         siblings: Whether two addresses belong to one far end, as nodes of one carrier do.
         trusted: Whether a source may put a call of its own in the place of another (RFC 3891 §3).
         listed: Whether an address is a peer of the operator's, whose calls need no proof by ACK.
@@ -125,6 +126,7 @@ class Agent:
         media_flows: Callable[[CallId], bool] = lambda call: True,
         registrar: Registrations | None = None,
         connected: Callable[[Flow], bool] = lambda flow: True,
+        vouched: Callable[[str, Flow], TlsPolicy] = lambda name, flow: TlsPolicy(name),
         siblings: Callable[[str, str], bool] = lambda one, other: False,
         trusted: Callable[[Flow], bool] = lambda flow: False,
         listed: Callable[[str], bool] = lambda host: False,
@@ -139,6 +141,7 @@ class Agent:
         self._media_flows = media_flows
         self._registrar = registrar
         self._connected = connected
+        self._vouched = vouched
         self.siblings = siblings
         self._trusted = trusted
         self.transactions.siblings = siblings
@@ -339,6 +342,9 @@ class Agent:
         if not is_address(uri.host):
             known = dialog.located is not None and dialog.located[0] == uri
             named = dialog.located[1] if known and dialog.located is not None else None
+        if named is not None and named.transport == "tls":
+            # Another address of who was called has to prove the same name; who called us, the name it gave.
+            named = named._replace(tls=flow.tls or self._vouched(uri.host, flow))
         if named is None or (flow.secure and not named.secure):
             # Where that is nobody knows, or what began in secret would go on in clear.
             return flow
@@ -586,9 +592,7 @@ def _hop(uri: SipUri, flow: Flow) -> Flow | None:
     transport = transport_of(uri, flow.transport)
     if not is_address(uri.host) or transport not in TRANSPORTS:
         return None
-    host = plain_address(uri.host)
-    tls = (flow.tls or TlsPolicy(uri.host)) if transport == "tls" else None
-    return Flow(transport, host, uri.port or DEFAULT_PORTS[transport], tls)
+    return Flow(transport, plain_address(uri.host), uri.port or DEFAULT_PORTS[transport])
 
 
 def is_hidden(address: str, seen_from: str) -> bool:

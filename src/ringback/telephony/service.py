@@ -36,7 +36,7 @@ from ringback.telephony.networks import Advertised
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
-from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve, tls_policy
+from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve
 from ringback.telephony.streams import Connection
 from ringback.telephony.tls import ServerCertificate
 from ringback.telephony.trace import Trace
@@ -170,6 +170,7 @@ class Telephony:
             ),
             trusted=lambda flow: self._door.is_known(flow),
             connected=self._wire.is_open,
+            vouched=self._vouched,
             registrar=self._registry,
         )
         self._forks = Forks(self._agent)
@@ -393,7 +394,11 @@ class Telephony:
         if record.state is not CallState.ANSWERED and record.direction is Direction.DIAL_IN:
             # An INVITE nobody answered yet ends by itself: its transaction died with the process.
             return
-        flow = _peer(dialog, self._settings.tls)
+        flow = _peer(dialog)
+        if flow is not None and flow.transport == "tls":
+            # By the name it was called by, or where it said it is reached.
+            uri = parse_sip_uri(dialog.invite_uri or dialog.remote_target)
+            flow = flow._replace(tls=self._vouched(uri.host, flow))
         if flow is not None:
             self._finish(record, dialog, flow)
         elif dialog.invite_uri:
@@ -725,6 +730,10 @@ class Telephony:
         host, port = self._wire.local(flow)
         return self._told.host_for(flow.host, host), self._settings.advertised_port or port
 
+    def _vouched(self, name: str, flow: Flow) -> TlsPolicy:
+        """How a host has to prove itself by TLS to which the far end of a flow sends us: as its trunk says."""
+        return self.trunks.desk.tls_of(flow.host, name) or replace(self._settings.tls, name=name)
+
     def _domain(self) -> str:
         return self._settings.domain or self.local_addresses[0]
 
@@ -757,12 +766,8 @@ def _extra_rows(headers: Sequence[tuple[str, str]]) -> list[Row]:
     return [(name, clean(value)) for name, value in headers if TOKEN.fullmatch(name) and name.lower().startswith("x-")]
 
 
-def _peer(dialog: DialogRecord, tls: TlsPolicy) -> Flow | None:
+def _peer(dialog: DialogRecord) -> Flow | None:
     host, colon, port = dialog.peer.rpartition(":")
     if not colon or not port.isdigit():
         return None
-    if dialog.transport != "tls":
-        return Flow(dialog.transport, host.strip("[]"), int(port))
-    # By the name it was called by, or where it said it is reached.
-    uri = parse_sip_uri(dialog.invite_uri or dialog.remote_target)
-    return Flow("tls", host.strip("[]"), int(port), tls_policy(uri, tls))
+    return Flow(dialog.transport, host.strip("[]"), int(port))

@@ -107,6 +107,11 @@ class TrunkDesk:
         name = policy.name or host
         return TlsPolicy(name, policy.verify, policy.ca_file, policy.pin, policy.certificate, policy.key)
 
+    def tls_of(self, peer: str, host: str) -> TlsPolicy | None:
+        """How a host has to prove itself to which a trunk at the address ``peer`` sends us; ``None``: it is none."""
+        trunk = self._of(peer) if self._networks else None
+        return self.tls(trunk, host) if trunk is not None else None
+
     # ── calls in ──
 
     def judge(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from ringback.calls.ports import Clock
 from ringback.cli.softphone.phone import Line, Softphone, Tell
 from ringback.media.opening import open_telephone
+from ringback.sip.flow import TlsPolicy
 from ringback.telephony.service import Telephony, TelephonySettings
 
 
@@ -25,19 +26,26 @@ def address_towards(host: str) -> str:
 
 @contextlib.asynccontextmanager
 async def open_softphone(
-    line: Line, clock: Clock, tell: Tell, host: str = "127.0.0.1", port: int = 0
+    line: Line, clock: Clock, tell: Tell, host: str = "127.0.0.1", port: int = 0, tls: TlsPolicy | None = None
 ) -> AsyncIterator[Softphone]:
     """A telephone that can dial and be dialled while the block lasts.
 
     Args:
         host, port: Where it listens for SIP, UDP and TCP; port 0 takes any free one. RTP is on the same address.
+        tls: How those prove themselves who are called by TLS.
 
     Raises:
         OSError: A port cannot be bound; the text names it.
     """
     shown = address_towards("192.0.2.1") if host in ("0.0.0.0", "::") else host
     settings = TelephonySettings(
-        host=host, port=port, advertised_host=shown, rate_limits=None, allow_private=True, lag_limit=None
+        host=host,
+        port=port,
+        tls=tls or TlsPolicy(),
+        advertised_host=shown,
+        rate_limits=None,
+        allow_private=True,
+        lag_limit=None,
     )
     phone = Softphone(line, clock, tell, lambda: str(uuid.uuid4()))
     async with contextlib.AsyncExitStack() as stack:
