@@ -1,7 +1,7 @@
 """SIPp calls rooms of one server, all its scenarios at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,25 +10,22 @@ import pytest_asyncio
 from conftest import need_commands
 from interop.peers.house import House
 from interop.peers.sipp import Sipp
+from interop.peers.together import Together, asked_for
 from interop.peers.waiting import free_port
 from interop.scenarios.callers import CASES
 from interop.scenarios.case import Case
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Runs = dict[str, Awaitable[None]]
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runs]:
+async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Together]:
     """Every scenario that is asked for, under way."""
     need_commands("sipp")
     folder = tmp_path_factory.mktemp("callers")
-    wanted = {item.callspec.params["name"] for item in request.session.items if item.fspath == request.fspath}
     async with House(folder / "server") as house:
-        tasks = {name: asyncio.create_task(run(house, name, CASES[name], folder / name)) for name in wanted}
-        yield dict(tasks)
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        async with Together(lambda name: run(house, name, CASES[name], folder / name), asked_for(request)) as together:
+            yield together
         await house.idle()
 
 
@@ -46,5 +43,5 @@ async def run(house: House, name: str, case: Case, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_sipp_calls_a_room(name: str, runs: Runs) -> None:
-    await runs[name]
+async def test_sipp_calls_a_room(name: str, runs: Together) -> None:
+    await runs(name)

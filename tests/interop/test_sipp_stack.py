@@ -1,7 +1,7 @@
 """SIPp against the SIP side alone, all scenarios at once: reliable ringing, UPDATE, REFER both ways, Replaces, INFO."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,27 +10,24 @@ import pytest_asyncio
 from conftest import need_commands
 from integration.sip_phone import Phone, running
 from interop.peers.sipp import Sipp
+from interop.peers.together import Together, asked_for
 from interop.peers.waiting import free_port, until
 from interop.scenarios.stack import CALLERS, DRIVEN, serve
 from ringback.model.ids import CallId
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Runs = dict[str, Awaitable[None]]
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runs]:
+async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Together]:
     """Every scenario that is asked for, under way."""
     need_commands("sipp")
     folder = tmp_path_factory.mktemp("stack")
-    wanted = {item.callspec.params["name"] for item in request.session.items if item.fspath == request.fspath}
     async with running() as phone:
         serve(phone)
         up = note(phone)
-        tasks = {name: asyncio.create_task(run(phone, up, name, folder / name)) for name in wanted}
-        yield dict(tasks)
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        async with Together(lambda name: run(phone, up, name, folder / name), asked_for(request)) as together:
+            yield together
         assert phone.telephony.calls == 0
 
 
@@ -66,5 +63,5 @@ async def run(phone: Phone, up: dict[int, CallId], name: str, folder: Path) -> N
 
 
 @pytest.mark.parametrize("name", [*CALLERS, *DRIVEN])
-async def test_sipp_calls_the_sip_side(name: str, runs: Runs) -> None:
-    await runs[name]
+async def test_sipp_calls_the_sip_side(name: str, runs: Together) -> None:
+    await runs(name)
