@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ringback.calls.outcome import Q850
 from ringback.calls.ports import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
@@ -77,7 +78,7 @@ class Cancel(Outside):
     reason: str = ""
 
     def apply(self, world: World) -> None:
-        world.carrier.cancel(self.call, self.reason)
+        world.carrier.cancel(self.call, self.reason, Q850.get(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Bye(Outside):
     reason: str = ""
 
     def apply(self, world: World) -> None:
-        world.carrier.bye(self.call, self.reason)
+        world.carrier.bye(self.call, self.reason, Q850.get(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

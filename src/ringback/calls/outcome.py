@@ -1,5 +1,7 @@
 """How the ways a call can fail or end on the SIP side become an ``EndReason``."""
 
+from collections.abc import Mapping
+
 from ringback.calls.ports import Failure
 from ringback.model.end_reason import Ending, EndReason, Fault
 
@@ -66,3 +68,24 @@ BY_ENDING = {
 def transfer_status(end: EndReason | None) -> str:
     """How a transfer ended whose target was never reached, in Daily's words."""
     return BY_ENDING.get(end.ending, "failed") if end is not None else "failed"
+
+
+Q850: Mapping[str, int] = {
+    Ending.HANGUP_LOCAL: 16,
+    Ending.CANCELLED_LOCAL: 16,
+    Ending.MEETING_ENDED: 16,
+    Ending.EJECTED: 16,
+    Ending.SIP_DISABLED: 31,
+    Ending.IDLE_TIMEOUT: 31,
+    Ending.NO_ANSWER: 19,
+    Ending.NO_COMMON_CODEC: 88,
+    Ending.MEDIA_TIMEOUT: 102,
+    Ending.ACK_TIMEOUT: 102,
+    Ending.REFRESH_MISSED: 102,
+    Ending.PROTOCOL_ERROR: 111,
+    Ending.LIMIT_REACHED: 42,
+    Ending.SERVER_RESTART: 41,
+    Ending.SERVER_DRAIN: 41,
+    Ending.INTERNAL_ERROR: 41,
+}
+"""What the telephone network calls the reasons for which we hang up (Q.850, RFC 3326)."""

@@ -9,10 +9,11 @@ from ringback.sip.call import Call
 from ringback.sip.dialog import Dialog
 from ringback.sip.events import Cancelled, Ended
 from ringback.sip.grammar import clean
-from ringback.sip.headers import q850_cause
+from ringback.sip.headers import q850_cause, reasons
 from ringback.sip.life import Alarm, Phase
 from ringback.sip.message import Request, Response, Row, reply
 from ringback.sip.offers import readable
+from ringback.sip.q850 import BY_STATUS
 from ringback.sip.reliable import ReliableProvisionals
 from ringback.sip.server_transaction import ServerTransaction
 from ringback.sip.session_timer import option_tags
@@ -88,8 +89,11 @@ class InboundCall(Call):
         self.offers.accept(self._invite, None if self._settled else sdp, now)
 
     def reject(self, status: int, reason: str, rows: list[Row], now: float) -> None:
-        if self.phase is Phase.SETTING_UP:
-            self._refuse(status, now, clean(reason), rows)
+        if self.phase is not Phase.SETTING_UP:
+            return
+        if status in BY_STATUS and not any(name.lower() == "reason" for name, _ in rows):
+            rows = [*rows, *reasons("", BY_STATUS[status])]
+        self._refuse(status, now, clean(reason), rows)
 
     def bye(self, reason: str, now: float, q850: int | None = None) -> None:
         if self.phase is Phase.SETTING_UP and self._answer is not None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.outcome import of_dialog_end, of_failure
+from ringback.calls.outcome import Q850, of_dialog_end, of_failure
 from ringback.calls.ports import Failure
 from ringback.model.end_reason import Ending, Fault
 
@@ -45,3 +45,8 @@ def test_the_far_ends_cause_is_kept():
 
 def test_an_unknown_end_of_a_dialog_is_nobodys_known_fault():
     assert of_dialog_end("something new", None).fault is Fault.UNKNOWN
+
+
+def test_what_we_hang_up_for_has_a_cause_of_q850_where_the_network_knows_one():
+    assert (Q850[Ending.HANGUP_LOCAL], Q850[Ending.NO_COMMON_CODEC], Q850[Ending.REFRESH_MISSED]) == (16, 88, 102)
+    assert all(0 < cause < 128 for cause in Q850.values())

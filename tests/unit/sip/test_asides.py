@@ -124,6 +124,15 @@ async def test_our_refusals_may_say_why(ann: Station, puppet: Puppet, clock: Vir
     assert puppet.last_response().headers.get("reason") == "Q.850;cause=34"
 
 
+async def test_a_refusal_says_what_the_telephone_network_calls_it(ann: Station, puppet: Puppet, clock: VirtualClock):
+    """RFC 3398 §8.2.6.1: a gateway need not guess; RFC 6432 lets responses say it."""
+    for number, (status, cause) in enumerate({486: 17, 404: 1, 480: 18, 488: 88, 603: 21}.items()):
+        await ring_ann(puppet, clock, call_id=f"c{number}")
+        ann.telephony.reject(ann.last("incoming").call, status)
+        await clock.run_for(0.1)
+        assert puppet.last_response().headers.all("reason") == [f"Q.850;cause={cause}"]
+
+
 # ── an INVITE without an offer (RFC 3261 §13.2.1) ──
 
 

@@ -1,0 +1,30 @@
+"""What the telephone network calls the reasons for which calls fail: causes of Q.850 (RFC 3398 §8.2.6.1, RFC 6432)."""
+
+BY_STATUS = {
+    401: 21,
+    403: 21,
+    404: 1,
+    405: 63,
+    407: 21,
+    408: 102,
+    410: 22,
+    415: 79,
+    416: 127,
+    420: 127,
+    480: 18,
+    481: 41,
+    482: 25,
+    483: 25,
+    484: 28,
+    486: 17,
+    488: 88,
+    491: 41,
+    500: 41,
+    503: 41,
+    504: 102,
+    600: 17,
+    603: 21,
+    604: 1,
+    606: 88,
+}
+"""SIP status of a refusal → cause, for gateways that would otherwise guess one."""
