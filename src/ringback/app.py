@@ -6,6 +6,7 @@ import contextlib
 import gc
 import secrets
 import uuid
+from dataclasses import replace
 
 import structlog
 
@@ -15,6 +16,7 @@ from ringback.access.sip_clients import SipClients
 from ringback.background import Background
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
+from ringback.calls.ports import Attempt
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
@@ -27,9 +29,11 @@ from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
 from ringback.model.errors import InvalidRequest
-from ringback.model.ids import ParticipantId
+from ringback.model.ids import CallId, ParticipantId
 from ringback.model.room import Room
+from ringback.numbers.diagnosis import Facts
 from ringback.numbers.service import Numbers
+from ringback.numbers.trunk import Trunk
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
@@ -45,6 +49,7 @@ from ringback.store.database import Database
 from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
+from ringback.telephony.doctor import examine
 from ringback.telephony.networks import Advertised, keep_public_address, stun_server
 from ringback.telephony.policy import NetworkPolicy, is_speaking
 from ringback.telephony.registrar import Registry
@@ -172,6 +177,7 @@ class Application:
             parser=CompiledParser(core.new_sip_reader(*sip_rules()).read),
         )
         self.numbers.watch = self.telephony.trunks
+        self.numbers.examiner = self._examine
         world = World(self.telephony, self.media, bus)
         self.webhooks = await self._open_webhooks(database, clock)
         records = WatchedRecords(database.records, self.webhooks.news)
@@ -260,6 +266,17 @@ class Application:
             await self.numbers.start(self.settings.trunks)
         except InvalidRequest as error:
             raise ConfigError(f"[[trunks]] of ringback.toml: {error.info}") from None
+
+    async def _examine(
+        self, trunk: Trunk, attempts: tuple[Attempt, ...], registration: str, number: str, refused: str
+    ) -> Facts:
+        """Look a trunk over on a SIP side of its own; its sound goes through the server's own ports."""
+        clock, call = SystemClock(asyncio.get_running_loop()), CallId(str(uuid.uuid4()))
+        facts = await examine(
+            self._telephony_settings(0), clock, self.media, call, trunk, attempts,
+            registration=registration, number=number, refused=refused,
+        )  # fmt: skip
+        return replace(facts, rtp_ports=self.settings.media.rtp_ports)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

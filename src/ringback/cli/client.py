@@ -35,6 +35,7 @@ class Client:
         key: API key.
         transport: For tests: instead of the network.
         verify: Certificates to trust.
+        timeout: Seconds an answer may take.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class Client:
         key: str,
         transport: httpx.BaseTransport | None = None,
         verify: ssl.SSLContext | bool = True,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.base_url = base_url
         self._http = httpx.Client(
             base_url=f"{base_url}/v1",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=TIMEOUT_SECONDS,
+            timeout=timeout,
             transport=transport,
             verify=verify,
         )
@@ -96,23 +98,25 @@ class Client:
         return answer
 
 
-def connect() -> Client:
-    """A client for the server that environment and settings point to."""
+def connect(timeout_seconds: float = TIMEOUT_SECONDS) -> Client:
+    """A client for the server that environment and settings point to; it waits that long for an answer."""
     try:
         settings = load_settings()
     except ConfigError as error:
         fail(str(error))
     url = os.environ.get("RINGBACK_URL")
     if url:
-        return Client(url.rstrip("/").removesuffix("/v1"), _key(settings))
+        return Client(url.rstrip("/").removesuffix("/v1"), _key(settings), timeout=timeout_seconds)
     if settings.http.certificate is None:
-        return Client(_local_url(settings, "http"), _key(settings))
+        return Client(_local_url(settings, "http"), _key(settings), timeout=timeout_seconds)
     trusted = ssl.create_default_context()
     try:
         trusted.load_verify_locations(settings.http.certificate)
     except OSError as error:
         fail(f"RINGBACK_HTTP__CERTIFICATE: {error.strerror or error}: {settings.http.certificate}")
-    return Client(settings.public_url or _local_url(settings, "https"), _key(settings), verify=trusted)
+    return Client(
+        settings.public_url or _local_url(settings, "https"), _key(settings), verify=trusted, timeout=timeout_seconds
+    )
 
 
 def quoted(segment: str) -> str:

@@ -14,6 +14,7 @@ COMMANDS = {
     "phone": ("phone", "A SIP phone in the terminal: dial, or wait for a call."),
     "call": ("call", "Make a room call a phone."),
     "calls": ("calls", "See calls: those of the past, those of now, one in full."),
+    "doctor": ("doctor", "Check this installation or a trunk, and say the fix."),
     "trunks": ("trunks", "Trunks: carriers and exchanges that calls go out to and come in from."),
     "numbers": ("numbers", "Telephone numbers and the rooms they ring."),
     "rooms": ("rooms", "Rooms: create, change, list, delete, who is there."),

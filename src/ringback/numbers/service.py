@@ -1,12 +1,14 @@
 """Trunks and telephone numbers of one server: kept, changed while it runs, and asked for ways out and for rooms."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ringback.calls.ports import OutgoingRoute
-from ringback.model.errors import InvalidRequest, NotFound
+from ringback.calls.ports import Attempt, OutgoingRoute
+from ringback.model.errors import InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers import guard
+from ringback.numbers.diagnosis import Facts, Finding, diagnose
 from ringback.numbers.e164 import country_of, is_e164
 from ringback.numbers.identity import called_number, request_uri
 from ringback.numbers.plan import Wanted, outbound, to_address, to_number
@@ -19,6 +21,9 @@ from ringback.rooms.domains import Domains
 from ringback.rooms.ports import Chance, WallClock
 
 MOST_TRUNKS = 1000
+
+Examiner = Callable[[Trunk, tuple[Attempt, ...], str, str, str], Awaitable[Facts]]
+"""Of a trunk, the ways to a number, how registering goes, the number, and why it is refused."""
 
 
 class Numbers:
@@ -33,6 +38,7 @@ class Numbers:
 
     Attributes:
         watch: Telephony, once there is one.
+        examiner: Looks a trunk over, once there is somebody who can.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Numbers:
         self._numbers: dict[str, KeptNumber] = {}
         self._listeners: list[Callable[[Sequence[Trunk]], None]] = []
         self.watch: TrunkWatch | None = None
+        self.examiner: Examiner | None = None
 
     async def start(self, configured: Sequence[Mapping[str, Any]] = ()) -> None:
         """Load what is kept; trunks of the settings' file stand before those of the same name.
@@ -131,6 +138,25 @@ class Numbers:
         if self.watch is not None:
             await self.watch.check(trunk)
         return self.state(trunk)
+
+    async def examine(self, name: str, domain: DomainId, number: str | None) -> list[Finding]:
+        """Look a trunk over; with ``number`` by a call to it. Raises ``NotFound``, ``InvalidRequest``."""
+        trunk = replace(self.trunk(name).trunk, domains=())
+        if number is not None and not is_e164(number):
+            raise InvalidRequest("number must be E.164, as in +4930123456")
+        if self.examiner is None:
+            raise Unavailable("this server has no telephony")
+        attempts: tuple[Attempt, ...] = ()
+        refused = ""
+        if number is not None:
+            own = tuple(kept.number for kept in self.numbers_of(domain))
+            wanted = Wanted(number, None, "", own, self._our_domain())
+            try:
+                attempts = to_number([trunk], wanted, self._fraction, lambda trunk, host: False)
+            except RingbackError as error:
+                refused = error.info
+        registration = self.state(trunk).registration
+        return diagnose(trunk, await self.examiner(trunk, attempts, registration, number or "", refused))
 
     def dry_run(self, name: str, number: str, direction: str) -> dict[str, object]:
         """What a trunk's rules make of a number, step by step; nothing is called."""

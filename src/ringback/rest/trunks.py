@@ -5,6 +5,7 @@ from dataclasses import asdict
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import RoomName
 from ringback.model.times import iso
+from ringback.numbers.diagnosis import FAILED
 from ringback.numbers.health import Health
 from ringback.numbers.ports import KeptNumber, KeptTrunk, TrunkState
 from ringback.numbers.profiles import PROFILES
@@ -46,6 +47,15 @@ async def check(asked: Asked) -> object:
     asked.require_operator()
     await asked.services.numbers.check(asked.params["trunk"])
     return _described(asked, asked.services.numbers.trunk(asked.params["trunk"]))
+
+
+async def examine(asked: Asked) -> object:
+    """Look it over; with ``number`` in the body by a test call."""
+    asked.require_operator()
+    _only(asked, "number")
+    number = _text(asked, "number", "") or None
+    findings = await asked.services.numbers.examine(asked.params["trunk"], asked.domain.id, number)
+    return {"well": all(finding.verdict != FAILED for finding in findings), "findings": [asdict(f) for f in findings]}
 
 
 async def dry_run(asked: Asked) -> object:
@@ -138,6 +148,7 @@ OPERATIONS = (
     Operation("DELETE", "/ringback/trunks/{trunk}", delete),
     Operation("POST", "/ringback/trunks/{trunk}/check", check),
     Operation("POST", "/ringback/trunks/{trunk}/dry-run", dry_run),
+    Operation("POST", "/ringback/trunks/{trunk}/examine", examine, "dial"),
     Operation("GET", "/ringback/numbers", numbers),
     Operation("POST", "/ringback/numbers", put_number),
     Operation("DELETE", "/ringback/numbers/{number}", delete_number),

@@ -109,21 +109,25 @@ class HealthChecks:
             tell("trunk.down" if found.is_down else "trunk.up", trunk=trunk.name, host=key, because=found.why)
 
     async def _answer(self, trunk: Trunk, host: Host) -> tuple[int, str]:
-        """The first answer of a host's addresses, tried in order."""
+        status, reason, _ = await self.ask(trunk, host)
+        return status, reason
+
+    async def ask(self, trunk: Trunk, host: Host) -> tuple[int, str, list[Flow]]:
+        """The first answer of a host's addresses, tried in order, and those addresses; status 0: none, and why."""
         try:
             uri = parse_sip_uri(request_uri(trunk, "", host.host, host.port).replace("sip:@", "sip:"))
             hop = parse_sip_uri(trunk.outbound_proxy) if trunk.outbound_proxy else uri
             flows = await self._asker.find(hop, trunk.transport.value, trunk)
         except SipParseError as error:
-            return 0, f"the address is unreadable: {error.reason}"
+            return 0, f"the address is unreadable: {error.reason}", []
         except Unresolvable:
-            return 0, f"no address for {host.host}"
+            return 0, f"no address for {hop.host}", []
         except NotAllowed:
-            return 0, "the address is not allowed"
+            return 0, "the address is not allowed", []
         why = "no answer to OPTIONS"
         for flow in flows[:MOST_ADDRESSES]:
             status, reason = await self._asker.options(uri, flow, PATIENCE)
             if status:
-                return status, reason
+                return status, reason, flows
             why = reason
-        return 0, why
+        return 0, why, flows

@@ -10,7 +10,7 @@ from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.numbers.inbound import Refused
 from ringback.numbers.ports import TrunkState
-from ringback.numbers.trunk import Trunk
+from ringback.numbers.trunk import Host, Trunk
 from ringback.sip.agent import Agent
 from ringback.sip.asking import Asking
 from ringback.sip.events import Event, Failed, Incoming, Routed
@@ -201,6 +201,10 @@ class TrunkSide:
 
     def is_down(self, trunk: str, host: str, port: int | None) -> bool:
         return self.desk.is_down(trunk, host, port)
+
+    async def ask(self, trunk: Trunk, host: Host) -> tuple[int, str, list[Flow]]:
+        """See ``HealthChecks.ask``."""
+        return await self._checks.ask(trunk, host)
 
     async def check(self, trunk: Trunk) -> None:
         await self._checks.check(trunk)

@@ -1,0 +1,130 @@
+"""``ringback doctor``: looks over this installation or, with ``--trunk``, a trunk, and says the fix."""
+
+import importlib.metadata
+import importlib.util
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ringback.cli.client import connect, quoted, show_json
+from ringback.config import ConfigError, Settings, load_settings
+from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
+
+app = typer.Typer()
+
+MARKS = {OK: "ok  ", WARNING: "WARN", FAILED: "FAIL", SKIPPED: "-   "}
+
+
+@app.command()
+def doctor(
+    trunk: Annotated[str | None, typer.Option(help="Look this trunk over, on the running server.")] = None,
+    call: Annotated[str | None, typer.Option(help="Number that a test call may be made to, as in +4930123456.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print findings for programs.")] = False,
+) -> None:
+    """Check this installation or, with --trunk, a trunk. Exit status 1 when something has to be fixed."""
+    if trunk is None:
+        findings = [vars_of(finding) for finding in installation()]
+    else:
+        body = {"number": call} if call else {}
+        # A test call rings for half a minute at most.
+        client = connect(timeout_seconds=90.0)
+        findings = client.post(f"/ringback/trunks/{quoted(trunk)}/examine", body)["findings"]
+    if as_json:
+        show_json(findings)
+    else:
+        _show(findings)
+    if any(finding["verdict"] == FAILED for finding in findings):
+        raise typer.Exit(1)
+
+
+def installation() -> list[Finding]:
+    """Look at settings, core, folders and ports of this machine."""
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        return [Finding("settings", FAILED, str(error), "correct that setting")]
+    checks: list[Callable[[Settings], Finding]] = [_core, _data, _certificate, _http, _sip, _rtp]
+    return [Finding("settings", OK, "they can be read"), *(check(settings) for check in checks)]
+
+
+def vars_of(finding: Finding) -> dict[str, str]:
+    return {"check": finding.check, "verdict": finding.verdict, "words": finding.words, "fix": finding.fix}
+
+
+def _core(settings: Settings) -> Finding:
+    try:
+        return Finding("core", OK, f"ringback-core {importlib.metadata.version('ringback-core')}")
+    except importlib.metadata.PackageNotFoundError:
+        if importlib.util.find_spec("ringback_core") is not None:
+            return Finding("core", OK, "built in place")
+        return Finding("core", FAILED, "ringback_core is not installed", "make build, or pip install ringback-core")
+
+
+def _data(settings: Settings) -> Finding:
+    folder = Path(settings.data_dir)
+    there = folder if folder.exists() else folder.absolute().parent
+    if os.access(there, os.W_OK):
+        return Finding("data", OK, f"{folder} can be written")
+    return Finding(
+        "data", FAILED, f"{folder} cannot be written", "give this user write access, or set RINGBACK_DATA_DIR"
+    )
+
+
+def _certificate(settings: Settings) -> Finding:
+    for name, path in (("http", settings.http.certificate), ("sip", settings.sip.certificate)):
+        if path is not None and not os.access(path, os.R_OK):
+            fix = f"correct RINGBACK_{name.upper()}__CERTIFICATE, or give this user read access"
+            return Finding("certificates", FAILED, f"{path} cannot be read", fix)
+    if settings.http.certificate is None and settings.listens_beyond_loopback:
+        words = "browsers give no microphone to pages without HTTPS"
+        return Finding(
+            "certificates", WARNING, words, "set RINGBACK_HTTP__CERTIFICATE and __KEY, or put a proxy before it"
+        )
+    return Finding("certificates", OK, "nothing is missing")
+
+
+def _http(settings: Settings) -> Finding:
+    return _listener("HTTP", "RINGBACK_HTTP__PORT", settings.http.host, settings.http.port, socket.SOCK_STREAM)
+
+
+def _sip(settings: Settings) -> Finding:
+    return _listener("SIP", "RINGBACK_SIP__PORT", settings.sip.hosts[0], settings.sip.port, socket.SOCK_DGRAM)
+
+
+def _rtp(settings: Settings) -> Finding:
+    first, last = settings.media.rtp_range
+    if last - first < 20:
+        fix = "set RINGBACK_MEDIA__RTP_PORTS to two ports per call, as in 20000-29999"
+        return Finding("RTP", WARNING, f"{settings.media.rtp_ports} is room for {(last - first + 1) // 2} calls", fix)
+    return Finding("RTP", OK, f"UDP {settings.media.rtp_ports}: open these towards carriers and phones")
+
+
+def _listener(what: str, setting: str, host: str, port: int, kind: socket.SocketKind) -> Finding:
+    """Whether the port is ours to take; a server of ours that runs already has it, which is as well."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if kind == socket.SOCK_STREAM else 0)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            words = f"{host}:{port}: {error.strerror}"
+            fix = f"a running Ringback may have it already; otherwise set {setting} to a free port"
+            return Finding(what, WARNING, words, fix)
+    return Finding(what, OK, f"{host}:{port} is free")
+
+
+def _show(findings: list[dict[str, Any]]) -> None:
+    width = max((len(finding["check"]) for finding in findings), default=0)
+    for finding in findings:
+        typer.echo(f"{MARKS[finding['verdict']]} {_plain(finding['check']):<{width}}  {_plain(finding['words'])}")
+        if finding["fix"]:
+            typer.echo(f"     {'':<{width}}  → {_plain(finding['fix'])}")
+
+
+def _plain(text: str) -> str:
+    """Carriers' words must not steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
