@@ -18,7 +18,7 @@ export type * from "./types";
 // ── call ──
 import { CallCore, type InputSettings } from "./call-core";
 import { type Engine } from "./engine";
-import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
+import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySipCallTransferOptions, DailySipReferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
 export declare class Call extends CallCore {
     constructor(options?: DailyFactoryOptions, engine?: Engine, onDestroyed?: (call: Call) => void);
     meetingState(): MeetingState;
@@ -93,6 +93,8 @@ export declare class Call extends CallCore {
         sessionId: string;
     }): Promise<void>;
     sendDTMF(options: DailySendDtmfOptions): Promise<void>;
+    sipCallTransfer(options: DailySipCallTransferOptions): Promise<void>;
+    sipRefer(options: DailySipReferOptions): Promise<void>;
 }
 
 // ── call-core ──
@@ -166,6 +168,18 @@ export interface DialInErrorPayload extends DialInPayload {
     details?: {
         sipEndpoint?: string;
     };
+}
+export interface HoldPayload extends DialInPayload, DialOutPayload {
+    heldBy: "far-end" | "room";
+}
+export interface CallTransferPayload {
+    sessionId: string;
+    fromEndPoint: string;
+    toEndPoint: string;
+    isSipRefer: boolean;
+    completeStatus?: "completed" | "failed" | "busy" | "no-answer" | "canceled";
+    referSipResponseCode?: number;
+    notifySipResponseCode?: number;
 }
 export interface DialOutErrorPayload extends DialOutPayload {
     errorMsg: string;
@@ -275,6 +289,14 @@ export interface DailyEventMap {
     "dialout-stopped": DialOutPayload;
     "dialout-warning": DialOutErrorPayload;
     "dialout-error": DialOutErrorPayload;
+    "dialin-held": HoldPayload;
+    "dialin-resumed": HoldPayload;
+    "dialout-held": HoldPayload;
+    "dialout-resumed": HoldPayload;
+    "calltransfer-triggered": CallTransferPayload;
+    "calltransfer-initiated": CallTransferPayload;
+    "calltransfer-answered": CallTransferPayload;
+    "calltransfer-completed": CallTransferPayload;
     "dtmf-event": {
         tone: string;
         volume: number;
@@ -288,7 +310,7 @@ export type DailyEventObject<K extends DailyEvent = DailyEvent> = DailyEventMap[
     callClientId: string;
 };
 export type DailyEventHandler<K extends DailyEvent> = (event: DailyEventObject<K>) => void;
-export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "dialin-stopped", "dialin-warning", "dialin-error", "dialout-connected", "dialout-answered", "dialout-stopped", "dialout-warning", "dialout-error", "dtmf-event", "app-message", "nonfatal-error"];
+export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "dialin-stopped", "dialin-warning", "dialin-error", "dialout-connected", "dialout-answered", "dialout-stopped", "dialout-warning", "dialout-error", "dialin-held", "dialin-resumed", "dialout-held", "dialout-resumed", "calltransfer-triggered", "calltransfer-initiated", "calltransfer-answered", "calltransfer-completed", "dtmf-event", "app-message", "nonfatal-error"];
 export {};
 
 // ── types ──
@@ -349,6 +371,7 @@ export interface DailyParticipant {
     tracks: Record<TrackName, DailyTrackState>;
     callState?: "ringing" | "answered";
     onHold?: boolean;
+    heldBy?: ("far-end" | "room")[];
     audio: boolean;
     video: boolean;
     screen: boolean;
@@ -508,6 +531,17 @@ export interface DailySendDtmfOptions {
     tones: string;
     method?: "auto" | "sip-info" | "telephone-event";
     digitDurationMs?: number;
+}
+export interface DailySipCallTransferOptions {
+    sessionId: string;
+    toEndPoint: string;
+    callerId?: string;
+    extension?: string;
+    waitBeforeExtensionDialSec?: number;
+}
+export interface DailySipReferOptions {
+    sessionId: string;
+    toEndPoint: string;
 }
 export interface DailySetInputDevicesOptions {
     audioDeviceId?: string | false;

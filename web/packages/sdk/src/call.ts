@@ -3,6 +3,7 @@
 import { CallCore, type InputSettings } from "./call-core";
 import { checkDialOut } from "./checks/dialout";
 import { checkDtmf } from "./checks/dtmf";
+import { checkRefer, checkTransfer } from "./checks/transfer";
 import { browserEngine, type Engine } from "./engine";
 import { fitsUserData } from "./options";
 import { Session } from "./session";
@@ -22,6 +23,8 @@ import type {
   DailyPendingRoomInfo,
   DailyRoomInfo,
   DailySendDtmfOptions,
+  DailySipCallTransferOptions,
+  DailySipReferOptions,
   DailySetInputDevicesOptions,
   DailyStartDialoutOptions,
   DailyStartDialoutResult,
@@ -369,6 +372,18 @@ export class Call extends CallCore {
   async sendDTMF(options: DailySendDtmfOptions): Promise<void> {
     this.joined("sendDTMF");
     await this.request("send-dtmf", checkDtmf(options), false);
+  }
+
+  /** Moves a phone to another room, or connects it with an address or number. The events say what becomes of it. */
+  async sipCallTransfer(options: DailySipCallTransferOptions): Promise<void> {
+    this.joined("sipCallTransfer");
+    await this.request("sip-call-transfer", checkTransfer(options), false);
+  }
+
+  /** Asks a phone's own system to call somebody else. The events say what becomes of it. */
+  async sipRefer(options: DailySipReferOptions): Promise<void> {
+    this.joined("sipRefer");
+    await this.request("sip-call-transfer", checkRefer(options), false);
   }
 }
 

@@ -38,6 +38,22 @@ export interface DialInErrorPayload extends DialInPayload {
   details?: { sipEndpoint?: string };
 }
 
+/** Ringback: `heldBy` is who put the other on hold, or did until now. */
+export interface HoldPayload extends DialInPayload, DialOutPayload {
+  heldBy: "far-end" | "room";
+}
+
+/** Ringback: one step of a transfer. The status is there once it is over, codes as far as they came. */
+export interface CallTransferPayload {
+  sessionId: string;
+  fromEndPoint: string;
+  toEndPoint: string;
+  isSipRefer: boolean;
+  completeStatus?: "completed" | "failed" | "busy" | "no-answer" | "canceled";
+  referSipResponseCode?: number;
+  notifySipResponseCode?: number;
+}
+
 export interface DialOutErrorPayload extends DialOutPayload {
   errorMsg: string;
   details?: { destination?: string; sipHeaders?: Record<string, string> };
@@ -108,6 +124,14 @@ export interface DailyEventMap {
   "dialout-stopped": DialOutPayload;
   "dialout-warning": DialOutErrorPayload;
   "dialout-error": DialOutErrorPayload;
+  "dialin-held": HoldPayload;
+  "dialin-resumed": HoldPayload;
+  "dialout-held": HoldPayload;
+  "dialout-resumed": HoldPayload;
+  "calltransfer-triggered": CallTransferPayload;
+  "calltransfer-initiated": CallTransferPayload;
+  "calltransfer-answered": CallTransferPayload;
+  "calltransfer-completed": CallTransferPayload;
   "dtmf-event": { tone: string; volume: number; method: string; sessionId?: string };
 }
 
@@ -130,6 +154,14 @@ export const PASSED_ON = [
   "dialout-stopped",
   "dialout-warning",
   "dialout-error",
+  "dialin-held",
+  "dialin-resumed",
+  "dialout-held",
+  "dialout-resumed",
+  "calltransfer-triggered",
+  "calltransfer-initiated",
+  "calltransfer-answered",
+  "calltransfer-completed",
   "dtmf-event",
   "app-message",
   "nonfatal-error",

@@ -82,8 +82,9 @@ export interface DailyParticipant {
   tracks: Record<TrackName, DailyTrackState>;
   /** Phones only (Ringback): whether the far end still rings or has answered. */
   callState?: "ringing" | "answered";
-  /** Phones only (Ringback): the far end has put us on hold, or we it. */
+  /** Phones only (Ringback): whether either side has put the other on hold, and who. */
   onHold?: boolean;
+  heldBy?: ("far-end" | "room")[];
   // What older applications read.
   audio: boolean;
   video: boolean;
@@ -260,6 +261,19 @@ export interface DailySendDtmfOptions {
   tones: string;
   method?: "auto" | "sip-info" | "telephone-event";
   digitDurationMs?: number;
+}
+
+export interface DailySipCallTransferOptions {
+  sessionId: string;
+  toEndPoint: string;
+  callerId?: string;
+  extension?: string;
+  waitBeforeExtensionDialSec?: number;
+}
+
+export interface DailySipReferOptions {
+  sessionId: string;
+  toEndPoint: string;
 }
 
 export interface DailySetInputDevicesOptions {

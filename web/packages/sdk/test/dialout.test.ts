@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { checkDialOut } from "../src/checks/dialout";
 import { checkDtmf } from "../src/checks/dtmf";
-import type { DailySendDtmfOptions, DailyStartDialoutOptions } from "../src/types";
+import { checkRefer, checkTransfer } from "../src/checks/transfer";
+import type { DailySendDtmfOptions, DailySipCallTransferOptions, DailyStartDialoutOptions } from "../src/types";
 
 const URI = { sipUri: "sip:bob@example.com" };
 const NUMBER = { phoneNumber: "+15551234" };
@@ -105,5 +106,49 @@ describe("sendDTMF", () => {
       method: "auto",
       digitDurationMs: 500,
     });
+  });
+});
+
+const REFUSED_TRANSFERS: [unknown, string][] = [
+  [undefined, "sipCallTransfer() requires a sessionId and toEndPoint"],
+  [{ sessionId: "s" }, "sipCallTransfer() requires a sessionId and toEndPoint"],
+  [{ sessionId: 7, toEndPoint: "sip:a@b" }, "sessionId and toEndPoint should be of string type"],
+  [{ sessionId: "s", toEndPoint: "bob" }, 'toEndPoint: bob must starts with either "sip:" or "+"'],
+  [
+    { sessionId: "s", toEndPoint: "sip:a@b", callerId: "+1" },
+    "callerId is only valid when transferring to a PSTN number",
+  ],
+  [{ sessionId: "s", toEndPoint: "+1202", extension: 7 }, "extension must be a string"],
+  [
+    { sessionId: "s", toEndPoint: "+1202", extension: "1".repeat(21) },
+    "extension length must be less than or equal to 20",
+  ],
+  [
+    { sessionId: "s", toEndPoint: "sip:a@b", extension: "1" },
+    "extension is only valid when transferring to a PSTN number",
+  ],
+  [
+    { sessionId: "s", toEndPoint: "+1202", extension: "1", waitBeforeExtensionDialSec: 61 },
+    "waitBeforeExtensionDialSec must be less than or equal to 60",
+  ],
+  [
+    { sessionId: "s", toEndPoint: "+1202", waitBeforeExtensionDialSec: 1 },
+    "waitBeforeExtensionDialSec requires a phoneNumber and extension",
+  ],
+];
+
+describe("sipCallTransfer and sipRefer", () => {
+  test.each(REFUSED_TRANSFERS)("refuses %j: %s", (given, sentence) => {
+    expect(() => checkTransfer(given as DailySipCallTransferOptions)).toThrow(new Error(sentence));
+  });
+
+  test("say by which way", () => {
+    const given = { sessionId: "s", toEndPoint: "sip:a@b" };
+    expect(checkTransfer(given)).toEqual({ ...given, useSipRefer: false });
+    expect(checkRefer(given)).toEqual({ ...given, useSipRefer: true });
+  });
+
+  test("refer to addresses only", () => {
+    expect(() => checkRefer({ sessionId: "s", toEndPoint: "+1202" })).toThrow('"toEndPoint" must be a "sip" address');
   });
 });

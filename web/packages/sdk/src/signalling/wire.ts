@@ -30,6 +30,7 @@ export interface WireParticipant {
   tracks?: Partial<Record<TrackName, WireTrack>>;
   callState?: "ringing" | "answered";
   onHold?: boolean;
+  heldBy?: ("far-end" | "room")[];
 }
 
 export interface WireRoom {

@@ -63,6 +63,7 @@ export function buildParticipant(
     tracks,
     ...(wire.callState && { callState: wire.callState }),
     ...(wire.onHold !== undefined && { onHold: wire.onHold }),
+    ...(wire.heldBy !== undefined && { heldBy: wire.heldBy }),
     audio: on("audio"),
     video: on("video"),
     screen: on("screenVideo"),
