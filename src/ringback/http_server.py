@@ -13,6 +13,7 @@ from ringback.http_protocol import Impatience, impatient
 from ringback.model.ids import DomainId
 from ringback.rooms.domains import Domains
 from ringback.signalling.server import MAX_FRAME
+from ringback.websocket_protocol import BatchingProtocol
 
 PING_INTERVAL, PING_TIMEOUT = 10.0, 20.0
 """Seconds between WebSocket pings, and how long a client may leave one unanswered."""
@@ -32,7 +33,7 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         server_header=False,
-        ws="websockets-sansio",
+        ws=BatchingProtocol,
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,  # costs more CPU than all else about a frame, and saves little on small ones
         ws_ping_interval=PING_INTERVAL,

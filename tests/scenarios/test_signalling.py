@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -42,8 +42,8 @@ class PaperSocket:
     async def receive(self) -> str | None:
         return await self._incoming.get()
 
-    async def send(self, text: str) -> None:
-        self.frames.append(json.loads(text))
+    async def send(self, texts: Sequence[str]) -> None:
+        self.frames += map(json.loads, texts)
 
     async def close(self, code: int, reason: str = "") -> None:
         self.closed = (code, reason)

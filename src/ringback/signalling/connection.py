@@ -6,7 +6,7 @@ leaves its client's seat waiting; leaving, being removed and talking nonsense en
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,7 +49,9 @@ class Wire(Protocol):
     async def receive(self) -> str | None:
         """The next text frame; ``""`` for anything that is not text; ``None`` once it is closed."""
 
-    async def send(self, text: str) -> None: ...
+    async def send(self, texts: Sequence[str]) -> None:
+        """A text frame for each."""
+
     async def close(self, code: int, reason: str = "") -> None: ...
 
 
@@ -112,8 +114,8 @@ class Connection:
             await self._news.wait()
             self._news.clear()
             closing = self._closing
-            for frame in self._outgoing():
-                await self._wire.send(frame)
+            if frames := self._outgoing():
+                await self._wire.send(frames)
             if self._news.is_set():
                 continue
             if closing is not None:

@@ -1,6 +1,7 @@
 """The `/rtc` route: admits sockets, per source and in all, and gives each a ``Connection``."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 from starlette.routing import WebSocketRoute
@@ -31,9 +32,9 @@ class StarletteWire:
             return None
         return message.get("text") or ""
 
-    async def send(self, text: str) -> None:
+    async def send(self, texts: Sequence[str]) -> None:
         if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.send_text(text)
+            await self._socket.send({"type": "websocket.send", "texts": texts})  # see ``websocket_protocol``
 
     async def close(self, code: int, reason: str = "") -> None:
         if (
