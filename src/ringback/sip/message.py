@@ -44,27 +44,30 @@ def header_key(name: str) -> str:
 class Headers:
     """Header lines in the order they came, and an index to find them by name."""
 
-    __slots__ = ("_index", "rows")
+    __slots__ = ("index", "rows")
+
+    index: dict[str, list[str]]
+    """Values by key (lower case, long form), built when first asked for: most messages we send never need it."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows: list[Row] = list(rows)
-        self._index: dict[str, list[str]] | None = None
 
     @classmethod
     def read(cls, rows: list[Row], index: dict[str, list[str]]) -> "Headers":
         """Rows whose index is there already; both are kept, not copied."""
         headers = cls(())
-        headers.rows, headers._index = rows, index
+        headers.rows, headers.index = rows, index
         return headers
 
-    @property
-    def index(self) -> dict[str, list[str]]:
-        """Values by key (lower case, long form), built when first asked for: most messages we send never need it."""
-        if self._index is None:
-            self._index = {}
-            for name, value in self.rows:
-                self._index.setdefault(header_key(name), []).append(value)
-        return self._index
+    def __getattr__(self, name: str) -> dict[str, list[str]]:
+        """Python asks this only while there is no index: a property would cost each look into it a call."""
+        if name != "index":
+            raise AttributeError(name)
+        index: dict[str, list[str]] = {}
+        for key, value in self.rows:
+            index.setdefault(header_key(key), []).append(value)
+        self.index = index
+        return index
 
     def get(self, key: str) -> str | None:
         """Value of the first line of that name (lower case, long form)."""
