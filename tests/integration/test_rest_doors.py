@@ -64,6 +64,7 @@ async def test_twenty_dial_outs_at_once_draw_no_429(tmp_path: Path) -> None:
 
 
 async def test_a_body_beyond_the_limit_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:
+    """C16."""
     sent = 0
 
     async def endless() -> Any:

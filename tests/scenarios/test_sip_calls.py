@@ -214,6 +214,7 @@ async def test_a_call_whose_invite_had_not_arrived_when_the_server_died_rings_no
 
 
 async def test_a_room_that_dials_itself_is_told_so_and_rings_nobody():
+    """D14."""
     async with SipStage() as stage:
         user = stage.rooms.put("hello", endpoints=1, enable_dialout=True).room.endpoints[0]
         ann = await stage.join("hello", "Ann")

@@ -54,6 +54,7 @@ def test_what_is_over_is_no_reason_to_wait():
 
 
 def test_so_many_keys_may_wait_and_not_one_more():
+    """D12."""
     presses = Presses()
     for _ in range(MOST_WAITING // 20):
         presses.add("1" * 20, 2000, True, now=0.0)

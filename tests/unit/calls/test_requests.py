@@ -102,6 +102,7 @@ def test_what_the_schema_allows_is_never_refused(extra: dict[str, object]):
     ],
 )
 def test_every_mistake_has_its_own_text(body: dict[str, object], text: str):
+    """D12."""
     with pytest.raises(InvalidRequest) as error:
         validate(body)
     assert error.value.info == text

@@ -60,6 +60,7 @@ def test_a_broken_sip_address_is_refused(text: str):
 
 
 def test_x_headers_are_taken_in_order_and_decoded_once():
+    """D3."""
     target = parse_target("sip:bob@pbx.example?X-Case=17&x-lang=de%20AT&X-Plus=a+b&X-Twice=%250d%250a&X-Empty=&X-None")
 
     assert target.headers == (
@@ -103,6 +104,7 @@ def test_x_headers_are_taken_in_order_and_decoded_once():
     ],
 )
 def test_headers_that_could_change_the_invite_are_refused(query: str):
+    """D1, D2."""
     with pytest.raises(InvalidRequest):
         parse_target("sip:bob@pbx.example?" + query)
 

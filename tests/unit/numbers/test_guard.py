@@ -36,6 +36,7 @@ def test_short_codes_are_refused(number: str) -> None:
 
 @pytest.mark.parametrize("number", ["+19005550100", "+4490912345678", "+881612345678", "+97912345678"])
 def test_premium_and_satellite_numbers_need_to_be_allowed(number: str) -> None:
+    """D9."""
     assert "allow_premium" in (refusal(number) or "")
     assert refusal(number, allow_premium=True) is None
 

@@ -84,6 +84,7 @@ def test_a_trusted_trunk_is_believed_about_the_caller(
 
 
 def test_a_trunk_that_is_not_trusted_is_not_believed() -> None:
+    """A12."""
     found = accepted(Trunk("a"), invite("sip:+4930@r.example", "P-Asserted-Identity: <sip:+13335550100@c.example>"))
 
     assert (found.caller, found.withheld) == ("", False)

@@ -17,6 +17,7 @@ def test_the_narrowest_network_says_whose_a_request_is() -> None:
 
 
 def test_a_stranger_belongs_to_no_trunk_unless_one_is_open() -> None:
+    """A15."""
     assert trunk_of("192.0.2.1", [WIDE, NARROW]) is None
     assert trunk_of("192.0.2.1", [OPEN, WIDE]) is OPEN
     assert trunk_of("203.0.113.8", [OPEN, WIDE]) is WIDE

@@ -46,6 +46,7 @@ def test_nothing_is_an_empty_object(body: bytes) -> None:
 
 
 def test_depth_is_counted_not_brackets() -> None:
+    """C16."""
     deepest: object = 7
     for _ in range(DEEPEST):
         deepest = [deepest]

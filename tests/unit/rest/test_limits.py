@@ -57,6 +57,7 @@ def test_switched_off_everything_passes() -> None:
 
 
 def test_a_stranger_that_guesses_is_slowed_down_alone() -> None:
+    """C16."""
     limits = RequestLimits()
     with pytest.raises(RateLimited):
         for _ in range(1000):

@@ -313,7 +313,7 @@ async def test_a_strict_router_is_put_into_the_request_uri(ann: Station, puppet:
 async def test_long_invites_go_by_tcp_and_by_udp_where_there_is_none(
     ann: Station, network: Network, puppet: Puppet, clock: VirtualClock
 ):
-    """§18.1.1."""
+    """C8: §18.1.1."""
     network.drop = lambda packet: b"SIP/2.0/TCP" in packet.data
     ann.dial(TARGET, OFFER + b"a=x:" + b"y" * 1200 + b"\r\n")
     await clock.run_for(0.1)

@@ -35,6 +35,7 @@ def verdict(data: bytes) -> str:
 
 @pytest.mark.parametrize("row", rows(VECTORS), ids=lambda row: row["file"])
 def test_each_vector_is_taken_or_refused_as_written_beside_it(row: dict[str, str]):
+    """C7, F4, F5, F6, F7."""
     data = Path(row["path"]).read_bytes()
 
     assert verdict(data) == row["parse"], row["what"]
