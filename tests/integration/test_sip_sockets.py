@@ -148,6 +148,80 @@ async def test_one_source_may_hold_only_so_many_connections():
         await sockets.stop()
 
 
+async def test_when_there_are_too_many_connections_the_quietest_without_a_call_goes():
+    """C9."""
+    sockets = wire.Sockets("127.0.0.1", 0, connections=3)
+    async with running() as ann:
+        ann.telephony.uses = lambda flow: flow.port == first  # type: ignore[method-assign]
+        await sockets.start(ann.telephony)
+        streams = [await asyncio.open_connection("127.0.0.1", sockets.port)]
+        first = streams[0][1].get_extra_info("sockname")[1]
+        for _ in range(3):
+            streams.append(await asyncio.open_connection("127.0.0.1", sockets.port))
+
+        assert await asyncio.wait_for(streams[1][0].read(), 2) == b""
+        for _, writer in streams:
+            writer.close()
+        await sockets.stop()
+
+
+LONG = OFFER + b"a=x-padding:" + 1300 * b"x" + b"\r\n"
+
+
+async def test_what_is_too_long_for_a_datagram_goes_by_tcp():
+    """C8; RFC 3261 §18.1.1."""
+    async with running() as ann, running() as bob:
+        ann.dial(f"sip:1@{bob.address}", LONG)
+        invite = await bob.told("incoming")
+        bob.telephony.reject(invite.call, 486)
+
+        assert invite.dialog.transport == "tcp"
+        assert (await ann.told("failed"))[1].status == 486
+
+
+async def test_what_is_too_long_goes_by_udp_to_whoever_has_no_tcp():
+    """C8."""
+    async with running() as ann, running(tcp=False) as bob:
+        ann.dial(f"sip:1@{bob.address}", LONG)
+        invite = await bob.told("incoming")
+        bob.telephony.reject(invite.call, 486)
+
+        assert invite.dialog.transport == "udp"
+        assert (await ann.told("failed"))[1].status == 486
+
+
+@pytest.mark.parametrize(("octets", "status"), [(17_000, b"513"), (40_000, b"513")])
+async def test_a_stream_with_a_message_that_is_too_long_is_answered_and_closed(octets: int, status: bytes):
+    """C7."""
+    async with running() as ann:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        head, _, _ = (OPTIONS % (1, 1)).partition(b"Content-Length")
+        long = b"X-A: " + octets * b"a" + b"\r\n" if octets < 32_000 else b""
+        writer.write(head + long + b"Content-Length: %d\r\n\r\n" % (0 if long else octets))
+
+        answer = await asyncio.wait_for(reader.read(), 5)
+
+        assert answer.startswith(b"SIP/2.0 " + status)
+        writer.close()
+
+
+async def test_a_late_loop_turns_new_calls_away_on_streams_too():
+    """C2."""
+    async with running(lag_limit=0.0) as ann:
+        ann.telephony._door._lag, ann.telephony._door._measured = 1.0, asyncio.get_running_loop().time() + 60
+        reader, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        invite = (OPTIONS % (1, 1)).replace(b"OPTIONS", b"INVITE")
+        writer.write(invite.replace(b"Content-Length", b"Contact: <sip:a@127.0.0.1:9>\r\nContent-Length"))
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.write(OPTIONS % (2, 2))
+        other = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.close()
+
+    assert answer.startswith(b"SIP/2.0 503 ")
+    assert b"Retry-After" not in answer
+    assert other.startswith(b"SIP/2.0 200 ")
+
+
 async def test_answers_go_where_the_request_came_from_whatever_via_says():
     """C15: Via and Contact may name a victim."""
     loop = asyncio.get_running_loop()

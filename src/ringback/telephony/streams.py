@@ -166,11 +166,15 @@ class Streams:
 
     def opened(self, connection: Connection) -> None:
         if len(self._open) >= self._most:
-            quiet = [other for other in self._open.values() if not other.ours] or list(self._open.values())
-            min(quiet, key=lambda other: other.heard).abort()
+            min(self._open.values(), key=self._worth).abort()
         self._open[connection.flow] = connection
         if not connection.ours:
             self._sources[connection.flow.host] += 1
+
+    def _worth(self, connection: Connection) -> tuple[bool, float]:
+        """What is lost with a connection: those with a call come last, then those heard lately."""
+        used = connection.ours or (self.receiver is not None and self.receiver.uses(connection.flow))
+        return used, connection.heard
 
     def closed(self, connection: Connection, why: str = "") -> None:
         flow = connection.flow
