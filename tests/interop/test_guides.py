@@ -83,6 +83,17 @@ async def test_the_dial_out_guide_does_what_it_prints(dev: Server, tmp_path: Pat
     assert first["headers"] == {"X-Case": "17", "X-Lang": "de"}
 
 
+async def test_the_trunks_guide_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
+    port = free_port()
+    async with Phone(tmp_path / "phone", "answer", "--port", str(port), "--stay") as phone:
+        await phone.event("waiting")
+        for command, printed in steps("trunks"):
+            check_shape(run(command, dev, port), printed)
+        call = (await phone.events_of("incoming", 1))[0]
+        await dev.hang_up_all("hello")
+    assert call["from"].startswith("sip:+4940999888@")
+
+
 @pytest.mark.needs("chromium")
 async def test_the_dial_out_guide_with_video_warns_everybody_in_the_room(
     dev: Server, tmp_path: Path, chromium: Chromium

@@ -77,7 +77,7 @@ def test(name: Name, as_json: AsJson = False) -> None:
         show_json(answer)
     else:
         rows = [{"host": host, **health} for host, health in hosts.items()]
-        show_table(rows, {"host": "host", "state": "state", "": "why", "ms": "round_trip_ms"}, "It has no hosts.")
+        show_table(rows, {"host": "host", "state": "state", "why": "why", "ms": "round_trip_ms"}, "It has no hosts.")
     if hosts and all(health["state"] != "up" for health in hosts.values()):
         raise typer.Exit(1)
 
