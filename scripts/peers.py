@@ -15,6 +15,7 @@ PEERS = {
     "faketime": "faketime",
     "flite": "flite",
     "ip": "iproute2",
+    "kamailio": "kamailio",
     "linphonec": "linphone-cli",
     "pg_lsclusters": "postgresql",
     "sip-options": "sofia-sip-bin",

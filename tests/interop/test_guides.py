@@ -114,6 +114,14 @@ async def test_the_dial_out_guide_with_video_warns_everybody_in_the_room(
         await page.event("dialout-answered")
 
 
+async def test_the_guide_to_sip_clients_does_what_it_prints(dev: Server) -> None:
+    for command, printed in steps("sip-clients"):
+        here = command.replace("127.0.0.1:5060", f"127.0.0.1:{dev.ports.sip}")
+        answer = json.loads(json.dumps(run(here, dev, 0)).replace(f"127.0.0.1:{dev.ports.sip}", "127.0.0.1:5060"))
+        assert answer.keys() == printed.keys()
+        assert {**answer, "sessionId": ""} == {**printed, "sessionId": ""}
+
+
 async def test_one_endpoint_has_no_extra_ones_and_two_have_exactly_one(dev: Server) -> None:
     answers = [run(command, dev, 0) for command, _ in steps("dial-in")]
 

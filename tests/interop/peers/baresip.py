@@ -62,6 +62,7 @@ class Baresip:
         name: User part of its address.
         mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
         account: Password and ``host:port`` of a registrar where ``name`` has an account.
+        proxy: ``sip:`` URI everything goes through.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Baresip:
         name: str = "alice",
         mediaenc: str = "",
         account: tuple[str, str] | None = None,
+        proxy: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
@@ -99,6 +101,7 @@ class Baresip:
         encrypted = f";mediaenc={mediaenc}" if mediaenc else ""
         password, home = account or ("", f"127.0.0.1:{self.port}")
         login = f"auth_pass={password};regint=120" if account else "regint=0"
+        login += f';outbound="{proxy}"' if proxy else ""
         (folder / "accounts").write_text(
             f"<sip:{name}@{home};transport={transport}>;{login};answermode={answer};"
             f"audio_codecs={wanted};dtmfmode=rtpevent{encrypted}\n"
