@@ -90,16 +90,21 @@ class UglyCarrier(asyncio.DatagramProtocol):
 
     # ── sound ──
 
-    def description(self, *lines: str, host: str = "", **more: Any) -> bytes:
+    def description(self, *lines: str, host: str = "", port: int = 0, **more: Any) -> bytes:
         """Its SDP: where its sound is, or where it says that it is."""
-        return sdp(host or self.media, self.sound_port, *lines, **more)
+        return sdp(host or self.media, port or self.sound_port, *lines, **more)
 
     def talk(self, answer: bytes) -> None:
         """Send its tone where a description says."""
         self.sound.hush()
-        found = parse_sdp(answer)
+        self.sound.talk(self.address_of(answer))
+
+    @staticmethod
+    def address_of(description: bytes) -> tuple[str, int]:
+        """Where a description wants sound."""
+        found = parse_sdp(description)
         (stream,) = found.media
-        self.sound.talk((str(found.address(stream)), stream.port))
+        return str(found.address(stream)), stream.port
 
     def jump(self) -> None:
         """Another SSRC, number and time from the next packet on, as where a carrier changes its gateway."""
