@@ -131,12 +131,13 @@ impl Receiver {
         self.wanted = wanted;
     }
 
-    /// The stream starts anew: another source or SSRC.
+    /// Another source or SSRC takes the stream's place. Its sound follows what waits of the old one.
     pub fn restart(&mut self) {
-        self.jitter.reset(self.jitter.clock_rate());
-        self.staged.clear();
+        self.jitter.rejoin();
         self.forced = false;
-        self.decoder = None;
+        if self.codec != Some(Codec::Pcmu) && self.codec != Some(Codec::Pcma) {
+            self.decoder = None;
+        }
     }
 
     /// A packet of the accepted source arrived. Telephone-events go to [`poll_digit`](Self::poll_digit).

@@ -29,7 +29,7 @@ impl ToneShape {
         if frequencies.iter().any(|hz| !(*hz > 0.0 && *hz < 4_000.0)) {
             return Err("a frequency of a tone lies above 0 and below 4000 Hz");
         }
-        if rhythm_ms.len() % 2 != 0 || rhythm_ms.len() > 16 {
+        if !rhythm_ms.len().is_multiple_of(2) || rhythm_ms.len() > 16 {
             return Err("a tone's rhythm is pairs of on and off, at most eight");
         }
         if rhythm_ms.iter().any(|ms| !(10..=60_000).contains(ms)) {

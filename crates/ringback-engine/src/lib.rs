@@ -27,6 +27,8 @@ mod tcp;
 mod testing;
 mod timers;
 mod tracks;
+#[cfg(test)]
+mod ugly_carrier;
 mod voice;
 mod webrtc;
 mod worker;

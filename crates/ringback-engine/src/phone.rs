@@ -4,15 +4,15 @@
 //! we asked it to (`listen` is off), and one that holds us may play music or nothing at all (`send` is off, as it does
 //! not want our sound, or there is no address for it). Whether such a far end still lives is for SIP to find out.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringback_audio::{Codec, Media};
 use ringback_rtp::{
-    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, ReportBlock, Reporter, Rtcp, RtpPacket,
-    SrtpError, Verdict, is_rtcp, parse_compound,
+    DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Rejection, ReportBlock, Reporter, Rtcp,
+    RtpPacket, SrtpError, Verdict, is_rtcp, parse_compound,
 };
 use ringback_sfu::{Extensions, Mid, Packet};
 use rustix::event::epoll;
@@ -47,6 +47,10 @@ pub struct PhoneLeg {
     /// The stream as browsers are sent it.
     extended: Extended16,
     stream: u64,
+    /// A packet of a stream that was not believed yet: it comes first once it is.
+    held: (SocketAddr, Vec<u8>),
+    /// Packets lost of streams before the present one.
+    lost_before: i64,
     /// What it is sent.
     pub voice: Voice,
     rtcp_from: Option<SocketAddr>,
@@ -70,6 +74,8 @@ impl PhoneLeg {
             dtmf: DtmfReceiver::new(8000),
             extended: Extended16::default(),
             stream: 0,
+            held: (SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), Vec::new()),
+            lost_before: 0,
             voice: Voice::new(),
             rtcp_from: None,
             alive: now,
@@ -302,23 +308,52 @@ impl Worker {
         }
     }
 
-    fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+    pub fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let shared = leg.shared.clone();
+        let Some(phone) = leg.phone() else { return };
+        let counters = &shared.counters;
+        let Some(datagram) = phone.open(now, datagram, counters) else { return };
+        let Ok(packet) = RtpPacket::parse(datagram) else {
+            LegCounters::add(&counters.packets_rejected, 1);
+            return;
+        };
+        let verdict = match phone.crypto {
+            Some(_) => phone.latch.receive_authentic(now, from, &packet),
+            None => phone.latch.receive(now, from, &packet),
+        };
+        match verdict {
+            Verdict::Accept => self.take_packet(key, &packet, false),
+            Verdict::AcceptFresh => {
+                let (held_from, held) = std::mem::replace(&mut phone.held, (from, Vec::new()));
+                match RtpPacket::parse(&held) {
+                    Ok(before) if held_from == from && is_next(&before, &packet) => {
+                        self.take_packet(key, &before, true);
+                        self.take_packet(key, &packet, false);
+                    }
+                    _ => self.take_packet(key, &packet, true),
+                }
+            }
+            Verdict::Reject(why) => {
+                LegCounters::add(&counters.packets_rejected, 1);
+                if why != Rejection::PayloadType {
+                    phone.held.0 = from;
+                    phone.held.1.clear();
+                    phone.held.1.extend_from_slice(datagram);
+                }
+            }
+        }
+    }
+
+    /// A packet that counts. `fresh`: its stream is another than before.
+    fn take_packet(&mut self, key: LegKey, packet: &RtpPacket<'_>, fresh: bool) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let (shared, id, room) = (leg.shared.clone(), leg.id.clone(), leg.room.clone());
         let (muted, spurt) = (leg.muted, leg.spurt);
         let Some(phone) = leg.phone() else { return };
         let counters = &shared.counters;
-        let Some(datagram) = phone.open(now, datagram, counters) else { return };
-        let verdict = match RtpPacket::parse(datagram) {
-            Ok(packet) if phone.crypto.is_some() => phone.latch.receive_authentic(now, from, &packet).into_ok(packet),
-            Ok(packet) => phone.latch.receive(now, from, &packet).into_ok(packet),
-            Err(_) => None,
-        };
-        let Some((packet, fresh)) = verdict else {
-            LegCounters::add(&counters.packets_rejected, 1);
-            return;
-        };
         phone.alive = now;
         phone.silence_told = false;
         counters.heard(now);
@@ -329,12 +364,14 @@ impl Worker {
             phone.extended = Extended16::default();
         }
         let clock = phone.media.as_ref().map_or(8000, |m| m.codec.codec.clock_rate());
-        if phone.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
-            phone.reception = Some(Reception::new(packet.ssrc, clock));
+        if fresh || phone.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
+            let before = phone.reception.replace(Reception::new(packet.ssrc, clock));
+            phone.lost_before += before.map_or(0, |reception| reception.lost().max(0));
         }
         if let Some(reception) = &mut phone.reception {
             reception.receive(now, packet.sequence, packet.timestamp);
-            counters.packets_lost.store(reception.lost().max(0) as u64, Relaxed);
+            let lost = phone.lost_before + reception.lost().max(0);
+            counters.packets_lost.store(lost.unsigned_abs(), Relaxed);
             counters.jitter_us.store(reception.jitter().as_micros() as u64, Relaxed);
         }
         let sequence = phone.extended.extend(packet.sequence);
@@ -350,7 +387,7 @@ impl Worker {
         if !std::mem::replace(&mut phone.started, true) {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
         }
-        self.phone_packet(&room, track, codec, fresh, &packet);
+        self.phone_packet(&room, track, codec, fresh, packet);
         if muted || !self.tracks.is_subscribed(track) {
             return;
         }
@@ -452,19 +489,9 @@ fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
     speech.chain(media.dtmf_receive_payload_type)
 }
 
-/// What a verdict makes of a packet: itself and whether its stream is new, or nothing.
-trait Judged {
-    fn into_ok<'a>(self, packet: RtpPacket<'a>) -> Option<(RtpPacket<'a>, bool)>;
-}
-
-impl Judged for Verdict {
-    fn into_ok<'a>(self, packet: RtpPacket<'a>) -> Option<(RtpPacket<'a>, bool)> {
-        match self {
-            Verdict::Accept => Some((packet, false)),
-            Verdict::AcceptFresh => Some((packet, true)),
-            Verdict::Reject(_) => None,
-        }
-    }
+/// Whether a packet follows another of its stream.
+fn is_next(before: &RtpPacket<'_>, packet: &RtpPacket<'_>) -> bool {
+    before.ssrc == packet.ssrc && packet.sequence.wrapping_sub(before.sequence) == 1
 }
 
 #[cfg(test)]

@@ -58,6 +58,14 @@ impl DelayEstimate {
         }
     }
 
+    /// From now on transits are on another scale, of which `transit_us` at `at_us` is the first. How they vary is
+    /// expected to stay as it was.
+    pub fn rebase(&mut self, at_us: i64, transit_us: i64) {
+        self.window_started = at_us;
+        self.fastest = transit_us;
+        self.fastest_before = i64::MAX;
+    }
+
     /// The fastest recent transit, in microseconds. Zero before the first packet.
     pub fn base_us(&self) -> i64 {
         match self.fastest.min(self.fastest_before) {

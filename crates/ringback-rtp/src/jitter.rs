@@ -4,6 +4,9 @@
 //! recent way through the network and `target` covers nearly all slower ones ([`DelayEstimate`]). The *cursor* is the
 //! media time that comes next. Lost media moves the cursor; media that is merely late does not, so a late packet is
 //! still played, and the buffer is longer from then on until [`JitterBuffer::pace`] asks for it to be shortened.
+//!
+//! Carriers jump: another SSRC when the callee answers, other timestamps after a transfer. Sound that goes on is not made
+//! to wait for a new buffer to fill: the new timeline is *joined* on to the end of the old one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,6 +22,12 @@ const SLACK_US: i64 = 30_000;
 const URGENT_US: i64 = 100_000;
 /// A packet this far from where its timestamp puts it belongs to another timeline.
 const JUMP_US: i64 = 1_000_000;
+/// A pause in the timestamps that is this much longer than the time that passed is a jump.
+const LEAP_US: i64 = 100_000;
+/// Sequence numbers over which such a jump is looked for.
+const LEAP_PACKETS: u64 = 100;
+/// A new timeline that begins at most this long after the old one ended is the same talk, and follows without a gap.
+const JOIN_MS: u32 = 60;
 /// Concealment ends after this long; then there is silence (which need not be continuous with anything).
 const CONCEAL_MS: u32 = 60;
 /// A pull conceals at most this much at once.
@@ -125,7 +134,7 @@ pub struct JitterStats {
     pub late: u64,
     /// Packets thrown away for room, or because the stream resumed far behind.
     pub discarded: u64,
-    /// Times the stream started anew.
+    /// Times another timeline was joined on.
     pub restarts: u64,
     /// Pulls answered with `Lost` or `Starved`.
     pub concealed: u64,
@@ -156,6 +165,13 @@ pub struct JitterBuffer {
     phase: Phase,
     cursor: u64,
     last_played: Option<u64>,
+    /// Added to extended numbers, so that joined timelines are one.
+    sequence_shift: u64,
+    timestamp_shift: u64,
+    /// The next packet begins another timeline.
+    joining: bool,
+    /// The newest packet by sequence: number, where its media ends, and when it came.
+    newest: Option<(u64, u64, i64)>,
     suspect: Option<(i64, u16, u32, u32, u8, Vec<u8>)>,
     stats: JitterStats,
 }
@@ -174,6 +190,10 @@ impl JitterBuffer {
             phase: Phase::Waiting { fresh: true },
             cursor: 0,
             last_played: None,
+            sequence_shift: 0,
+            timestamp_shift: 0,
+            joining: false,
+            newest: None,
             suspect: None,
             stats: JitterStats::default(),
         }
@@ -201,10 +221,17 @@ impl JitterBuffer {
             return Pushed::Refused;
         }
         let at = self.micros(now);
+        let joining = std::mem::take(&mut self.joining);
         if self.fresh_timeline() {
             return self.insert(at, sequence, timestamp, ticks, payload_type, payload);
         }
-        let transit = at - self.media_us(self.timestamps.peek(timestamp));
+        if joining || self.leaps(at, sequence, timestamp) {
+            self.suspect = None;
+            self.join(at, sequence, timestamp);
+            self.insert(at, sequence, timestamp, ticks, payload_type, payload);
+            return Pushed::Restarted;
+        }
+        let transit = at - self.media_us(self.timestamps.peek(timestamp).wrapping_add(self.timestamp_shift));
         if (transit - self.estimate.base_us()).abs() <= JUMP_US {
             self.suspect = None;
             return self.insert(at, sequence, timestamp, ticks, payload_type, payload);
@@ -235,19 +262,60 @@ impl JitterBuffer {
             self.suspect = Some((at, sequence, timestamp, ticks, payload_type, payload.to_vec()));
             return Pushed::Suspect;
         };
-        let clock_rate = self.config.clock_rate;
-        let epoch = self.epoch;
-        self.reset(clock_rate);
-        self.epoch = epoch;
-        self.stats.restarts += 1;
+        self.join(at_before, sequence_before, stamp_before);
         self.insert(at_before, sequence_before, stamp_before, ticks_before, type_before, &payload_before);
         self.insert(at, sequence, timestamp, ticks, payload_type, payload);
         Pushed::Restarted
     }
 
+    /// The next packet is of another stream (SSRC, source) in the same clock, which takes this one's place.
+    pub fn rejoin(&mut self) {
+        self.joining = true;
+    }
+
+    /// Whether a packet that follows the newest by its number does not by its timestamp: it goes back, or it leaves out
+    /// more time than has passed.
+    fn leaps(&self, at: i64, sequence: u16, timestamp: u32) -> bool {
+        let Some((newest, end, came)) = self.newest else { return false };
+        let number = self.sequences.peek(sequence).wrapping_add(self.sequence_shift);
+        let steps = number.wrapping_sub(newest);
+        if steps == 0 || steps > LEAP_PACKETS {
+            return false;
+        }
+        let begins = self.timestamps.peek(timestamp).wrapping_add(self.timestamp_shift);
+        let left_out = self.media_us(begins) - self.media_us(end);
+        let back = left_out < -self.media_us(u64::from(self.ticks(STEP_MS))) / 2;
+        back && steps == 1 || left_out - (at - came) > LEAP_US
+    }
+
+    /// Let the timeline that begins with this packet follow the present one: at its end if the talk goes on, else when
+    /// it has come.
+    fn join(&mut self, at: i64, sequence: u16, stamp: u32) {
+        let waiting = self.packets.back().map_or(self.cursor, |last| last.timestamp + u64::from(last.ticks));
+        let end = waiting.max(self.cursor);
+        let due = (at - self.estimate.base_us()).max(0) as u128 * u128::from(self.config.clock_rate) / 1_000_000;
+        let near = end + u64::from(self.ticks(JOIN_MS));
+        let starved = match self.phase {
+            Phase::Playing { starved, .. } => starved,
+            Phase::Waiting { .. } => 0,
+        };
+        let begins = if due as u64 <= near + starved { end } else { due as u64 };
+        let last = self.packets.back().map(|last| last.sequence).or(self.last_played);
+        self.sequences = Extended16::default();
+        self.timestamps = Extended32::default();
+        self.sequence_shift = (last.unwrap_or(0) + 1).wrapping_sub(self.sequences.peek(sequence));
+        self.timestamp_shift = begins.wrapping_sub(self.timestamps.peek(stamp));
+        self.estimate.rebase(at, at - self.media_us(begins));
+        self.newest = None;
+        self.stats.restarts += 1;
+    }
+
     fn insert(&mut self, at: i64, sequence: u16, stamp: u32, ticks: u32, payload_type: u8, payload: &[u8]) -> Pushed {
-        let timestamp = self.timestamps.extend(stamp);
-        let sequence = self.sequences.extend(sequence);
+        let timestamp = self.timestamps.extend(stamp).wrapping_add(self.timestamp_shift);
+        let sequence = self.sequences.extend(sequence).wrapping_add(self.sequence_shift);
+        if self.newest.is_none_or(|(newest, ..)| sequence > newest) {
+            self.newest = Some((sequence, timestamp + u64::from(ticks), at));
+        }
         if !self.seen.note(sequence) {
             self.stats.duplicates += 1;
             return Pushed::Duplicate;

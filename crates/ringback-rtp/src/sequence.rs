@@ -9,15 +9,15 @@ pub struct Extended16 {
 impl Extended16 {
     /// The extended number: the one nearest to the highest seen so far. The first is placed 2^16 above zero.
     pub fn extend(&mut self, value: u16) -> u64 {
-        let Some(highest) = self.highest else {
-            let first = 0x1_0000 + u64::from(value);
-            self.highest = Some(first);
-            return first;
-        };
-        let step = i64::from(value.wrapping_sub(highest as u16) as i16);
-        let extended = highest.saturating_add_signed(step);
-        self.highest = Some(highest.max(extended));
+        let extended = self.peek(value);
+        self.highest = Some(self.highest.map_or(extended, |highest| highest.max(extended)));
         extended
+    }
+
+    /// What `extend` would say, without remembering it.
+    pub fn peek(&self, value: u16) -> u64 {
+        let Some(highest) = self.highest else { return 0x1_0000 + u64::from(value) };
+        highest.saturating_add_signed(i64::from(value.wrapping_sub(highest as u16) as i16))
     }
 }
 

@@ -12,6 +12,7 @@ const RTCP_TAG: usize = 10;
 
 /// Session keys of one direction, for RTP or for RTCP.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "two of them per leg, and no hop to memory per packet")]
 pub(super) enum Cipher {
     Counter { key: EncryptingKey, auth: hmac::Key, salt: [u8; 14], tag: usize },
     Gcm { key: LessSafeKey, salt: [u8; 12] },
