@@ -17,11 +17,13 @@ PEERS = {
     "ip": "iproute2",
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
+    "nft": "nftables",
     "pg_lsclusters": "postgresql",
     "sip-options": "sofia-sip-bin",
     "sipp": "sip-tester",
     "sipsak": "sipsak",
     "sox": "sox",
+    "twinkle-console": "twinkle-console",
 }
 
 

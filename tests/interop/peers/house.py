@@ -27,6 +27,7 @@ class House:
     def __init__(self, folder: Path, **settings: Any) -> None:
         wanted: dict[str, Any] = {
             "api_key": KEY,
+            "secret": "sealed-with-this-in-tests-only-0123456789",
             "data_dir": folder,
             "http": {"port": free_port(), "rate_limits": False},
             "sip": {"port": free_port(), "rate_limits": False},
