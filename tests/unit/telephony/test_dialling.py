@@ -8,7 +8,7 @@ from typing import Any
 from ringback.calls.ports import Attempt, Failure, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.numbers.plan import Wanted, to_number
-from ringback.numbers.trunk import Credentials, Host, Identity, IdentityHeader, Redirects, Rule, Trunk
+from ringback.numbers.trunk import Credentials, Host, Identity, IdentityHeader, Redirects, Rule, Srtp, Trunk
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock
 from ringback.testing.link import Network, Station
@@ -274,6 +274,19 @@ async def test_a_wrong_password_is_told_as_the_carrier_told_it() -> None:
 
         assert stage.failure().status == 401
         assert stage.one.all("incoming") == []
+
+
+async def test_a_call_from_a_trunk_is_protected_as_it_says_and_heard_from_its_networks() -> None:
+    async with a_stage() as stage:
+        stage.trunks(replace(ONE, srtp=Srtp.REQUIRED, media_networks=("203.0.113.0/24",)))
+
+        stage.one.dial("sip:030123456@10.0.0.1")
+        stage.two.dial("sip:030123456@10.0.0.1")
+        await stage.clock.run_for(1.0)
+
+        first, second = (arguments[0] for arguments in stage.us.all("incoming"))
+        assert (first.srtp, first.media_networks) == ("required", ("203.0.113.0/24",))
+        assert (second.srtp, second.media_networks) == ("", ())
 
 
 async def test_a_call_from_a_trunk_is_known_believed_and_has_its_number() -> None:
