@@ -218,6 +218,8 @@ class Application:
                 clock=clock,
                 version=__version__,
                 sip_clients=self.sip_clients,
+                places=registry.bindings_of,
+                counts=lambda: {"sip_registrations": registry.count, **self.telephony.trunks.registrations.counts},
                 numbers=self.numbers,
                 webhooks=self.webhooks,
                 node=settings.node,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from contract.house import House, a_house
+from ringback.model.sip_client import Binding
 from ringback.sip.digest import digest
 
 PASSWORD = "correct-horse-7"
@@ -42,6 +43,23 @@ async def test_a_domain_has_at_most_a_hundred(tmp_path: Path):
         assert "at most 100" in answer["info"]
         other = await house.other_key()
         assert await as_other(house, other, "POST", "/v1/sip-clients", {"username": "u1"}) == 200
+
+
+async def test_a_domain_sees_where_its_own_phones_are(tmp_path: Path):
+    async with a_house(tmp_path) as house:
+        other = await house.other_key()
+        binding = Binding(
+            "k", "sip:a@10.1.1.1", "udp", "192.0.2.7", 5062, house.clock.wall() + 60, "c", 1, user_agent="A phone"
+        )
+        house.services.places = lambda client: [binding] if client.username == "alice" else []
+        await house.ask("POST", "/v1/sip-clients", {"username": "alice"})
+
+        _, answer = await house.ask("GET", "/v1/ringback/registrations")
+
+        [row] = answer["data"]
+        assert (row["username"], row["contact"], row["source"]) == ("alice", "sip:a@10.1.1.1", "udp:192.0.2.7:5062")
+        headers = {"Authorization": f"Bearer {other}"}
+        assert (await house.stranger.get("/v1/ringback/registrations", headers=headers)).json() == {"data": []}
 
 
 async def test_an_account_ends_when_its_time_is_over_and_its_name_is_free_again(tmp_path: Path):

@@ -75,10 +75,11 @@ async def test_a_registered_phone_calls_another_one(transport: str, tmp_path: Pa
         await caller.event("CALL_CLOSED")
 
 
-async def test_a_phone_is_reached_after_the_server_was_killed(tmp_path: Path, server: Server) -> None:
-    """The phone does nothing meanwhile: what was acknowledged is kept."""
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_phone_is_reached_after_the_server_was_killed(transport: str, tmp_path: Path, server: Server) -> None:
+    """The phone does nothing meanwhile: what was acknowledged is kept. A dead connection is made anew."""
     await server.room("lobby", dialout_config=ALONE)
-    async with await alice(server, tmp_path) as phone:
+    async with await alice(server, tmp_path, transport=transport) as phone:
         await registered(server, "alice")
         await server.kill()
         await server.restart()

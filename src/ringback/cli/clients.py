@@ -28,6 +28,17 @@ def list_clients(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def registered(as_json: AsJson = False) -> None:
+    """Where phones are registered now."""
+    rows = connect().get("/ringback/registrations")["data"]
+    if as_json:
+        show_json(rows)
+        return
+    columns = {"username": "username", "from": "source", "phone": "user_agent", "until": "expires_at"}
+    show_table(rows, columns, "No phone is registered.")
+
+
+@app.command()
 def add(
     username: Username,
     password: Password = None,

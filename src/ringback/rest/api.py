@@ -1,6 +1,6 @@
 """The HTTP application: Daily's REST API under ``/v1``, our own beside it, and the pages."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
+from ringback.model.sip_client import Binding, SipClient
 from ringback.numbers.service import Numbers
 from ringback.rest import (
     dialout,
@@ -66,6 +67,8 @@ class Services:
         ready: Why the server is not ready, or ``None``; asked by ``/readyz``.
         rate_limits: Whether to answer 429.
         web: Folder of the built pages (``index.html``, ``assets/``).
+        places: Where a SIP client is registered now.
+        counts: How many there are now of what the SIP side has, for metrics.
         idle_settings: Names of settings that were given and that nothing acts on.
     """
 
@@ -87,12 +90,14 @@ class Services:
     rate_limits: bool = True
     web: Path = Path(__file__).parent.parent / "web"
     idle_settings: Collection[str] = ()
+    places: Callable[[SipClient], Sequence[Binding]] = lambda client: ()
+    counts: Callable[[], Mapping[str, float]] = dict
 
 
 def create_api(services: Services) -> FastAPI:
     """The application. Add further routes (``/rtc``) before serving; WebSocket routes do not meet the room's page."""
     app = FastAPI(title="Ringback", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    metrics = Metrics(services.meetings.counts)
+    metrics = Metrics(lambda: {**services.meetings.counts(), **services.counts()})
     door = Door(services, RequestLimits(services.rate_limits), metrics)
     app.router.routes += [door.route(operation) for operation in OPERATIONS]
     app.router.routes += pages.routes(services, metrics)

@@ -6,6 +6,7 @@ from ringback.model.sip_client import SipClient
 from ringback.model.times import iso
 from ringback.rest.errors import printable
 from ringback.rest.routing import Asked, Operation
+from ringback.sip.uri import format_host_port
 
 MOST_OFFSET = 1_000_000
 
@@ -38,6 +39,24 @@ async def remove(asked: Asked) -> object:
     return {"deleted": True, "username": username}
 
 
+async def registrations(asked: Asked) -> object:
+    """Where the domain's accounts are registered now, newest account first."""
+    services = asked.services
+    rows = [
+        {
+            "username": client.username,
+            "contact": binding.contact,
+            "source": f"{binding.transport}:{format_host_port(binding.host, binding.port)}",
+            "path": list(binding.path),
+            "user_agent": binding.user_agent,
+            "expires_at": iso(binding.expires_at),
+        }
+        for client in services.sip_clients.page(asked.domain.id, MOST_PER_PAGE, 0)
+        for binding in services.places(client)
+    ]
+    return {"data": rows}
+
+
 def _row(asked: Asked, client: SipClient) -> dict[str, object]:
     host = asked.services.sip_clients.host(client)
     return {
@@ -67,4 +86,5 @@ OPERATIONS = (
     Operation("GET", "/sip-clients/{username}", show),
     Operation("POST", "/sip-clients/{username}/rotate", rotate),
     Operation("DELETE", "/sip-clients/{username}", remove),
+    Operation("GET", "/ringback/registrations", registrations),
 )

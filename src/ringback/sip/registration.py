@@ -159,6 +159,10 @@ class ClientRegistration:
         if self.state is State.REGISTERED and self.flow is not None:
             self._begin_at(self.flow, now)
 
+    def is_elsewhere(self) -> bool:
+        """Whether our own address is another one than the server was told (a new public address, another route)."""
+        return self.flow is not None and self._contact != self._here(self.flow)
+
     def broken(self, flow: Flow, now: float) -> None:
         """The connection it was registered over is gone: come back soon, not all in the same instant."""
         if self.state is State.REGISTERED and flow == self.flow:
@@ -306,7 +310,7 @@ class ClientRegistration:
         flow = self.flow
         assert flow is not None, "REGISTER without a server"
         self._cseq += 1
-        before, self._contact = self._contact, self._agent.contact(flow, f"sip:{self.account.contact_user}@here")
+        before, self._contact = self._contact, self._here(flow)
         rows: list[Row] = [
             ("Via", self._agent.via(flow)),
             ("Max-Forwards", "70"),
@@ -326,6 +330,9 @@ class ClientRegistration:
         request = Request("REGISTER", self.account.registrar, rows)
         self._transaction = self._agent.transactions.send(request, flow, self, now)
         self._silence_at = now + PATIENCE
+
+    def _here(self, flow: Flow) -> str:
+        return self._agent.contact(flow, f"sip:{self.account.contact_user}@here")
 
     def _drop(self) -> None:
         """Whatever is still under way is not waited for."""

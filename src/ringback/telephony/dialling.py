@@ -50,6 +50,7 @@ class Ready:
     credentials: list[Credential]
     patience: float | None
     ring_timeout: float
+    trunk: str = ""
 
 
 class Sender(Protocol):
@@ -309,6 +310,7 @@ class Dialling:
             credentials=[] if trunk is None else self._desk.credentials(trunk, targets),
             patience=attempt.patience,
             ring_timeout=max(1.0, way.invite.ring_timeout - waited),
+            trunk=attempt.trunk,
         )
 
     def _host_answers(self, way: _Way, status: int, reason: str) -> None:

@@ -116,6 +116,10 @@ class Registry:
         """Where a client can be reached now, preferred places first."""
         return self._registrar.places(client.id, self._clock.monotonic())
 
+    def bindings_of(self, client: SipClient) -> list[Binding]:
+        """As ``places``, without what only the stack needs."""
+        return [place.binding for place in self.places(client)]
+
     def bindings(self, user: str, domain: DomainId, realm: str) -> list[Binding]:
         """As ``places``, for somebody who has names only."""
         client = self._accounts.find(realm, user)

@@ -130,12 +130,13 @@ class Registrations:
         return kept.machine.service_route if kept is not None and kept.machine.state is State.REGISTERED else ()
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many are in which state, for a metric."""
-        found: dict[str, int] = {}
-        for kept in self._kept.values():
-            found[kept.machine.state.value] = found.get(kept.machine.state.value, 0) + 1
-        return found
+    def counts(self) -> dict[str, float]:
+        """How many stand and how many fail, for metrics."""
+        states = [kept.machine.state for kept in self._kept.values()]
+        return {
+            "trunks_registered": states.count(State.REGISTERED),
+            "trunks_failing_to_register": states.count(State.FAILING),
+        }
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,13 +145,6 @@ class Registrations:
         for kept in self._kept.values():
             kept.machine.broken(flow, self._clock.monotonic())
             self._arm(kept)
-
-    def moved(self) -> None:
-        """Our own address is another one."""
-        for kept in self._kept.values():
-            kept.machine.moved(self._clock.monotonic())
-            self._arm(kept)
-        self._flush()
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -215,6 +209,10 @@ class Registrations:
         flow = kept.machine.flow
         if kept.machine.state is not State.REGISTERED or flow is None:
             return
+        if kept.machine.is_elsewhere():
+            kept.machine.moved(self._clock.monotonic())
+            self._arm(kept)
+            self._flush()
         self._ping(flow)
         due = self._clock.monotonic() + KEEP_ALIVE[flow.reliable]
         kept.keep_alive = self._clock.call_at(due, lambda: self._keep_alive(kept))

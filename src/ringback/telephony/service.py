@@ -11,7 +11,6 @@ from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite, Timer
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
-from ringback.model.sip_client import SipClient
 from ringback.model.traces import Remembered
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
 from ringback.sip.digest import Credential
@@ -23,14 +22,13 @@ from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Row
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse, refusal
-from ringback.sip.registrar import Place
 from ringback.sip.session_timer import LEAST, PROPOSED
 from ringback.sip.timers import Timing
-from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri, unescape
+from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.chance import SystemChance
+from ringback.telephony.client_calls import ClientCalls
 from ringback.telephony.door import Door, TurnedAway
-from ringback.telephony.forking import Forks
 from ringback.telephony.names import DnsNames
 from ringback.telephony.networks import Advertised
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
@@ -173,7 +171,15 @@ class Telephony:
             vouched=self._vouched,
             registrar=self._registry,
         )
-        self._forks = Forks(self._agent)
+        self._clients = ClientCalls(
+            clock,
+            self._agent,
+            self._registry,
+            here=lambda: self._advertised(Flow("udp", "127.0.0.1", 5060)),
+            reachable=self._policy.allows,
+            fail=self._fail,
+        )
+        self._forks = self._clients.forks
         self.trunks = TrunkSide(
             clock,
             self._agent,
@@ -279,9 +285,9 @@ class Telephony:
             self.trunks.dialling.begin(replace(invite, headers=_extra_rows(invite.headers)))
             return
         uri = parse_sip_uri(invite.dialog.invite_uri)
-        client = self._client_at(uri)
-        if client is not None:
-            self._invite_client(invite, client)
+        if self._clients.at(uri) is not None:
+            self._clients.invite(replace(invite, headers=_extra_rows(invite.headers)), uri)
+            self._flush()
             return
         transport = invite.dialog.transport
         try:
@@ -559,7 +565,7 @@ class Telephony:
             uri = parse_sip_uri(text)
         except SipParseError as error:
             raise InvalidRequest(f"sipUri cannot be dialled: {error.reason}") from error
-        if self._client_at(uri) is not None:
+        if self._clients.at(uri) is not None:
             return uri.bare()
         transport = transport_of(uri)
         if transport not in self._ours:
@@ -610,47 +616,6 @@ class Telephony:
     @property
     def _ours(self) -> tuple[str, ...]:
         return OURS if self._settings.tcp else ("udp",)
-
-    def _client_at(self, uri: SipUri) -> SipClient | None:
-        """The account that an address names, if it is one of ours."""
-        here = self._advertised(Flow("udp", "127.0.0.1", 5060))
-        return self._registry.client_at(unescape(uri.user or ""), uri.host, uri.port, here)
-
-    def _invite_client(self, invite: OutgoingInvite, client: SipClient) -> None:
-        """Call every telephone of an account, each over the flow it registered by."""
-        places = self._registry.places(client) if invite.domain == client.domain else []
-        if not places:
-            self._fail(invite.call, "unregistered", f"{client.username} is not registered", 480)
-            return
-        several, now = len(places) > 1, self._now()
-        calls = [
-            OutboundCall(
-                self._agent,
-                self._forks.leg(invite.call, number) if several else invite.call,
-                self._record_for(invite, place, first=not number),
-                [place.flow],
-                name=invite.display_name,
-                rows=_extra_rows(invite.headers),
-                body=invite.offer or b"",
-                ring_timeout=invite.ring_timeout,
-                routes=place.binding.path,
-                pinned=not place.binding.path,
-            )
-            for number, place in enumerate(places)
-        ]
-        if several:
-            self._forks.start(invite.call, calls, now)
-        else:
-            self._agent.invite(calls[0], now)
-        self._flush()
-
-    def _record_for(self, invite: OutgoingInvite, place: Place, first: bool) -> DialogRecord:
-        """The dialog with one telephone; To stays the account's address."""
-        contact, dialog = parse_sip_uri(place.binding.contact), invite.dialog
-        chosen = self._agent.prepare(contact, dialog.local_uri)
-        if first:
-            chosen = replace(chosen, call_id=dialog.call_id, local_tag=dialog.local_tag, branch=dialog.branch)
-        return replace(chosen, remote_uri=dialog.remote_uri, transport=place.binding.transport)
 
     def _send_invite(self, invite: OutgoingInvite, targets: list[Flow]) -> None:
         call = OutboundCall(

@@ -148,6 +148,7 @@ class TrunkSide:
         return await self._lookup(uri, transport, ANYWHERE, self.desk.tls(trunk, uri.host))
 
     def send(self, invite: OutgoingInvite, ready: Ready) -> None:
+        through_proxy = any(name == "Route" for name, _ in ready.rows)
         call = OutboundCall(
             self._agent,
             invite.call,
@@ -157,6 +158,7 @@ class TrunkSide:
             rows=[*ready.rows, *invite.headers, *transfer_rows(invite)],
             body=ready.body,
             ring_timeout=ready.ring_timeout,
+            routes=() if through_proxy else self.registrations.service_route(ready.trunk),
         )
         call.credentials = ready.credentials
         call.patience = ready.patience

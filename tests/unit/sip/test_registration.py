@@ -296,7 +296,9 @@ def test_a_connection_that_breaks_brings_it_back_within_seconds():
 
 def test_another_address_of_ours_is_told_and_the_old_one_taken_back():
     line = Line(lambda request, number: ok(request)).start().run(60)
+    assert not line.line.is_elsewhere()
     line.here = ("198.51.100.7", 5060)
+    assert line.line.is_elsewhere()
     line.line.moved(line.now)
     line.turn()
 
