@@ -146,8 +146,11 @@ async def test_a_caller_on_hold_is_not_heard_and_is_heard_again(
             return max(await page.levels(PHONE_HZ)) < 20
 
         await until(silent, "a phone on hold is silent")
+        assert (await page.event("dialin-held"))["heldBy"] == "far-end"
+        await page.shows("On hold")
         await phone.command("resume")
         await page.hears(PHONE_HZ)
+        await page.event("dialin-resumed")
 
 
 async def test_keys_pressed_at_a_phone_reach_the_browser(tmp_path: Path, server: Server, chromium: Chromium) -> None:

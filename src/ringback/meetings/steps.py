@@ -14,6 +14,21 @@ from ringback.model.records import CallRecord, CallState, Unit
 UNTOLD = ("way", "codec", "last_heard_ms")
 """Counters that say how a leg is now: nothing to keep of one that is over."""
 
+LOGGED = (
+    "first_heard_at",
+    "first_sent_at",
+    "held_seconds",
+    "packets_received",
+    "packets_sent",
+    "packets_lost",
+    "packets_late",
+    "packets_rejected",
+    "frames_concealed",
+    "jitter_ms",
+    "mos",
+)
+"""What of a call's sound is worth being in the line that ends it; its row has it all."""
+
 
 class Steps:
     """What the log has been told of one meeting's calls.
@@ -76,7 +91,7 @@ class Steps:
             self._watch.ended(call.id)
             facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
             facts |= _given({"sip_status": call.end.sip_status, "q850": call.end.q850})
-            facts |= call.sound
+            facts |= {name: call.sound[name] for name in LOGGED if name in call.sound}
         self._log.info(f"call.{call.state}", **facts)
 
 

@@ -1,0 +1,153 @@
+"""Phones that others wrote are moved: to another room, to each other, by REFER, and they ask for it themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from interop.peers.baresip import Baresip
+from interop.peers.browser import Chromium, RoomPage
+from interop.peers.server import Server, wait_present
+from interop.peers.waiting import until
+
+CALLER_HZ, TARGET_HZ, BROWSER_HZ = 440, 660, 880
+
+pytestmark = pytest.mark.needs("baresip", "chromium")
+
+
+async def room(server: Server, chromium: Chromium, name: str, hz: float = BROWSER_HZ, **more: object) -> RoomPage:
+    """A room with a browser in it."""
+    await server.room(name, **more)
+    page = await chromium.open(f"{server.url}/{name}", hz=hz)
+    await page.join()
+    await page.event("dialin-ready")
+    return page
+
+
+async def address(server: Server, name: str) -> str:
+    return str((await server.rest("GET", f"/rooms/{name}")).body["config"]["sip_uri"]["endpoint"])
+
+
+async def transfer(server: Server, name: str, session: str, to: str, verb: str = "sipCallTransfer") -> None:
+    answer = await server.rest("POST", f"/rooms/{name}/{verb}", {"sessionId": session, "toEndPoint": to})
+    assert (answer.status, answer.body) == (200, {"ok": True}), answer
+
+
+async def caller_in(server: Server, page: RoomPage, phone: Baresip, name: str) -> str:
+    """The session of a phone that dialled in and is heard."""
+    await phone.dial(await address(server, name))
+    await page.hears(CALLER_HZ)
+    return str((await page.event("dialin-connected"))["sessionId"])
+
+
+async def hears(phone: Baresip, hz: float, who: str) -> None:
+    await until(lambda: phone.hears(hz) or None, f"{who} hears {hz} Hz", 20)
+
+
+async def test_a_phone_moves_to_another_room_and_is_heard_there(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    front = await room(server, chromium, "front", BROWSER_HZ)
+    sales = await room(server, chromium, "sales", 1100)
+    async with Baresip(tmp_path / "phone", hz=CALLER_HZ) as phone:
+        session = await caller_in(server, front, phone, "front")
+        await hears(phone, BROWSER_HZ, "the caller")
+
+        await transfer(server, "front", session, await address(server, "sales"))
+
+        assert (await sales.event("dialin-connected"))["sessionId"] == session
+        await sales.hears(CALLER_HZ)
+        await hears(phone, 1100, "the moved caller")
+        assert (await front.event("dialin-stopped"))["reason"] == "transferred"
+        await wait_present(server, "front", 1)
+        await wait_present(server, "sales", 2)
+        assert phone.log().count("INVITE sip:") == 1, "nothing was asked of the phone"
+
+
+async def test_two_phones_are_connected_and_talk_on_when_the_room_is_empty(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await room(server, chromium, "front")
+    async with (
+        Baresip(tmp_path / "caller", hz=CALLER_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TARGET_HZ, name="bob", codecs=("PCMA",)) as target,
+    ):
+        session = await caller_in(server, page, caller, "front")
+
+        await transfer(server, "front", session, target.uri)
+
+        await page.event("dialout-answered")
+        await hears(caller, TARGET_HZ, "the caller")
+        await hears(target, CALLER_HZ, "the target")
+        await page.event("dialin-stopped")
+        await page.close()
+        await wait_present(server, "front", 0)
+        await target.command("hangup")
+        await caller.event("CALL_CLOSED")
+        rows = (await server.rest("GET", "/ringback/calls?room=front")).body["data"]
+        assert {row["end"]["reason"] for row in rows} == {"hangup-remote", "peer-ended"}
+        assert all(row["sound"]["packets_received"] > 0 and row["sound"]["first_heard_at"] for row in rows)
+
+
+async def test_a_busy_target_gives_the_caller_back(tmp_path: Path, server: Server, chromium: Chromium) -> None:
+    page = await room(server, chromium, "front")
+    async with (
+        Baresip(tmp_path / "caller", hz=CALLER_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TARGET_HZ, name="bob", answer="manual") as target,
+    ):
+        session = await caller_in(server, page, caller, "front")
+        await transfer(server, "front", session, target.uri)
+        await target.event("CALL_INCOMING")
+        await page.event("dialout-connected")
+
+        await target.command("hangup")
+
+        assert "transfer to" in (await page.event("dialin-warning"))["errorMsg"]
+        assert (await page.event("calltransfer-completed"))["completeStatus"] == "busy"
+        await page.hears(CALLER_HZ)
+        await wait_present(server, "front", 2)
+
+
+async def test_a_phone_that_is_referred_calls_the_target_itself(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await room(server, chromium, "front")
+    async with (
+        Baresip(tmp_path / "caller", hz=CALLER_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TARGET_HZ, name="bob") as target,
+    ):
+        session = await caller_in(server, page, caller, "front")
+
+        await transfer(server, "front", session, target.uri, "sipRefer")
+
+        await target.event("CALL_ESTABLISHED")
+        await hears(target, CALLER_HZ, "the target")
+        assert (await page.event("dialin-stopped"))["reason"] == "transferred"
+        done = await page.event("calltransfer-completed")
+        assert (done["completeStatus"], done["referSipResponseCode"]) == ("completed", 202)
+        await wait_present(server, "front", 1)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_phone_puts_another_in_its_place_where_the_room_lets_it(
+    allowed: bool, tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await room(server, chromium, "front", enable_phone_transfer=allowed)
+    async with (
+        Baresip(tmp_path / "caller", hz=CALLER_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TARGET_HZ, name="bob") as target,
+    ):
+        await caller_in(server, page, caller, "front")
+
+        await caller.command("transfer", target.uri)
+
+        if allowed:
+            await page.event("dialout-answered")
+            await page.hears(TARGET_HZ)
+            await hears(target, BROWSER_HZ, "the target")
+            await caller.event("CALL_CLOSED")
+            assert (await page.event("dialin-stopped"))["reason"] == "transferred"
+            await wait_present(server, "front", 2)
+        else:
+            await until(lambda: "603" in caller.log() or None, "the phone is told 603", 10)
+            # baresip hangs up by itself then; others keep the call.
+            assert target.log().count("INVITE sip:") == 0
