@@ -168,3 +168,13 @@ async def test_profiles_are_listed_with_their_sources(tmp_path: Path) -> None:
         made = (await house.ask("POST", "/v1/ringback/trunks", {"name": "t", "profile": "telnyx"}))[1]
         assert made["hosts"][0]["host"] == "sip.telnyx.com"
         assert made["calls_per_second"] == 50
+
+
+async def test_metrics_show_each_trunks_calls_and_hosts(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await house.ask("POST", "/v1/ringback/trunks", TRUNK)
+
+        shown = (await house.stranger.get("/metrics")).text
+
+        assert 'ringback_trunk_calls{trunk="acme"} 0.0' in shown
+        assert 'ringback_trunk_down{host="sip.acme.example:5070",trunk="acme"} 0.0' in shown

@@ -10,7 +10,7 @@ begin ──port──▶ ANSWERED ──ACK──▶ sound both ways ──BYE 
 from dataclasses import replace
 
 from ringback.calls.call import Call, why
-from ringback.calls.codecs import accepted
+from ringback.calls.codecs import accepted, narrowed
 from ringback.calls.effects import Answer, Reject, Ring
 from ringback.calls.ports import IncomingInvite
 from ringback.meetings.effects import Effect, Save
@@ -54,7 +54,9 @@ class DialIn(Call):
         permissions: Permissions,
         want_port: Effect,
     ) -> None:
-        super().__init__(record, facts, accepted(sip.audio_codecs))
+        super().__init__(record, facts, narrowed(accepted(sip.audio_codecs), invite.codecs))
+        if invite.called_number:
+            self.kind = ParticipantType.PSTN_DIAL_IN
         self._want_port = want_port
         self._look_at: float | None = None
         self._invite = invite
@@ -134,9 +136,10 @@ class DialIn(Call):
 
     def _negotiate(self, offer: bytes) -> tuple[bytes, Negotiated, bool]:
         """The caller's order among what the room names; failing that, whatever else we can."""
-        if self._sip.audio_codecs:
+        wanted = [name for name in self._sip.audio_codecs if name in self.codecs]
+        if wanted:
             try:
-                return *self._answer(offer, self._sip.audio_codecs), False
+                return *self._answer(offer, wanted), False
             except NoCommonCodec:
                 return *self._answer(offer, self.codecs), True
         return *self._answer(offer, self.codecs), False

@@ -61,6 +61,8 @@ class DialOut(Call):
         super().__init__(record, facts, offered(request.audio_codecs))
         self._attempts = tuple(attempts)
         self.request = request
+        if request.phone_number is not None:
+            self.kind = ParticipantType.PSTN_DIAL_OUT
         self.permissions = permissions
         self._display_name = display_name
         self._first_offer = b""

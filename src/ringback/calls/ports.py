@@ -104,6 +104,7 @@ class IncomingInvite:
         referred_by: URI of ``Referred-By`` (RFC 3892), not proved.
         srtp: Policy of the trunk it came over: ``off``, ``optional``, ``required``; empty without a trunk.
         media_networks: That trunk's networks (CIDR) for sound.
+        codecs: Codec names that trunk takes, best first; empty for any.
     """
 
     call: CallId
@@ -128,6 +129,7 @@ class IncomingInvite:
     referred_by: str = ""
     srtp: str = ""
     media_networks: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Attempt:
         from_uri: Our ``From``, empty for the dialog's own.
         headers: Identity headers, made by us (``P-Asserted-Identity``, ``Remote-Party-ID``, ``Privacy``).
         codecs: Codec names it may use, best first; empty for any.
-        dtmf: ``auto``, ``telephone-event``, ``sip-info``, ``in-band``.
+        dtmf: ``auto``, ``telephone-event``, ``sip-info``.
         srtp: ``off``, ``optional``, ``required``.
         media_networks: Networks (CIDR) its sound may come from, beside where it signals from.
         patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.

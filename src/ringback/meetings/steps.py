@@ -79,6 +79,8 @@ class Steps:
         facts: dict[str, object] = {"call": call.id}
         if before is None:
             facts |= {"direction": call.direction.value, "sip_call_id": call.sip_call_id, "remote": call.remote}
+        if call.trunk:
+            facts["trunk"] = call.trunk
         if call.state is CallState.ANSWERED:
             facts["codec"] = call.codec
             if before is not None and before[0] is call.state:

@@ -17,6 +17,8 @@ class ParticipantType(StrEnum):
 
     SIP_DIAL_IN = "sip-dial-in"
     SIP_DIAL_OUT = "sip-dial-out"
+    PSTN_DIAL_IN = "pstn-dial-in"
+    PSTN_DIAL_OUT = "pstn-dial-out"
 
 
 class PhoneState(StrEnum):

@@ -1,6 +1,6 @@
 """Trunks and telephone numbers of one server: kept, changed while it runs, and asked for ways out and for rooms."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,13 @@ from ringback.model.ids import DomainId, RoomName
 from ringback.numbers import guard
 from ringback.numbers.diagnosis import Facts, Finding, diagnose
 from ringback.numbers.e164 import country_of, is_e164
+from ringback.numbers.health import Health
 from ringback.numbers.identity import called_number, request_uri
 from ringback.numbers.plan import Wanted, outbound, to_address, to_number
 from ringback.numbers.ports import KeptNumber, KeptTrunk, NumberStore, TrunkState, TrunkStore, TrunkWatch
 from ringback.numbers.profiles import PROFILES, defaults_of
 from ringback.numbers.rules import Outcome, apply
-from ringback.numbers.trunk import Host, Trunk
+from ringback.numbers.trunk import Host, Trunk, key_of
 from ringback.numbers.trunk_body import read_trunk, secrets_of, show_trunk, with_secrets
 from ringback.rooms.domains import Domains
 from ringback.rooms.ports import Chance, WallClock
@@ -130,7 +131,16 @@ class Numbers:
         self._tell()
 
     def state(self, trunk: Trunk) -> TrunkState:
-        return self.watch.state(trunk) if self.watch is not None else TrunkState()
+        if self.watch is not None:
+            return self.watch.state(trunk)
+        return TrunkState(hosts={key_of(host): Health() for host in trunk.hosts})
+
+    def figures(self) -> Iterator[tuple[str, str, bool, int]]:
+        """Every host of every trunk: trunk, host, whether it is down, calls of the trunk. For metrics."""
+        for kept in self.all_trunks():
+            state = self.state(kept.trunk)
+            for host, health in state.hosts.items() or [("", Health())]:
+                yield kept.trunk.name, host, health.is_down, state.calls
 
     async def check(self, name: str) -> TrunkState:
         """Ask a trunk's hosts whether they are there."""

@@ -28,7 +28,6 @@ class Dtmf(StrEnum):
     AUTO = "auto"
     TELEPHONE_EVENT = "telephone-event"
     SIP_INFO = "sip-info"
-    IN_BAND = "in-band"
 
 
 class NumberFormat(StrEnum):
@@ -232,6 +231,12 @@ class Trunk:
         """Networks its requests come from."""
         literal = (host.host for host in self.hosts if is_address(host.host))
         return tuple(ipaddress.ip_network(text, strict=False) for text in (*self.networks, *literal))
+
+
+def key_of(host: Host) -> str:
+    """A host as it is shown and remembered: ``host`` or ``host:port``."""
+    shown = f"[{host.host}]" if ":" in host.host else host.host
+    return shown if host.port is None else f"{shown}:{host.port}"
 
 
 def is_address(text: str) -> bool:

@@ -98,6 +98,7 @@ def create_api(services: Services) -> FastAPI:
     """The application. Add further routes (``/rtc``) before serving; WebSocket routes do not meet the room's page."""
     app = FastAPI(title="Ringback", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     metrics = Metrics(lambda: {**services.meetings.counts(), **services.counts()})
+    metrics.watch_trunks(services.numbers.figures)
     door = Door(services, RequestLimits(services.rate_limits), metrics)
     app.router.routes += [door.route(operation) for operation in OPERATIONS]
     app.router.routes += pages.routes(services, metrics)

@@ -30,6 +30,10 @@ class Metrics:
             buckets=BUCKETS_SECONDS,
         )
 
+    def watch_trunks(self, trunks: Callable[[], Iterator[tuple[str, str, bool, int]]]) -> None:
+        """Show trunks too: each host as (trunk, host, whether it is known to be down, calls of the trunk)."""
+        self._registry.register(_Trunks(trunks))
+
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count one answered request; ``path`` is its template, so that names make no series."""
         self._requests.labels(method, path, str(status)).inc()
@@ -47,3 +51,22 @@ class _Running(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, value in self._running().items():
             yield GaugeMetricFamily(f"ringback_{name}", f"How many {name} there are now.", value=value)
+
+
+class _Trunks(Collector):
+    def __init__(self, trunks: Callable[[], Iterator[tuple[str, str, bool, int]]]) -> None:
+        self._trunks = trunks
+
+    def collect(self) -> Iterator[Metric]:
+        down = GaugeMetricFamily(
+            "ringback_trunk_down", "Whether a trunk's host does not answer.", labels=["trunk", "host"]
+        )
+        calls = GaugeMetricFamily("ringback_trunk_calls", "Calls that a trunk carries now.", labels=["trunk"])
+        carried: dict[str, int] = {}
+        for trunk, host, is_down, running in self._trunks():
+            carried[trunk] = running
+            if host:
+                down.add_metric([trunk, host], float(is_down))
+        for trunk, running in carried.items():
+            calls.add_metric([trunk], running)
+        yield from (down, calls)

@@ -190,6 +190,8 @@ def _(event: CallEvent) -> Spelled:
     else:
         name = f"dialout-{event.step.value}"
         payload |= _dial_out(event, facts)
+    if facts.trunk:
+        payload["trunk"] = facts.trunk
     if event.held_by is not None:
         payload["heldBy"] = event.held_by.value
     if event.end is not None:

@@ -8,9 +8,8 @@ from ringback.model.ids import CallId
 from ringback.model.traces import Remembered
 from ringback.numbers.diagnosis import Facts, HostFacts
 from ringback.numbers.examination import Examination
-from ringback.numbers.trunk import Host, Trunk
+from ringback.numbers.trunk import Host, Trunk, key_of
 from ringback.telephony.service import Telephony, TelephonySettings
-from ringback.telephony.trunks import key_of
 
 GOODBYE = 1.0
 """Seconds a far end gets to confirm that the test call is over."""

@@ -8,12 +8,12 @@ import structlog
 
 from ringback.calls.ports import Clock, Timer
 from ringback.numbers.identity import request_uri
-from ringback.numbers.trunk import Host, Trunk
+from ringback.numbers.trunk import Host, Trunk, key_of
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
 from ringback.sip.uri import SipUri, parse_sip_uri
 from ringback.telephony.resolve import NotAllowed, Unresolvable
-from ringback.telephony.trunks import TrunkDesk, key_of
+from ringback.telephony.trunks import TrunkDesk
 
 log = structlog.get_logger(__name__)
 

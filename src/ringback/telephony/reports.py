@@ -61,6 +61,9 @@ def incoming_invite(
     called_number: str = "",
     caller: str = "",
     withheld: bool = False,
+    srtp: str = "",
+    media_networks: tuple[str, ...] = (),
+    codecs: tuple[str, ...] = (),
 ) -> IncomingInvite:
     """What calls need to know of an INVITE; every text in it is cleaned. The rest is what its trunk says of it."""
     request = event.request
@@ -80,6 +83,9 @@ def incoming_invite(
         called_number=called_number,
         caller=clean(caller),
         withheld=withheld,
+        srtp=srtp,
+        media_networks=media_networks,
+        codecs=codecs,
         known=known or bool(event.client),
         client=event.client,
         client_domain=event.domain,

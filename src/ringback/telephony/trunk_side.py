@@ -120,16 +120,20 @@ class TrunkSide:
         accepted = judged.verdict
         assert not isinstance(accepted, Refused), "refused before"
         self.desk.carries(judged.trunk.name, event.call)
-        invite = incoming_invite(
-            event,
-            judged.listed,
-            user=accepted.user,
-            trunk=judged.trunk.name,
-            called_number=accepted.called_number,
-            caller=accepted.caller,
-            withheld=accepted.withheld,
+        events.incoming(
+            incoming_invite(
+                event,
+                judged.listed,
+                user=accepted.user,
+                trunk=judged.trunk.name,
+                called_number=accepted.called_number,
+                caller=accepted.caller,
+                withheld=accepted.withheld,
+                srtp=judged.trunk.srtp.value,
+                media_networks=judged.trunk.media_networks,
+                codecs=judged.trunk.codecs,
+            )
         )
-        events.incoming(replace(invite, srtp=judged.trunk.srtp.value, media_networks=judged.trunk.media_networks))
 
     def _reject(self, call: CallId, status: int, reason: str, headers: list[tuple[str, str]]) -> None:
         found = self._agent.calls.get(call)

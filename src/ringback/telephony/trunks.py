@@ -13,7 +13,7 @@ from ringback.numbers.health import Health
 from ringback.numbers.inbound import Accepted, Refused, accept
 from ringback.numbers.load import Load
 from ringback.numbers.ports import TrunkState
-from ringback.numbers.trunk import Host, Network, Trunk, is_in, trunk_of
+from ringback.numbers.trunk import Host, Network, Trunk, is_in, key_of, trunk_of
 from ringback.sip.digest import Authenticator, Credential, digest
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow, TlsPolicy
@@ -210,12 +210,6 @@ class TrunkDesk:
                 self._sources.clear()
             self._sources[host] = trunk_of(host, [each for each in self.trunks if not each.open])
         return self._sources[host]
-
-
-def key_of(host: Host) -> str:
-    """A host as it is shown and remembered: ``host`` or ``host:port``."""
-    shown = f"[{host.host}]" if ":" in host.host else host.host
-    return shown if host.port is None else f"{shown}:{host.port}"
 
 
 def _network(text: str) -> Network:

@@ -23,7 +23,7 @@ class MemoryRoutes:
         if not destination.startswith("+"):
             return OutgoingRoute((Attempt(destination),))
         if not self.trunks:
-            raise InvalidRequest("no trunk is set up")
+            raise InvalidRequest("dial-out to phone numbers needs a trunk, and none is set up")
         attempts = tuple(Attempt(f"sip:{destination}@{host}", trunk) for trunk, host in self.trunks.items())
         return OutgoingRoute(attempts, destination, caller_id or "")
 

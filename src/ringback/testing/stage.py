@@ -35,6 +35,7 @@ from ringback.testing.clock import VirtualClock, settle
 from ringback.testing.media import FakeMedia
 from ringback.testing.records import MemoryRecords
 from ringback.testing.rooms import DOMAIN, MemoryRooms
+from ringback.testing.routes import MemoryRoutes
 
 
 class Guest:
@@ -88,6 +89,7 @@ class Stage:
         self.records = records or MemoryRecords()
         self.rooms = MemoryRooms()
         self.bus: LocalBus[Message] = LocalBus()
+        self.routes = MemoryRoutes()
         self.guests: dict[ParticipantId, Guest] = {}
         self._early: dict[ParticipantId, list[tuple[str, Mapping[str, Any]]]] = {}
         self._seated: dict[MeetingId, list[ParticipantId]] = {}
@@ -106,7 +108,9 @@ class Stage:
         self.meetings = await self._stack.enter_async_context(
             Meetings(office, self.rooms, lambda user: f"sip:{user}@ringback.example", self._new_id)
         )
-        self.calls = await self._stack.enter_async_context(Calls(self.meetings, clients=self._clients))
+        self.calls = await self._stack.enter_async_context(
+            Calls(self.meetings, clients=self._clients, routes=self.routes, numbers=self.routes)
+        )
         self._connect_carrier(self.calls)
         self.media.events = MediaReports(self.meetings, self.calls)
         self.bus.subscribe(self._deliver)
