@@ -5,7 +5,7 @@ Sans-I/O: feed it messages and the time, then take what it wants sent and told. 
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from functools import lru_cache
 from typing import Protocol
@@ -197,6 +197,10 @@ class Agent:
             "timers": len(self.wheel),
             "sources": len(self.unproved) + len(self._hosts),
         }
+
+    def standing(self) -> Iterable[DialogId]:
+        """The dialogs there are, early ones too."""
+        return self._dialogs.keys()
 
     def speaks_with(self, host: str) -> bool:
         """Whether a call is up or being set up with that address."""

@@ -105,6 +105,8 @@ class Call:
             self.end("ack-timeout", now)
         elif alarm is Alarm.RETRY_OFFER:
             self.offers.retry(now)
+        elif alarm is Alarm.OFFER_UNANSWERED:
+            self.offers.give_up(now)
         elif alarm is Alarm.REFRESH:
             self.refreshing.refresh(now)
         elif alarm is Alarm.EXPIRED:

@@ -165,10 +165,17 @@ class InviteClientTransaction(ClientTransaction):
 
     responses = INVITE_RESPONSES
     first = State.CALLING
+    _is_limited = False
 
     def stop_resending(self) -> None:
         """Nobody waits for this any more, but a late answer must still be seen."""
         self._resend_at = None
+
+    def limit(self, now: float) -> None:
+        """Nobody waits much longer: without a final answer it is over after 64·T1, also after a provisional one."""
+        if self.state in (State.CALLING, State.PROCEEDING):
+            self._ends_at = now + self._timing.give_up
+            self._is_limited = True
 
     def restored(self, now: float) -> None:
         """It was sent by an earlier process: send nothing, only see to its answers."""
@@ -182,7 +189,7 @@ class InviteClientTransaction(ClientTransaction):
     def _enter(self, now: float) -> None:
         self._resend_at = None
         if self.state is State.PROCEEDING:
-            self._ends_at = None
+            self._ends_at = self._ends_at if self._is_limited else None
         elif self.state is State.ACCEPTED:
             self._ends_at = now + self._timing.give_up
         elif self.flow.reliable:

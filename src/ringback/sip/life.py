@@ -18,6 +18,7 @@ class Alarm(Enum):
     RESEND_2XX = auto()
     ACK_MISSING = auto()
     RETRY_OFFER = auto()
+    OFFER_UNANSWERED = auto()
     REFRESH = auto()
     EXPIRED = auto()
     SILENCE = auto()

@@ -6,7 +6,7 @@ RFC 3261 §13.3.1.4, §14; RFC 3264 §4; RFC 3311 §5.
 from typing import TYPE_CHECKING
 
 from ringback.sip.bodies import SDP, UnsupportedBody, description
-from ringback.sip.client_transaction import ClientTransaction
+from ringback.sip.client_transaction import ClientTransaction, InviteClientTransaction, cancel_of
 from ringback.sip.dialog import Dialog
 from ringback.sip.events import Acknowledged, Refused, ReofferAnswered, Reoffered, ReofferFailed
 from ringback.sip.flow import Flow
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ringback.sip.call import Call
 
 GLARE_RETRIES = 4
+OFFER_PATIENCE = 60.0
+"""Seconds a far end may think about an offer after its first provisional answer."""
+
 MOST_ACKS = 32
 """How many ACKs are kept for repeats of their 2xx: a call may be refreshed for days."""
 
@@ -96,8 +99,11 @@ class Offers:
                 self.on_stray_2xx(response)
             return
         if response.status < 200:
+            if not self._call.waits_for(Alarm.OFFER_UNANSWERED):
+                self._call.set_alarm(Alarm.OFFER_UNANSWERED, now + OFFER_PATIENCE)
             return
         self._ours = None
+        self._call.set_alarm(Alarm.OFFER_UNANSWERED, None)
         refreshing = self._call.refreshing
         is_refresh = refreshing.takes(transaction)
         if response.status < 300:
@@ -124,6 +130,13 @@ class Offers:
         else:
             self._agent.emit(ReofferFailed(self._call.id, response.status))
         self.next(now)
+
+    def give_up(self, now: float) -> None:
+        """§9.1: CANCEL of a re-INVITE that gets no final answer; the call ends if that gets none either."""
+        if isinstance(self._ours, InviteClientTransaction):
+            cancel = cancel_of(self._ours.request)
+            self._agent.transactions.send(cancel, self._ours.flow, None, now)
+            self._limit(self._ours, now)
 
     def on_lost(self, transaction: ClientTransaction, cause: str, now: float) -> None:
         if transaction is self._ours:
@@ -291,12 +304,19 @@ class Offers:
         self._call.set_alarms((Alarm.RESEND_2XX, None), (Alarm.ACK_MISSING, None))
 
     def drop(self, now: float) -> None:
-        """The call is over: nobody above answers their request any more."""
+        """The call is over: nobody above answers their request any more, nor waits for an answer to ours."""
+        ours, self._ours = self._ours, None
+        if isinstance(ours, InviteClientTransaction):
+            self._limit(ours, now)
         transaction, self.theirs = self.theirs, None
         if transaction is not None and not transaction.answered:
             self._call.respond(transaction, 487 if transaction.request.method == "INVITE" else 481, now)
 
     # ── inside ──
+
+    def _limit(self, transaction: InviteClientTransaction, now: float) -> None:
+        transaction.limit(now)
+        self._agent.transactions.settle(transaction)
 
     def _accept_update(self, transaction: ServerTransaction, sdp: bytes | None, now: float) -> None:
         request = transaction.request

@@ -371,7 +371,12 @@ class OutboundCall(Call):
         cancel = cancel_of(transaction.request)
         cancel.headers.rows.extend(self._cancel_reasons)
         self.agent.transactions.send(cancel, transaction.flow, self, now)
-        self.set_alarm(Alarm.CANCEL_UNANSWERED, now + self.agent.settings.timing.give_up)
+        if transaction is self._invite:
+            self.set_alarm(Alarm.CANCEL_UNANSWERED, now + self.agent.settings.timing.give_up)
+        elif isinstance(transaction, InviteClientTransaction):
+            # A target that was given up on is not waited for, while another one may be ringing.
+            transaction.limit(now)
+            self.agent.transactions.settle(transaction)
 
     def _on_late_cancel(self, response: Response, now: float) -> None:
         """After a restart, a CANCEL that changes nothing means that the far end had answered, unknown to us."""

@@ -257,3 +257,42 @@ async def test_an_offer_before_the_answer_to_ours_is_refused(ann: Station, puppe
     await clock.run_for(0.1)
     assert ann.last("acknowledged")[1] == OFFER
     await hang_up(puppet, clock, tag)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_an_offer_that_only_gets_100_is_taken_back_after_a_minute(
+    ann: Station, puppet: Puppet, clock: VirtualClock, answers: bool
+):
+    """§9.1: a far end that never decides cannot block the call; one that does not even take CANCEL is gone."""
+    tag = await call_ann(ann, puppet, clock)
+    call = ann.last("incoming").call
+    ann.telephony.offer(call, HOLD)
+    await clock.run_for(0.1)
+    invite = puppet.last_request("INVITE")
+    puppet.answer(invite, 100, ANN)
+    await clock.run_for(59.0)
+    assert puppet.got("CANCEL") == []
+    await clock.run_for(1.5)
+
+    cancel = puppet.last_request("CANCEL")
+    assert (cancel.top_via.branch, cancel.to.tag) == (invite.top_via.branch, "puppet")
+    if not answers:
+        await clock.run_for(33.0)
+        assert ann.last("ended")[:2] == (call, "gone")
+        puppet.answer(puppet.last_request("BYE"), 481, ANN)
+        return
+    puppet.answer(cancel, 200, ANN)
+    puppet.answer(invite, 487, ANN)
+    await clock.run_for(0.1)
+    assert ann.last("reoffer_failed") == (call, 487)
+    await hang_up(puppet, clock, tag)
+
+
+async def test_a_goodbye_while_our_offer_is_undecided_leaves_nothing(ann: Station, puppet: Puppet, clock: VirtualClock):
+    """The INVITE transaction has no timer of its own once 100 has come (§17.1.1.2)."""
+    tag = await call_ann(ann, puppet, clock)
+    ann.telephony.offer(ann.last("incoming").call, HOLD)
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("INVITE"), 100, ANN)
+    await hang_up(puppet, clock, tag)
+    assert ann.last("ended")[1] == "bye"

@@ -1,9 +1,16 @@
 """One INVITE, several telephones: early dialogs and what becomes of them (RFC 3261 §12.1.2, §13.2.2.4)."""
 
 from ringback.calls.ports import Failure
-from ringback.sip.message import Request
+from ringback.model.ids import CallId
+from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.events import Failed
+from ringback.sip.flow import Flow
+from ringback.sip.message import Request, reply
+from ringback.sip.outbound import OutboundCall
+from ringback.sip.parser import parse
+from ringback.sip.uri import parse_sip_uri
 from ringback.testing.clock import VirtualClock
-from ringback.testing.link import Station
+from ringback.testing.link import SeededChance, Station
 from unit.sip.puppet import OFFER, Puppet
 from unit.sip.test_call import HELD, HOLD
 from unit.sip.test_inbound import ANN
@@ -147,3 +154,31 @@ async def test_where_a_3xx_points_to_is_told_best_first(ann: Station, puppet: Pu
     wanted = ("sip:puppet@203.0.113.7:5060", "sip:first@203.0.113.6", "tel:+15550100", "sip:later@203.0.113.5")
     assert ann.last("failed") == (call, Failure(302, "Moved Temporarily", "answer", None, wanted))
     assert len(puppet.got("INVITE")) == 1
+
+
+async def test_a_target_that_rings_after_it_was_given_up_on_does_not_end_the_call_elsewhere():
+    """RFC 3263 §4.3: it gets CANCEL, and whether it takes that is nobody's concern."""
+    agent = Agent(AgentSettings(), SeededChance("x"), lambda flow: (ANN, 5060))
+    late, other = (Flow("udp", host, 5060) for host in ("10.0.0.8", "10.0.0.9"))
+    record = agent.prepare(parse_sip_uri(TARGET), "sip:ann@10.0.0.1")
+    call = CallId("call")
+    agent.invite(OutboundCall(agent, call, record, [late, other], body=OFFER), 0.0)
+    agent.wake(4.1)
+    sent = [parse(effect.data) for effect in agent.take() if isinstance(effect, Transmit)]
+    first, second = sent[0], sent[-1]
+    assert isinstance(first, Request) and isinstance(second, Request)
+    agent.receive(parse(reply(second, 180, to_tag="b").to_bytes()), other, 4.2)
+    agent.receive(parse(reply(first, 180, to_tag="a").to_bytes()), late, 4.3)
+    assert [m.method for m in map(parse, _sent(agent)) if isinstance(m, Request)] == ["CANCEL"]
+
+    agent.wake(50.0)
+
+    assert call in agent.calls and not any(isinstance(effect, Failed) for effect in agent.take())
+    agent.receive(parse(reply(second, 486, to_tag="b").to_bytes()), other, 50.1)
+    for now in (90.0, 130.0):
+        agent.wake(now)
+    assert agent.idle, agent.leftovers()
+
+
+def _sent(agent: Agent) -> list[bytes]:
+    return [effect.data for effect in agent.take() if isinstance(effect, Transmit)]
