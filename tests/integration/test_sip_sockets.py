@@ -134,6 +134,27 @@ async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.Monk
         writer.close()
 
 
+async def test_a_quiet_connection_stays_while_it_leads_to_somebody(monkeypatch: pytest.MonkeyPatch):
+    """A call may last for hours without a word, and a phone that registered waits to be called."""
+    patient = streams.Framer
+    monkeypatch.setattr(streams, "Framer", lambda now: patient(now, idle=0.2))
+    monkeypatch.setattr(streams, "LOOK_AGAIN", 0.1)
+    async with running() as ann:
+        (used, writer), (unused, other) = [await asyncio.open_connection("127.0.0.1", ann.port) for _ in range(2)]
+        port = writer.get_extra_info("sockname")[1]
+        ann.telephony.uses = lambda flow: flow.port == port  # type: ignore[method-assign]
+        for number, one in enumerate((writer, other)):
+            one.write(OPTIONS % (number, number))
+        for reader in (used, unused):
+            await reader.readuntil(b"\r\n\r\n")
+
+        assert await asyncio.wait_for(unused.read(), 5) == b""
+        writer.write(OPTIONS % (3, 3))
+        assert (await asyncio.wait_for(used.readuntil(b"\r\n\r\n"), 5)).startswith(b"SIP/2.0 200")
+        for one in (writer, other):
+            one.close()
+
+
 async def test_one_source_may_hold_only_so_many_connections():
     """C9."""
     sockets = wire.Sockets("127.0.0.1", 0, connections_per_source=3)

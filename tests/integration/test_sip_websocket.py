@@ -17,6 +17,9 @@ from ringback.app import Application
 from ringback.config import Settings
 from ringback.model.ids import RoomName
 from ringback.sdp.negotiation import make_offer
+from ringback.sip.digest import Credential, answer_challenge
+from ringback.sip.message import Request, Response
+from ringback.sip.parser import parse
 from ringback.telephony import websocket
 
 SIP = [Subprotocol("sip")]
@@ -78,6 +81,41 @@ async def test_a_browser_calls_a_room_and_is_hung_up_on_over_the_way_it_came(ser
         bye = str(await asyncio.wait_for(socket.recv(), 10))
 
         assert bye.startswith("BYE sip:ann@df7jal23ls0d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WS ")
+
+
+async def test_a_browser_registers_and_is_called_by_a_room_over_the_way_it_came(server: Application) -> None:
+    """RFC 7118 §5, §6: nothing but its WebSocket leads to it."""
+    fresh = await server.sip_clients.create(server.domain, {"username": "ann", "password": "pass-word-1234"})
+    await server.rooms.create(
+        server.domain.id,
+        {"name": "out", "properties": {"enable_dialout": True, "dialout_config": {"allow_room_start": True}}},
+    )
+    address = server.sip_clients.address(server.domain.id, "ann")
+    assert address is not None
+    host = address.partition("@")[2]
+    async with connect(url(server), subprotocols=SIP) as socket:
+        first = parse(request("REGISTER", f"sip:ann@{host}"))
+        first.headers.rows[:] = [
+            (name, f"<sip:ann@{host}>;tag=ann" if name == "From" else value) for name, value in first.headers.rows
+        ]
+        assert isinstance(first, Request)
+        await socket.send(first.to_bytes().decode())
+        status, text = await answer(socket)
+        assert status == 401
+        challenge = parse(text.encode())
+        assert isinstance(challenge, Response)
+        credential = Credential("127.0.0.1", "ann", fresh.password)
+        proof = answer_challenge([credential], first, challenge, "127.0.0.1", "cnonce")
+        assert proof is not None
+        again = parse(first.to_bytes().replace(b"CSeq: 1 ", b"CSeq: 2 ").replace(b"REGISTER1\r\n", b"REGISTER2\r\n"))
+        again.headers.rows.append(proof)
+        await socket.send(again.to_bytes().decode())
+        assert (await answer(socket))[0] == 200
+
+        await server.calls.start_dial_out(server.domain.id, RoomName("out"), {"sipUri": address})
+        invite = str(await asyncio.wait_for(socket.recv(), 10))
+
+        assert invite.startswith("INVITE sip:ann@df7jal23ls0d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WS ")
 
 
 async def test_a_browser_that_goes_away_leaves_nothing_behind(server: Application) -> None:

@@ -59,6 +59,11 @@ class Framer:
         """A ``PING`` goes out: the next lone line end answers it."""
         self._expected = True
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing of a message is here, and there was one before."""
+        return self._began is None
+
     def closes_at(self) -> float:
         """When to close the connection if nothing more comes."""
         return self._began + self._patience if self._began is not None else self._heard + self._idle

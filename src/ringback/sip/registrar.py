@@ -4,6 +4,7 @@ Pure: a request and the time go in, an answer and what is to be stored first com
 """
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
@@ -136,6 +137,7 @@ class Registrar:
         self._authenticator = authenticator
         self._guard = guard or LoginGuard()
         self._places: dict[str, dict[str, Place]] = {}
+        self._flows: Counter[Flow] = Counter()
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -182,7 +184,8 @@ class Registrar:
 
     def restore(self, client: str, binding: Binding, now: Instant) -> None:
         """A binding that an earlier process stored."""
-        self._places.setdefault(client, {})[binding.key] = Place(binding, now.until(binding.expires_at))
+        place = Place(binding, now.until(binding.expires_at))
+        self._put(client, {**self._places.get(client, {}), binding.key: place})
 
     def undo(self, change: Change) -> None:
         """What could not be stored did not happen, unless more has happened since."""
@@ -191,7 +194,7 @@ class Registrar:
 
     def forget(self, client: str) -> None:
         """An account is gone or has another password."""
-        self._places.pop(client, None)
+        self._put(client, {})
 
     def behind_nat(self, now: float) -> list[Flow]:
         """Where a little has to be sent now and then, so that a NAT on the way keeps its hole open (RFC 5626 §3.5)."""
@@ -200,6 +203,10 @@ class Registrar:
             alive = self._alive(client, now)
             flows += [place.flow for place in alive.values() if place.binding.transport == "udp" and _is_natted(place)]
         return flows
+
+    def is_home(self, flow: Flow) -> bool:
+        """Whether somebody registered over this very connection, or from this very address."""
+        return flow in self._flows
 
     @property
     def count(self) -> int:
@@ -343,6 +350,11 @@ class Registrar:
         return Answer(200, rows)
 
     def _put(self, client: str, places: dict[str, Place]) -> None:
+        for place in self._places.get(client, {}).values():
+            self._flows[place.flow] -= 1
+            if not self._flows[place.flow]:
+                del self._flows[place.flow]
+        self._flows.update(place.flow for place in places.values())
         if places:
             self._places[client] = places
         else:

@@ -30,4 +30,4 @@ class Receiver(Protocol):
         """Whether a source may have a TLS handshake now: each costs us a signature."""
 
     def uses(self, flow: Flow) -> bool:
-        """Whether there is a call with that far end."""
+        """Whether there is a call with that far end, or somebody is reached over this connection."""

@@ -129,6 +129,10 @@ class Registry:
         """An account was deleted, expired or has another password: its phones are reached no more."""
         self._registrar.forget(client.id)
 
+    def is_home(self, flow: Flow) -> bool:
+        """Whether somebody is reached over this connection."""
+        return self._registrar.is_home(flow)
+
     @property
     def count(self) -> int:
         """Bindings there are, for a metric."""

@@ -471,7 +471,7 @@ class Telephony:
         return self._door.admits_handshake(flow)
 
     def uses(self, flow: Flow) -> bool:
-        return self._agent.speaks_with(flow.host)
+        return self._agent.speaks_with(flow.host) or self._registry.is_home(flow)
 
     # ── inside: out ──
 

@@ -27,6 +27,9 @@ REACH_SECONDS = 3.5
 KEEP_ALIVE = 28.0
 """Seconds between our pings on a connection in use: NATs forget TCP after minutes, some after 30 s."""
 
+LOOK_AGAIN = 60.0
+"""Seconds between looks at a quiet connection that may not be closed yet."""
+
 PONG_SECONDS = 10.0
 """How long a far end that has answered pings before may take for one (RFC 5626 §4.4.1)."""
 
@@ -388,14 +391,16 @@ class Stream(asyncio.Protocol):
     def _watch(self) -> None:
         """Close the connection when its framer's patience ends; looked at again whenever that may have moved."""
         assert self._framer is not None, "watched once messages may come"
-        due = self._framer.closes_at()
-        receiver = self._streams.receiver
-        if due <= self._loop.time():
-            if self.ours and receiver is not None and receiver.uses(self.flow):
-                return
+        receiver, due, now = self._streams.receiver, self._framer.closes_at(), self._loop.time()
+        if due > now:
+            if not self.ours:
+                self._at(due, self._watch)
+        elif receiver is not None and receiver.uses(self.flow) and (self.ours or self._framer.is_idle):
+            # Quiet, but a call may last for hours without a word, and a phone that registered waits to be called.
+            if not self.ours:
+                self._at(now + LOOK_AGAIN, self._watch)
+        else:
             self.abort()
-        elif not self.ours:
-            self._at(due, self._watch)
 
     def _give_up(self) -> None:
         self._fail(TlsFailed("tls: the handshake took too long"))

@@ -36,6 +36,18 @@ def test_a_phone_registers_and_is_found_where_it_came_from(desk: Desk):
     assert place.binding.expires_at == desk.now.wall + 3600
 
 
+def test_a_way_over_which_somebody_is_reached_is_known_until_nobody_is(desk: Desk):
+    desk.register(PHONE, f"{PHONE.replace('5062', '5064')}")
+    assert desk.registrar.is_home(HOME)
+
+    desk.register(f"{PHONE};expires=0", cseq=2)
+    assert desk.registrar.is_home(HOME), "the other one is left"
+
+    desk.registrar.forget("acme/ann")
+    assert not desk.registrar.is_home(HOME)
+    assert not desk.registrar._flows
+
+
 def test_a_challenge_offers_sha_256_before_md5(desk: Desk):
     """RFC 8760 §2.4."""
     first = desk.registrar.register(a_request("REGISTER", "ann"), HOME, desk.now)
