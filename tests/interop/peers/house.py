@@ -11,7 +11,7 @@ from interop.peers.server import KEY, Answer
 from interop.peers.waiting import free_port, until
 from ringback.app import Application
 from ringback.config import Settings
-from ringback.model.ids import CallId
+from ringback.model.ids import CallId, RoomName
 
 STARTS = {"allow_room_start": True, "max_idle_timeout_sec": 120}
 
@@ -79,6 +79,10 @@ class House:
                 await self.rest("POST", f"/rooms/{room}/eject", {"ids": [call["id"]]})
             else:
                 await self.rest("POST", f"/rooms/{room}/dialOut/stop", {"sessionId": call["id"]})
+
+    async def hold(self, room: str, call: str, on: bool) -> None:
+        """Put a call on hold, or take it back."""
+        await self.app.calls.hold(self.app.domain.id, RoomName(room), call, on)
 
     async def calls(self, room: str, more: str = "") -> list[Mapping[str, Any]]:
         """Rows of a room's calls."""

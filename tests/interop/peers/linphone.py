@@ -97,6 +97,10 @@ class Linphone:
         await self._process.type(f"call {uri}")
         await self.says("connected")
 
+    async def type(self, command: str) -> None:
+        """``pause``, ``resume``, ``transfer URI``…"""
+        await self._process.type(command)
+
     async def hangup(self) -> None:
         """End the call."""
         await self._process.type("terminate")
