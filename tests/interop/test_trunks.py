@@ -123,3 +123,32 @@ async def test_a_wrong_password_fails_the_call_with_the_carriers_answer(tmp_path
         row = await house.state("desk", "ended")
 
         assert row["end"]["sip_status"] == 401
+
+
+@pytest.mark.needs("baresip")
+async def test_a_carriers_call_to_a_number_rings_the_room_and_both_are_heard(tmp_path: Path) -> None:
+    async with (
+        House(tmp_path / "house") as house,
+        Baresip(tmp_path / "gateway", hz=440, name="+12125550100") as gateway,
+    ):
+        await house.room("desk")
+        trunk = {
+            "name": "gateway",
+            "networks": ["127.0.0.0/8"],
+            "inbound_rules": [{"match": "0[1-9]*", "strip": 1, "prepend": "+49"}],
+            "trusted": True,
+            "codecs": ["PCMU"],
+        }
+        assert (await house.rest("POST", "/ringback/trunks", trunk)).status == 200
+        assert (await house.rest("POST", "/ringback/numbers", {"number": NUMBER, "room": "desk"})).status == 200
+
+        await gateway.dial(f"sip:030123456@{house.sip}")
+        row = await house.state("desk", "answered")
+        ear = await ear_in(house, "desk", 880)
+        await ear.hears(440)
+        await until(lambda: gateway.hears(880) or None, "the gateway hears 880 Hz", 20)
+
+        assert (row["trunk"], row["remote"], row["codec"]) == ("gateway", "+12125550100", "PCMU")
+        await gateway.command("hangup")
+        await house.state("desk", "ended")
+        await house.idle()

@@ -22,6 +22,7 @@ COLUMNS = {
     "far end": "remote",
     "name": "display_name",
     "codec": "codec",
+    "trunk": "trunk",
     "state": "state",
     "seconds": "duration",
     "how it ended": "sentence",

@@ -23,6 +23,9 @@ from ringback.sip.uri import dialled_user
 REMEMBERED = 10_000
 """Sources whose trunk is remembered."""
 
+UNASKED_DOWN = 60.0
+"""Seconds for which a failed call makes a host count as down that is never asked."""
+
 REALM = "ringback"
 
 
@@ -197,7 +200,10 @@ class TrunkDesk:
         return self._health.get((trunk, host), Health())
 
     def is_down(self, trunk: str, host: str, port: int | None) -> bool:
-        return self.health(trunk, key_of(Host(host, port))).is_down
+        found = self.health(trunk, key_of(Host(host, port)))
+        asked = (owner := self._by_name.get(trunk)) is not None and owner.options_interval > 0
+        # Without health checks only a call can show that a host is back: it gets a chance every minute.
+        return found.is_down and (asked or self._clock.wall() - (found.checked or 0.0) < UNASKED_DOWN)
 
     def state(self, trunk: Trunk) -> TrunkState:
         self._forget_ended(trunk.name)

@@ -338,3 +338,19 @@ async def test_hosts_are_asked_for_their_health_and_a_dead_one_is_tried_last() -
         stage.network.listen("10.0.0.2", 5060, stage.one.telephony)
         await stage.clock.run_for(60.0)
         assert side.desk.health("one", "10.0.0.2").state == "up"
+
+
+async def test_a_host_that_is_never_asked_gets_another_chance_after_a_minute() -> None:
+    async with a_stage() as stage:
+        stage.network.listen("10.0.0.2", 5060, None)
+        stage.trunks(ONE, TWO)
+        stage.dial()
+        await stage.clock.run_for(1.0)
+        side = stage.us.telephony.trunks
+
+        before = side.is_down("one", "10.0.0.2", None)
+        stage.us.telephony.cancel(CALL)
+        await stage.clock.run_for(61.0)
+
+        assert before
+        assert not side.is_down("one", "10.0.0.2", None)
