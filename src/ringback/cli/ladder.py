@@ -57,6 +57,8 @@ def _lines(heard: list[Heard], strokes: Strokes) -> Iterator[Text]:
         line.append(_arrow(_label(message, again, strokes), message.out, strokes), _style(message, again))
         if (message.peer, message.transport) != (first.peer, first.transport):
             line.append(f"  {message.peer} {message.transport}", "dim")
+        if message.rule:
+            line.append(f"  by our rule: {message.rule}", "yellow")
         yield line
 
 

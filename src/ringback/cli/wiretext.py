@@ -26,6 +26,7 @@ class Heard:
         peer: The far end, ``host:port``.
         start: First line.
         headers: First one of each name, in lower case.
+        rule: Which rule of the server refused something with it.
     """
 
     at: float
@@ -34,6 +35,7 @@ class Heard:
     transport: str
     start: str
     headers: Mapping[str, str]
+    rule: str = ""
 
     @property
     def status(self) -> int | None:
@@ -111,4 +113,5 @@ def _read(row: Mapping[str, Any]) -> Heard:
         name = name.strip().lower()
         headers.setdefault(_SHORT.get(name, name), value.strip())
     at = datetime.fromisoformat(row["at"]).timestamp()
-    return Heard(at, row["direction"] == "out", shown(row["peer"]), shown(row["transport"]), start, headers)
+    peer, transport, rule = (shown(row.get(key, "")) for key in ("peer", "transport", "rule"))
+    return Heard(at, row["direction"] == "out", peer, transport, start, headers, rule)

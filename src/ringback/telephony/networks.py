@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from ringback.telephony.policy import NetworkPolicy, parse_ip
+from ringback.telephony.policy import NetworkPolicy
 from ringback.telephony.stun import DEFAULT_PORT, NoAnswer, public_address
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Advertised:
         """
         if not self.public or (peer and self._local is not None and self._local.lists(peer)):
             return local
-        return self.public if not peer or _is_same_version(self.public, peer) else local
+        return self.public if not peer or (":" in peer) == (":" in self.public) else local
 
 
 async def keep_public_address(
@@ -84,8 +84,3 @@ async def keep_public_address(
         if once:
             return
         await sleep(AGAIN_AFTER_FAILURE if failed else AGAIN)
-
-
-def _is_same_version(one: str, other: str) -> bool:
-    first, second = parse_ip(one), parse_ip(other)
-    return first is None or second is None or first.version == second.version

@@ -114,6 +114,9 @@ class Sockets:
                 self._streams.send(flow, data)
             return
         address = flow.host, flow.port
+        if len(self._datagrams) == 1:
+            self._datagrams[0].send(data, address)
+            return
         path = self._paths.get(address) or self._path_to(flow.host)
         if path is not None:
             path.send(data, address)
@@ -122,6 +125,8 @@ class Sockets:
 
     def local(self, flow: Flow) -> tuple[str, int]:
         port = self.tls_port if flow.transport == "tls" and self._certificate is not None else self.port
+        if len(self.hosts) == 1 and self.hosts[0] not in _ANY:
+            return self.hosts[0], port
         path = self._paths.get((flow.host, flow.port)) if flow.transport == "udp" else None
         if path is not None and path.host not in _ANY:
             return path.host, port

@@ -45,6 +45,12 @@ def test_a_message_sent_again_and_another_far_end_are_told(second: dict[str, str
     assert line.rstrip("─").endswith(ending)
 
 
+def test_what_was_refused_by_a_rule_of_ours_says_by_which() -> None:
+    refused = {**row(1.0, "out", "SIP/2.0 403 Forbidden", cseq="2 BYE"), "rule": "BYE in a dialog from elsewhere"}
+
+    assert drawn(row(0.0, "in", INVITE), refused)[2].endswith("  by our rule: BYE in a dialog from elsewhere")
+
+
 def test_text_of_strangers_is_neither_markup_nor_control_nor_wider_than_the_ladder() -> None:
     lines = drawn(row(0.0, "out", INVITE), row(0.1, "in", "SIP/2.0 486 [red]x[/red]\x1b[2J\u202e" + "y" * 99))
 

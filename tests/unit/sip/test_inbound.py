@@ -238,6 +238,8 @@ async def test_a_bye_from_elsewhere_is_refused_while_media_flows(network: Networ
 
     assert thief.statuses() == [403]
     assert "ended" not in ann.names()
+    refused = ann.telephony.trace("puppet-call").said[-1]
+    assert (refused.text[:11], refused.rule) == ("SIP/2.0 403", "BYE in a dialog from elsewhere")
 
     flowing = False
     thief.request("BYE", ANN, to_tag=tag, cseq=3)
