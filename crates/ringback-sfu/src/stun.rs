@@ -57,4 +57,23 @@ mod tests {
         assert_eq!(ufrag(&request(b"\xff\xfe:x")), None);
         assert_eq!(ufrag(&[0x80; 200]), None);
     }
+
+    #[test]
+    fn requests_changed_at_random_name_somebody_or_nobody() {
+        let whole = request(b"receiver:sender");
+        let mut seed = 3u64;
+        let mut next = |end: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % end
+        };
+        for _ in 0..300_000 {
+            let mut changed = whole.clone();
+            for _ in 0..1 + next(4) {
+                let at = next(changed.len());
+                changed[at] = next(256) as u8;
+            }
+            changed.truncate(1 + next(changed.len()));
+            assert!(ufrag(&changed).is_none_or(|name| name.len() <= changed.len()));
+        }
+    }
 }
