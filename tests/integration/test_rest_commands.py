@@ -96,3 +96,24 @@ async def test_the_generated_key_of_the_data_folder_is_found(
     (tmp_path / "ringback-data").mkdir()
     (tmp_path / "ringback-data" / "api-key").write_text(KEY + "\n")
     assert "There are no rooms" in await run("rooms", "list")
+
+
+async def test_trunks_and_numbers_are_added_shown_tried_and_removed(run: Run, house: House) -> None:
+    await run("rooms", "create", "desk", "--sip")
+    secret = "credentials.password=do-not-tell"
+    rules = 'outbound_rules=[{"match": "+49*", "strip": 3, "prepend": "0"}]'
+    made = await run("trunks", "add", "acme", "hosts=sip.acme.example:5070", "credentials.username=me", secret, rules)
+    await run("trunks", "set", "acme", "max_calls=3")
+
+    assert "do-not-tell" not in made + await run("trunks", "show", "acme")
+    assert json.loads(await run("trunks", "show", "acme", "--json"))["max_calls"] == 3
+    assert "sip.acme.example:5070" in await run("trunks", "list")
+    assert "sip:030123456@sip.acme.example:5070" in await run("trunks", "dry-run", "acme", "+4930123456")
+    assert "emergency" in await run("trunks", "dry-run", "acme", "+49112", status=1)
+    assert "telnyx" in await run("trunks", "profiles")
+    assert "rings desk" in await run("numbers", "add", "+4930123456", "--room", "desk")
+    assert "+4930123456" in await run("numbers", "list")
+    assert "removed" in await run("numbers", "remove", "+4930123456")
+    assert "colour" in await run("trunks", "set", "acme", "colour=red", status=1)
+    assert "removed acme" in await run("trunks", "remove", "acme")
+    assert "There are no trunks" in await run("trunks", "list")

@@ -79,6 +79,7 @@ class _Way:
     made: bool = False
     rung: bool = False
     redirects: int = 0
+    given_up: bool = False
     timer: Timer | None = None
     task: asyncio.Task[None] | None = None
     last: Failed | None = None
@@ -115,10 +116,15 @@ class Dialling:
         self._next(way)
 
     def cancel(self, call: CallId) -> bool:
-        """Give up a call that has no INVITE out now; whether that was so."""
-        way = self._ways.pop(call, None)
-        if way is None or not (way.timer or way.task):
+        """Give up a call; whether that is all, because it has no INVITE out now."""
+        way = self._ways.get(call)
+        if way is None:
             return False
+        way.given_up = True
+        way.left.clear()
+        if not (way.timer or way.task):
+            return False
+        del self._ways[call]
         if way.timer is not None:
             way.timer.cancel()
         if way.task is not None:
@@ -184,7 +190,7 @@ class Dialling:
 
     def _redirect(self, way: _Way, failure: Failed) -> bool:
         trunk = self._desk.named(way.attempt.trunk)
-        if trunk is None or trunk.redirects is Redirects.OFF or way.redirects >= MOST_REDIRECTS:
+        if trunk is None or way.given_up or trunk.redirects is Redirects.OFF or way.redirects >= MOST_REDIRECTS:
             return False
         way.redirects += 1
         found = [new for text in failure.contacts if (new := self._redirected(trunk, way.attempt, text)) is not None]

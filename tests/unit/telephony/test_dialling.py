@@ -354,3 +354,26 @@ async def test_a_host_that_is_never_asked_gets_another_chance_after_a_minute() -
 
         assert before
         assert not side.is_down("one", "10.0.0.2", None)
+
+
+async def test_a_call_that_is_given_up_is_not_tried_elsewhere() -> None:
+    for status in (None, 503, 302):
+        async with a_stage() as stage:
+            stage.trunks(replace(ONE, redirects=Redirects.SAME_TRUNK, hosts=(Host("10.0.0.2"), Host("10.0.0.3"))), TWO)
+            if status is None:
+                stage.network.drop = lambda packet: "10.0.0.2:5060" in (packet.source, packet.target)
+
+            def refuse_late(invite: Any, stage: Stage = stage, status: int | None = status) -> None:
+                refusal = [("Contact", "<sip:x@10.0.0.3>")]
+                say_no = lambda: stage.one.telephony.reject(invite.call, status or 500, "", refusal)  # noqa: E731
+                stage.clock.call_at(stage.clock.monotonic() + 1.0, say_no)
+
+            stage.one.on["incoming"] = refuse_late
+            stage.dial()
+            await stage.clock.run_for(0.5)
+            stage.us.telephony.cancel(CALL)
+            await stage.clock.run_for(40.0)
+
+            assert stage.two.names() == []
+            assert len(stage.us.all("failed")) == 1
+            assert stage.us.telephony.idle
