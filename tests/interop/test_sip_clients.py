@@ -7,6 +7,7 @@ import pytest
 from interop.peers.baresip import Baresip
 from interop.peers.linphone import Linphone
 from interop.peers.server import Server, wait_present
+from interop.peers.twinkle import Twinkle
 from interop.peers.waiting import until
 
 ALICE_HZ, LINDA_HZ = 440, 660
@@ -73,6 +74,27 @@ async def test_a_registered_phone_calls_another_one(transport: str, tmp_path: Pa
         await hear_each_other(caller, called)
         await called.hangup()
         await caller.event("CALL_CLOSED")
+
+
+@pytest.mark.needs("twinkle-console")
+async def test_twinkle_registers_calls_and_is_called(tmp_path: Path, server: Server) -> None:
+    home = f"127.0.0.1:{server.ports.sip}"
+    password = await account(server, "carol")
+    async with Twinkle(tmp_path / "carol", account=(password, home)) as carol, await alice(server, tmp_path) as other:
+        await carol.says("registration succeeded")
+        await registered(server, "alice")
+        await carol.type(f"call sip:alice@{home}")
+        await carol.says("far end answered call")
+        await carol.type("bye")
+        await other.event("CALL_CLOSED")
+        other.forget()
+
+        await other.command("dial", f"sip:carol@{home}")
+        await carol.says("incoming call")
+        await carol.type("answer")
+        await other.event("CALL_ESTABLISHED")
+        await other.command("hangup")
+        await carol.says("far end ended call")
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

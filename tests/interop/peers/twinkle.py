@@ -22,16 +22,17 @@ class Twinkle:
 
     Args:
         folder: Its home.
+        account: Password and ``host:port`` of a registrar where ``carol`` has an account.
     """
 
     uri = f"sip:carol@127.0.0.1:{PORT}"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, account: tuple[str, str] | None = None) -> None:
         home = folder / ".twinkle"
         home.mkdir(parents=True)
         (folder / ".asoundrc").write_text("pcm.!default { type null }\nctl.!default { type null }\n")
         (home / "twinkle.cfg").write_text("")
-        (home / "carol.cfg").write_text(PROFILE)
+        (home / "carol.cfg").write_text(PROFILE if account is None else PROFILE + _login(*account))
         # It may go on trying to log out for ever.
         command = ["timeout", "-k", "2", "120", "twinkle-console", "carol.cfg"]
         self._process = Process(command, folder / "log.txt", env={"HOME": str(folder)}, cwd=folder)
@@ -65,3 +66,10 @@ class Twinkle:
     def log(self) -> str:
         """Its own log, with every SIP message in and out."""
         return "".join(path.read_text(errors="replace") for path in sorted(self._home.glob("twinkle.log*")))
+
+
+def _login(password: str, home: str) -> str:
+    return (
+        f"user_domain={home}\nauth_name=carol\nauth_pass={password}\nregistrar={home}\n"
+        "register_at_startup=yes\nregistration_time=120\n"
+    )
