@@ -5,7 +5,7 @@ Pure: a request and the time go in, an answer and what is to be stored first com
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Protocol
@@ -130,12 +130,20 @@ class Registrar:
         accounts: Who may register.
         authenticator: Makes and checks challenges.
         guard: Holds back who guesses.
+        is_proxy: Whether many phones speak from an address, by the operator's word: it is not held back as one.
     """
 
-    def __init__(self, accounts: Accounts, authenticator: Authenticator, guard: LoginGuard | None = None) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        authenticator: Authenticator,
+        guard: LoginGuard | None = None,
+        is_proxy: Callable[[Flow], bool] = lambda flow: False,
+    ) -> None:
         self._accounts = accounts
         self._authenticator = authenticator
         self._guard = guard or LoginGuard()
+        self._is_proxy = is_proxy
         self._places: dict[str, dict[str, Place]] = {}
         self._flows: Counter[Flow] = Counter()
 
@@ -220,7 +228,9 @@ class Registrar:
         username = self._authenticator.claimed(request, realm=realm)
         if username is None:
             return Answer(401, self._challenge(request, flow, realm, now))
-        keys: tuple[Hashable, ...] = (flow.host, (realm, username))
+        keys: list[Hashable] = [(realm, username)]
+        if not self._is_proxy(flow):
+            keys.append(flow.host)
         known = self._accounts.find(realm, username)
         at_home = known is not None and any(
             place.binding.host == flow.host for place in self._alive(known.id, now.mono).values()

@@ -1,7 +1,7 @@
 """Where SIP clients are registered: the pure registrar with a clock, a store, and keep-alives for phones behind NAT."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -46,6 +46,10 @@ class Registry:
         accounts: Who may register; nobody when left out.
         store: Where bindings rest.
         node: This node's name, in every nonce.
+
+    Attributes (the stack's to set):
+        ping: Sends a little nothing over a flow.
+        is_known: Whether an address is on the operator's list.
     """
 
     def __init__(
@@ -60,9 +64,10 @@ class Registry:
         self._accounts = accounts or NoAccounts()
         self._store = store or NoStore()
         authenticator = Authenticator(key or secrets.token_bytes(32), "ringback", node, self._accounts.proof)
-        self._registrar = Registrar(self._accounts, authenticator)
+        self._registrar = Registrar(self._accounts, authenticator, is_proxy=lambda flow: self.is_known(flow))
         self._timer: Timer | None = None
-        self.ping = _nobody
+        self.ping: Callable[[Flow], None] = lambda flow: None
+        self.is_known: Callable[[Flow], bool] = lambda flow: False
 
     async def start(self) -> None:
         """Bring back what an earlier process had acknowledged. Raises ``StoreError``."""
@@ -152,7 +157,3 @@ class Registry:
         for flow in self._registrar.behind_nat(self._clock.monotonic()):
             self.ping(flow)
         self._arm()
-
-
-def _nobody(flow: Flow) -> None:
-    """Nobody sends."""

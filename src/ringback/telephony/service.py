@@ -148,6 +148,7 @@ class Telephony:
         self._chance = chance or SystemChance(settings.prefix)
         self._registry = registry or Registry(clock)
         self._registry.ping = lambda flow: self._wire.send(flow, b"\r\n\r\n")
+        self._registry.is_known = lambda flow: self._door.is_known(flow)
         self._agent = Agent(
             AgentSettings(
                 timing=settings.timing,

@@ -1,10 +1,17 @@
 """The registrar: RFC 3261 §10.3, RFC 3327, RFC 5626, and attacks A1 to A7 and C4."""
 
+import random
+
 import pytest
 
+from ringback.sip.digest import Authenticator
+from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
-from ringback.sip.registrar import Answer, Caller
+from ringback.sip.message import Request, Response
+from ringback.sip.parser import parse
+from ringback.sip.registrar import Answer, Caller, Registrar
 from unit.sip.accounts import HOME, Desk, a_request, row, with_credentials
+from unit.sip.test_fuzz import mutate
 
 PHONE = "<sip:ann@10.1.1.1:5062>"
 TCP = Flow("tcp", "192.0.2.1", 40000)
@@ -347,6 +354,18 @@ def test_guessing_from_many_places_is_held_back_by_the_user(desk: Desk):
     assert desk.register(PHONE, flow=Flow("udp", "203.0.113.99", 1)).rule == "login held back after failures"
 
 
+def test_a_proxy_in_front_of_many_phones_is_not_held_back_for_one_of_them(desk: Desk):
+    """A7: the user still is."""
+    desk.registrar = Registrar(
+        desk.accounts, Authenticator(b"k" * 32, "acme", "n1", desk.accounts.proof), is_proxy=lambda flow: flow == HOME
+    )
+    for _ in range(8):
+        desk.register(PHONE, password="x")
+
+    assert desk.register(PHONE).rule == "login held back after failures"
+    assert desk.register("<sip:bob@10.1.1.1>", user="bob").status == 200
+
+
 def test_guessing_does_not_lock_out_the_phone_that_is_registered(desk: Desk):
     """A7: its binding stays, and where it is registered from it may go on."""
     desk.register(PHONE)
@@ -378,6 +397,31 @@ def test_what_an_earlier_process_stored_is_there_until_it_expires(desk: Desk):
     assert later.clients_contacts() == ["sip:ann@10.1.1.1:5062"]
     later.at += 61
     assert later.clients_contacts() == []
+
+
+def test_no_spelling_of_a_register_is_an_exception(desk: Desk):
+    """F9: whoever is logged in may still send anything."""
+    chance = random.Random(11)
+    client = desk.accounts.clients["acme", "ann"]
+    rows = [("Path", "<sip:edge.test;lr;ob>"), ("Supported", "path, outbound"), ("Expires", "600")]
+    data = a_request(
+        "REGISTER", "ann", contacts=[f"{PHONE};{INSTANCE};reg-id=1;q=0.5;expires=90"], rows=rows
+    ).to_bytes()
+    statuses = set()
+    for _ in range(4000):
+        try:
+            message = parse(mutate(data, chance))
+            if isinstance(message, Request):
+                answer = desk.registrar._bind(client, message, chance.choice([HOME, TCP]), desk.now)
+                statuses.add(answer.status)
+                Response(answer.status, "x", answer.rows).to_bytes()
+                for binding in answer.change.bindings if answer.change else []:
+                    str(binding).encode()
+        except SipParseError:
+            continue
+        desk.at += 60.0
+
+    assert {200, 400, 500} <= statuses <= {200, 400, 403, 423, 439, 500}
 
 
 # ── who calls ──
