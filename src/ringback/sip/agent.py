@@ -561,9 +561,10 @@ class Agent:
         _count(self._hosts, call.counted_as, 1)
 
     def _on_cancel(self, transaction: ServerTransaction, now: float) -> None:
-        """§9.2. The CANCEL must come from where the INVITE came from."""
+        """§9.2. The CANCEL must come from where the INVITE came from, or from a sibling."""
         invite = self.transactions.find_invite(transaction.request)
-        if invite is None or invite.flow.host != transaction.flow.host:
+        here, there = transaction.flow.host, "" if invite is None else invite.flow.host
+        if invite is None or (here != there and not self.siblings(here, there)):
             self._respond(transaction, (481, []), now)
             return
         owner = invite.owner
