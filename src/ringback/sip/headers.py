@@ -162,7 +162,7 @@ def parse_tokens(values: list[str]) -> list[str]:
 
 def media_type(text: str) -> str:
     """``type/subtype`` of Content-Type in lower case, without parameters."""
-    return re.sub(r"[ \t]", "", text.partition(";")[0]).lower()
+    return text.partition(";")[0].replace(" ", "").replace("\t", "").lower()
 
 
 @dataclass(frozen=True, slots=True)
