@@ -178,3 +178,11 @@ async def test_who_is_not_registered_or_not_of_this_domain_is_not_reached(house:
     failure = house.server.last("failed")[1]
     assert (failure.status, failure.cause) == (480, "unregistered")
     assert house.requests("INVITE", "10.0.0.") == []
+
+
+async def test_a_room_that_calls_a_room_of_the_same_server_has_nobody_to_prove_itself(house: House):
+    """Its From is an address of ours; that its Call-ID is ours too is proof enough."""
+    house.server.on["incoming"] = lambda invite: house.server.telephony.reject(invite.call, 486)
+    await house.call(f"sip:123456789012@{SERVER}")
+
+    assert house.server.last("failed")[1].status == 486
