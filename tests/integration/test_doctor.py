@@ -17,7 +17,7 @@ from ringback.media.opening import open_telephone
 from ringback.model.ids import CallId
 from ringback.numbers.diagnosis import FAILED, OK, WARNING, Finding, diagnose
 from ringback.numbers.plan import Wanted, to_number
-from ringback.numbers.trunk import Credentials, Dtmf, Host, TlsPolicy, Transport, Trunk
+from ringback.numbers.trunk import Credentials, Dtmf, Host, Registration, TlsPolicy, Transport, Trunk
 from ringback.telephony.doctor import examine
 from ringback.telephony.service import TelephonySettings
 
@@ -126,6 +126,15 @@ async def test_a_well_trunk_has_nothing_to_fix_and_its_test_call_is_hung_up() ->
         assert found["hold"].words == "taken"
         assert found["session timer"].words == "Session-Expires 1800;refresher=uas"
         assert carrier.heard.count("BYE") == 1
+
+
+async def test_looking_a_trunk_over_does_not_register_in_the_servers_place() -> None:
+    async with a_carrier(Fault()) as carrier:
+        me = Credentials("me", "secret")
+        found = await findings(a_trunk(carrier.port, credentials=me, register=Registration()), call=False)
+
+        assert "REGISTER" not in carrier.heard
+        assert found["registration"].verdict == FAILED  # nobody registers in this test
 
 
 async def test_a_port_that_nobody_listens_on_is_named() -> None:

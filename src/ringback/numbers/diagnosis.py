@@ -150,6 +150,8 @@ def _tls_fix(reason: str) -> str:
         return "the certificate was changed: set tls.pin anew, if the carrier says that it changed it"
     if "not trusted" in reason:
         return "set tls.ca_file to the authority that signed it"
+    if "cannot read" in reason:
+        return "correct the path in tls.ca_file, tls.certificate or tls.key, or let the server read that file"
     return "the port may not be a TLS one: TLS is usually on 5061"
 
 

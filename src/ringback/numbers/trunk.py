@@ -259,15 +259,37 @@ def is_in(address: str, networks: Iterable[Network]) -> bool:
     return any(found in network for network in networks)
 
 
+class NetworkTable:
+    """Whose an address is: one look per length of prefix, however many trunks there are, since strangers ask as well.
+
+    The narrowest network wins; of two trunks with the same one, the first.
+    """
+
+    def __init__(self, trunks: Iterable[Trunk]) -> None:
+        self._tables: dict[tuple[int, int], dict[int, Trunk]] = {}
+        for trunk in trunks:
+            for network in trunk.addresses() if trunk.enabled else ():
+                shift = network.max_prefixlen - network.prefixlen
+                table = self._tables.setdefault((network.version, shift), {})
+                table.setdefault(int(network.network_address) >> shift, trunk)
+        self._keys = sorted(self._tables)
+
+    def find(self, address: str) -> Trunk | None:
+        """The trunk of an IP address. Text that is no address is nobody's."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return None
+        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+            found = found.ipv4_mapped
+        number = int(found)
+        for version, shift in self._keys:
+            if version == found.version and (trunk := self._tables[version, shift].get(number >> shift)) is not None:
+                return trunk
+        return None
+
+
 def trunk_of(source: str, trunks: Sequence[Trunk]) -> Trunk | None:
-    """The trunk whose networks a request's address is in: the narrowest network wins, an open trunk comes last."""
-    best: tuple[int, Trunk] | None = None
-    for trunk in trunks:
-        if not trunk.enabled:
-            continue
-        for network in trunk.addresses():
-            if is_in(source, (network,)) and (best is None or network.prefixlen > best[0]):
-                best = network.prefixlen, trunk
-    if best is not None:
-        return best[1]
-    return next((trunk for trunk in trunks if trunk.enabled and trunk.open), None)
+    """The trunk whose networks a request's address is in; failing that an open one."""
+    found = NetworkTable(trunks).find(source)
+    return found or next((trunk for trunk in trunks if trunk.enabled and trunk.open), None)

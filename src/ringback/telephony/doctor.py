@@ -60,7 +60,9 @@ async def examine(
     telephony = Telephony(alone, clock, examination)
     await telephony.start()
     try:
-        telephony.trunks.set([replace(trunk, options_interval=0, calls_per_second=None, max_calls=None)])
+        # Registering from here would take the server's own registration away.
+        alone_with = replace(trunk, options_interval=0, calls_per_second=None, max_calls=None, register=None)
+        telephony.trunks.set([alone_with])
         examination.doctor = SipDoctor(telephony, trunk)
         facts = await examination.look(registration, attempts, number, refused)
         for _ in range(round(GOODBYE / 0.02)):

@@ -13,15 +13,12 @@ from ringback.numbers.health import Health
 from ringback.numbers.inbound import Accepted, Refused, accept
 from ringback.numbers.load import Load
 from ringback.numbers.ports import TrunkState
-from ringback.numbers.trunk import Host, Network, Trunk, is_in, key_of, trunk_of
+from ringback.numbers.trunk import Host, Network, NetworkTable, Trunk, is_in, key_of
 from ringback.sip.digest import Authenticator, Credential, digest
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.message import Request, Row
 from ringback.sip.uri import dialled_user
-
-REMEMBERED = 10_000
-"""Sources whose trunk is remembered."""
 
 UNASKED_DOWN = 60.0
 """Seconds for which a failed call makes a host count as down that is never asked."""
@@ -60,7 +57,7 @@ class TrunkDesk:
         self._by_name: dict[str, Trunk] = {}
         self._networks: list[Network] = []
         self._media: list[Network] = []
-        self._sources: dict[str, Trunk | None] = {}
+        self._table = NetworkTable(())
         self._loads: dict[str, Load] = {}
         self._health: dict[tuple[str, str], Health] = {}
         self._authenticator = Authenticator(secrets.token_bytes(32), REALM, "trunks", self._secret_of)
@@ -71,7 +68,7 @@ class TrunkDesk:
         self._by_name = {trunk.name: trunk for trunk in trunks}
         self._networks = [network for trunk in trunks if trunk.enabled for network in trunk.addresses()]
         self._media = [_network(text) for trunk in trunks if trunk.enabled for text in trunk.media_networks]
-        self._sources.clear()
+        self._table = NetworkTable(trunks)
         self._loads = {name: load for name, load in self._loads.items() if name in self._by_name}
         kept = {(trunk.name, key_of(host)) for trunk in trunks for host in trunk.hosts}
         self._health = {key: found for key, found in self._health.items() if key in kept}
@@ -136,7 +133,7 @@ class TrunkDesk:
             return Judged(proved, accept(proved, request, self.load(proved.name), now))
         if proved is not None:
             return proved
-        anyone = trunk_of(flow.host, [each for each in self.trunks if each.open])
+        anyone = next((each for each in self.trunks if each.enabled and each.open), None)
         if anyone is None:
             return None
         return Judged(anyone, accept(anyone, request, self.load(anyone.name), now), listed=False)
@@ -211,11 +208,7 @@ class TrunkDesk:
         return TrunkState(len(self.load(trunk.name).calls), hosts)
 
     def _of(self, host: str) -> Trunk | None:
-        if host not in self._sources:
-            if len(self._sources) >= REMEMBERED:
-                self._sources.clear()
-            self._sources[host] = trunk_of(host, [each for each in self.trunks if not each.open])
-        return self._sources[host]
+        return self._table.find(host)
 
 
 def _network(text: str) -> Network:

@@ -23,6 +23,11 @@ def test_a_stranger_belongs_to_no_trunk_unless_one_is_open() -> None:
     assert trunk_of("203.0.113.8", [OPEN, WIDE]) is WIDE
 
 
+def test_of_two_trunks_with_one_network_the_first_has_it() -> None:
+    assert trunk_of("203.0.113.9", [WIDE, Trunk("again", networks=("203.0.113.0/24",))]) is WIDE
+    assert trunk_of("nobody.example", [WIDE, Trunk("all", networks=("0.0.0.0/0", "::/0"))]) is None
+
+
 def test_an_ipv4_address_in_an_ipv6_coat_is_that_address() -> None:
     assert trunk_of("::ffff:203.0.113.8", [WIDE]) is WIDE
 
