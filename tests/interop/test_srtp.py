@@ -1,19 +1,18 @@
 """baresip with SRTP: its sound is heard both ways, and nobody who demands protection is given a clear call."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from integration.certificates import Authority
 from interop.peers.baresip import Baresip
 from interop.peers.browser import Chromium
 from interop.peers.server import Server
-from interop.peers.waiting import until
+from interop.peers.waiting import free_port, until
 from interop.test_dial_in import BROWSER_HZ, PHONE_HZ, address, joined
+from interop.test_tls import HIGH, LOW, OPEN, addresses, secure
 
 pytestmark = pytest.mark.needs("baresip", "chromium")
-
-Heard = Callable[[], Awaitable[bool | None]]
 
 BY_UDP = {"SIP__SRTP_WITHOUT_TLS": "true"}
 
@@ -60,3 +59,24 @@ async def test_who_demands_protection_is_never_given_a_clear_call(
             closed = await phone.event("CALL_CLOSED")
 
             assert "488" in str(closed.get("param")), closed
+
+
+async def test_over_tls_protection_needs_no_setting_and_a_clear_phone_is_heard_beside_it(tmp_path: Path) -> None:
+    authority, port = Authority(tmp_path), free_port()
+    trusted = authority.file
+    async with (
+        secure(tmp_path, authority, port) as server,
+        Baresip(
+            tmp_path / "ann", hz=HIGH, name="ann", transport="tls", authorities=trusted, mediaenc="srtp-mand"
+        ) as ann,
+        Baresip(tmp_path / "bob", hz=LOW, name="bob", transport="tls", authorities=trusted) as bob,
+    ):
+        await server.room("front-desk", **OPEN)
+        first, second = await addresses(server, port)
+        await ann.dial(first)
+        await bob.dial(second)
+
+        await until(lambda: ann.hears(LOW) or None, "the protected one hears the clear one", 20)
+        await until(lambda: bob.hears(HIGH) or None, "the clear one hears the protected one", 20)
+        await ann.command("hangup")
+        await until(lambda: "srtp=AES_CM_128_HMAC_SHA1" in server.log() or None, "the log says how", 20)

@@ -25,7 +25,10 @@ LOGGED = (
     "packets_rejected",
     "frames_concealed",
     "jitter_ms",
+    "round_trip_ms",
     "mos",
+    "remote_mos",
+    "srtp",
 )
 """What of a call's sound is worth being in the line that ends it; its row has it all."""
 
