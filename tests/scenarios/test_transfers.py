@@ -531,6 +531,27 @@ async def test_a_far_end_that_hangs_up_after_its_202_has_gone_where_it_was_sent(
         assert it.heard(it.ann).count("dialin-stopped") == 1
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["others are there", "it was the last"])
+@pytest.mark.parametrize("says", ["follow", "hang_up"])
+async def test_what_the_far_end_says_while_its_call_leaves_the_room_is_not_lost(says: str, alone: bool):
+    """202 and the last NOTIFY came in one breath: the second found the call in no meeting, and nobody was told."""
+    async with Stage() as stage:
+        waits = SipSettings("Caller", 2, dialin=IdleTimeouts(max_idle_post_conversation=300))
+        it = await Scene(stage, sip=waits).begin()
+        if alone:
+            await it.ann.seat.leave()
+        await stage.calls.transfers.refer(DOMAIN, HELLO, {"sessionId": it.caller.call, "toEndPoint": BOB})
+
+        if says == "follow":
+            it.caller.follow(200)
+        else:
+            it.caller.hang_up()
+        await stage.settle()
+
+        assert it.caller.state == "over"
+        assert stage.records.event_names().count("calltransfer-completed") == 1
+
+
 async def test_a_room_that_ended_meanwhile_takes_nobody_back():
     async with Stage() as stage:
         it = await Scene(stage).begin()

@@ -159,6 +159,10 @@ class Referrals:
     ) -> tuple[list[Effect], None]:
         self._check(asked)
         home, meeting = asked.home, asked.home.meeting
+        # A room of telephones alone may be referred in, too: one leaves as the other comes.
+        idle = replace(meeting.settings.dialout, allow_room_start=True)
+        if not meeting.takes_calls(idle):
+            raise Refused("no-such-call", GONE)
         if not meeting.may_take_call() or meeting.is_full():
             raise Refused("limit-reached", BUSY)
         leg = self._dialler.dial(home, request, route, now)
@@ -166,7 +170,7 @@ class Referrals:
         leg.listener = lambda news: self._news(asked, leg, news)
         asked.phone.moving = True
         log.info("call.referred", call=asked.phone.id, to=leg.id)
-        begun = meeting.call_begins(leg.id, meeting.settings.dialout, now)
+        begun = meeting.call_begins(leg.id, idle, now)
         assert leg.address is not None, "a call that is dialled has a port"
         return [AcceptRefer(asked.line, asked.refer.id), *begun, *leg.begin(leg.address, now)], None
 

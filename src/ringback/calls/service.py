@@ -620,11 +620,17 @@ class Calls:
             machine = actor.calls.get(known)
             if isinstance(machine, Call):
                 return act(actor, machine, now)
-            if self._meetings.by_call.get(call) not in (None, actor):
-                self.post(call, act)  # it went elsewhere meanwhile
+            follow()
             return []
 
-        actor.post(step)
+        def follow() -> None:
+            """It went elsewhere meanwhile, or is about to."""
+            if not self.transfers.follow(known, lambda: self.post(call, act)) and self._meetings.by_call.get(
+                call
+            ) not in (None, actor):
+                self.post(call, act)
+
+        actor.post(step, follow)
 
     def _post(self, line: CallId, kind: type, act: Callable[..., list[Effect]]) -> None:
         """Hand what happened on a call's line to the call, if it is of this kind.

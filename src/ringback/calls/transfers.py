@@ -78,6 +78,7 @@ class Transfer:
         leg: The call we make for it.
         ringing: Whether the leg has rung.
         listens: Whether the caller hears it.
+        connected: Whether both were put together.
         over: Whether ``COMPLETED`` was told.
     """
 
@@ -89,6 +90,7 @@ class Transfer:
     leg: DialOut | None = None
     ringing: bool = False
     listens: bool = False
+    connected: bool = False
     over: bool = False
     refer_status: int | None = None
     notify_status: int | None = None
@@ -122,6 +124,19 @@ class Transfers:
         self._meetings = meetings
         self._dialler = dialler
         self._by_refer: dict[CallId, Transfer] = {}
+        self._between: dict[CallId, list[Callable[[], None]]] = {}
+
+    def leftovers(self) -> int:
+        """Transfers that are still under way, for a test that expects none."""
+        return len(self._by_refer) + len(self._between)
+
+    def follow(self, call: CallId, again: Callable[[], None]) -> bool:
+        """Do ``again`` once a call that is between two meetings has arrived; false when it is not."""
+        waiting = self._between.get(call)
+        if waiting is None:
+            return False
+        waiting.append(again)
+        return True
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -307,7 +322,10 @@ class Transfers:
         """The caller hung up, or was removed, before anybody answered: whom we dial need not, either."""
         bridge, leg = transfer.bridge, transfer.leg
         if news.what == "ended" and bridge is not None and leg is not None:
-            bridge.post(lambda now: [HangUp(leg.id, GIVEN_UP)])
+            self._give_up(bridge, leg.id)
+
+    def _give_up(self, bridge: Actor, leg: CallId) -> None:
+        bridge.post(lambda now: [HangUp(leg, GIVEN_UP)])
 
     def _leg_news(self, transfer: Transfer, news: News) -> None:
         """What becomes of whom we dial."""
@@ -317,8 +335,9 @@ class Transfers:
             transfer.ringing = True
             home.post(lambda now: self._listen_in(transfer, bridge))
         elif news.what == "answered":
-            home.post(lambda now: self._connect(transfer, now))
-        elif news.what == "ended" and not news.answered:
+            leg = news.call
+            home.post(lambda now: self._connect(transfer, now), lambda: self._give_up(bridge, leg))
+        elif news.what == "ended" and not transfer.connected:
             self._speak(transfer, lambda now: self._give_back(transfer, news, now))
 
     def _listen_in(self, transfer: Transfer, bridge: Actor) -> list[Effect]:
@@ -335,9 +354,10 @@ class Transfers:
         home, call, bridge, leg = transfer.home, transfer.call, transfer.bridge, transfer.leg
         assert bridge is not None and leg is not None
         if home.calls.get(call.id) is not call:
-            bridge.post(lambda now: [HangUp(leg.id, GIVEN_UP)])
-            return transfer.complete("canceled")
+            self._give_up(bridge, leg.id)
+            return []
         call.listener = None
+        transfer.connected = True
 
         def attach(now: Instant) -> list[Effect]:
             bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
@@ -397,6 +417,7 @@ class Transfers:
             return [*call.arrives(now), _warning(call, words), *transfer.complete(outcome)]
 
         del where.calls[call.id]
+        self._between[call.id] = []
         return [HandOver(self, call, home, attach, transfer), *where.meeting.phone_leaves(call.id, now)]
 
     def _park(self, transfer: Transfer, now: Instant) -> list[Effect]:
@@ -407,16 +428,23 @@ class Transfers:
         def attach(now: Instant) -> list[Effect]:
             bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
             bridge.calls[call.id] = call
+            call.listener = None
+            assert isinstance(bridge.meeting, Bridge)
+            # A far end that hangs up after it said that it takes the call on has done so.
+            bridge.meeting.farewell = lambda: self._referred_away(transfer)
             return []
 
         return [transfer.tell(TransferStep.INITIATED), *self._leave(transfer, bridge, attach, now)]
 
     def _referred_news(self, transfer: Transfer, news: News) -> None:
-        """A far end that hangs up after it said that it takes the call on has done so."""
+        """A far end that hangs up before it answered the REFER goes nowhere."""
         if news.what == "ended" and not transfer.over:
             self._by_refer.pop(transfer.call.id, None)
-            status = "canceled" if transfer.refer_status is None else "completed"
-            self._speak(transfer, lambda now: transfer.complete(status))
+            self._speak(transfer, lambda now: transfer.complete("canceled"))
+
+    def _referred_away(self, transfer: Transfer) -> list[Effect]:
+        self._by_refer.pop(transfer.call.id, None)
+        return transfer.complete("completed")
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -431,6 +459,7 @@ class Transfers:
         """A call leaves its meeting; ``attach`` is the first step of it in the other."""
         home, call = transfer.home, transfer.call
         del home.calls[call.id]
+        self._between[call.id] = []
         over = HandOver(self, call, there, attach, transfer)
         left = home.meeting.phone_leaves(call.id, now)
         return [over, *left, Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))]
@@ -445,6 +474,8 @@ class Transfers:
             self._meetings.by_call[known] = there
         arrived = there.ask(lambda now: (over.attach(now), None))
         arrived.add_done_callback(lambda done: self._arrived(over, done))
+        for again in self._between.pop(call.id, []):
+            again()
 
     def _arrived(self, over: "HandOver", done: "asyncio.Future[None]") -> None:
         """The other meeting ended before the call was in it: nobody is left to talk with."""
@@ -467,9 +498,14 @@ class Transfers:
         return bridge
 
     def _speak(self, transfer: Transfer, step: Callable[[Instant], list[Effect]]) -> None:
-        """Take a step in the room the call came from, if there is still somebody in it."""
+        """Take a step in the room the call came from. Where nobody is left there, the transfer ends all the same."""
         future = transfer.home.ask(lambda now: (step(now), None))
-        future.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+        def done(taken: "asyncio.Future[None]") -> None:
+            if not taken.cancelled() and isinstance(taken.exception(), MeetingOver):
+                self._bridge(transfer.home, transfer.call.id).post(lambda now: transfer.complete("canceled"))
+
+        future.add_done_callback(done)
 
     def _pass_on(self, bridge: Actor, home: Actor, caller: CallId, tell: Tell) -> bool:
         """What the calls of a bridge tell: keys and hold go to the other one, the rest to the room they came from.

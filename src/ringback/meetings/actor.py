@@ -98,7 +98,7 @@ class Actor:
         self._gone = gone
         self._call_gone = call_gone
         self.speaks_elsewhere: Callable[[Tell], bool] = lambda tell: False
-        self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None]] = deque()
+        self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None, Callable[[], None] | None]] = deque()
         self._ready = asyncio.Event()
         self._hang_ups: deque[HangUp] = deque()
         self._last_words: Tell | None = None
@@ -111,9 +111,9 @@ class Actor:
 
     # ── feeding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def post(self, step: Step) -> None:
-        """Queue a step; nobody waits for it."""
-        self._put(lambda now: (step(now), None), None)
+    def post(self, step: Step, lost: Callable[[], None] | None = None) -> None:
+        """Queue a step; nobody waits for it. ``lost`` is called instead when the meeting ends before its turn."""
+        self._put(lambda now: (step(now), None), None, lost)
 
     def ask(self, question: Question[T]) -> "asyncio.Future[T]":
         """Queue a step and get its answer once it is committed and done.
@@ -124,11 +124,18 @@ class Actor:
         self._put(question, future)
         return future
 
-    def _put(self, question: Question[Any], future: asyncio.Future[Any] | None) -> None:
+    def _put(
+        self,
+        question: Question[Any],
+        future: asyncio.Future[Any] | None,
+        lost: Callable[[], None] | None = None,
+    ) -> None:
         if self.meeting.ended:
             _settle(future, MeetingOver())
+            if lost is not None:
+                lost()
             return
-        self._queue.append((question, future))
+        self._queue.append((question, future, lost))
         self._ready.set()
 
     # ── running ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,9 +152,11 @@ class Actor:
                 await self._collapse()
         self._cancel_timer()
         self.steps.stop()
-        for _, future in self._queue:
+        while self._queue:
+            _, future, lost = self._queue.popleft()
             _settle(future, MeetingOver())
-        self._queue.clear()
+            if lost is not None:
+                lost()
 
     async def _gulp(self) -> None:
         while self._queue and not self.meeting.ended:
@@ -155,7 +164,7 @@ class Actor:
             batch, self._backlog = self._backlog or Batch(), None
             try:
                 for _ in range(min(len(self._queue), MAX_GULP)):
-                    question, future = self._queue.popleft()
+                    question, future, _ = self._queue.popleft()
                     self._step(question, future, now, batch)
                     if self.meeting.ended:
                         break
