@@ -10,6 +10,7 @@ import pytest
 
 from interop.peers.baresip import Baresip
 from interop.peers.house import House
+from interop.peers.kamailio import Kamailio
 from interop.peers.tones import loudest_hz
 from interop.peers.waiting import until
 from ringback.model.ids import MeetingId, ParticipantId, RoomName
@@ -152,3 +153,27 @@ async def test_a_carriers_call_to_a_number_rings_the_room_and_both_are_heard(tmp
         await gateway.command("hangup")
         await house.state("desk", "ended")
         await house.idle()
+
+
+@pytest.mark.needs("baresip", "kamailio")
+async def test_a_trunk_behind_a_record_routing_proxy_is_called_and_hung_up_through_it(tmp_path: Path) -> None:
+    async with (
+        House(tmp_path / "house") as house,
+        Kamailio(tmp_path / "proxy") as proxy,
+        Baresip(tmp_path / "gateway", hz=440, name="+4930123456") as gateway,
+    ):
+        await house.room("desk")
+        trunk = {"name": "gateway", "hosts": [f"127.0.0.1:{gateway.port}"], "outbound_proxy": f"sip:{proxy.address}"}
+        assert (await house.rest("POST", "/ringback/trunks", trunk)).status == 200
+
+        await call_number(house, "desk")
+        row = await house.state("desk", "answered")
+        ear = await ear_in(house, "desk", 880)
+        await ear.hears(440)
+        await until(lambda: gateway.hears(880) or None, "the gateway hears 880 Hz", 20)
+        await house.hang_up("desk")
+        await gateway.event("CALL_CLOSED")
+        await house.idle()
+
+        assert row["trunk"] == "gateway"
+        assert (proxy.heard("INVITE"), proxy.heard("ACK"), proxy.heard("BYE")) == (1, 1, 1)

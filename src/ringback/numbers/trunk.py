@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -276,17 +277,23 @@ class NetworkTable:
 
     def find(self, address: str) -> Trunk | None:
         """The trunk of an IP address. Text that is no address is nobody's."""
-        try:
-            found = ipaddress.ip_address(address)
-        except ValueError:
-            return None
-        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-            found = found.ipv4_mapped
-        number = int(found)
+        family, number = _parsed(address)
         for version, shift in self._keys:
-            if version == found.version and (trunk := self._tables[version, shift].get(number >> shift)) is not None:
+            if version == family and (trunk := self._tables[version, shift].get(number >> shift)) is not None:
                 return trunk
         return None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(address: str) -> tuple[int, int]:
+    """Version and number of an IP address, IPv4 in an IPv6 coat as IPv4; version 0 for text that is none."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return 0, 0
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return found.version, int(found)
 
 
 def trunk_of(source: str, trunks: Sequence[Trunk]) -> Trunk | None:
