@@ -23,6 +23,7 @@ PEERS = {
     "sipp": "sip-tester",
     "sipsak": "sipsak",
     "sox": "sox",
+    "svwar": "sipvicious",
     "twinkle-console": "twinkle-console",
 }
 

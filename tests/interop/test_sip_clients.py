@@ -6,6 +6,7 @@ import pytest
 
 from interop.peers.baresip import Baresip
 from interop.peers.linphone import Linphone
+from interop.peers.process import Process
 from interop.peers.server import Server, wait_present
 from interop.peers.twinkle import Twinkle
 from interop.peers.waiting import until
@@ -123,6 +124,19 @@ async def test_a_phone_that_is_not_registered_is_a_clear_failure(tmp_path: Path,
 
     end = await until(ended, "the call has ended")
     assert (end["reason"], end["sip_status"]) == ("not-registered", 480)
+
+
+@pytest.mark.needs("svwar")
+@pytest.mark.parametrize("method", ["REGISTER", "INVITE"])
+async def test_a_scanner_finds_no_account_among_those_there_are(method: str, tmp_path: Path, server: Server) -> None:
+    """A6, with svwar of sipvicious: known and unknown names are answered alike."""
+    for username in ("100", "101"):
+        await account(server, username)
+    command = ["svwar", "--force", "-m", method, "-p", str(server.ports.sip), "-e", "95-105", "127.0.0.1"]
+    async with Process(["timeout", "60", *command], tmp_path / "svwar.txt", env={"HOME": str(tmp_path)}) as scanner:
+        await scanner.wait(60)
+
+        assert "found nothing" in scanner.output()
 
 
 async def test_a_wrong_password_registers_nobody(tmp_path: Path, server: Server) -> None:
