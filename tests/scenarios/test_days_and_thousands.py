@@ -44,6 +44,29 @@ def test_a_far_end_that_is_gone_is_noticed_within_one_interval():
     assert pair.idle
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_reliable_ringing_and_transfers_come_through_a_bad_link(seed: int):
+    """RFC 3262, RFC 3515: a fifth of the packets lost, some doubled, some late; each step is told once, in order."""
+    pair = Pair(seed=seed, loss=0.2, duplicate=0.1, reorder=0.2)
+    pair.bob.early = True
+    calls = [pair.dial(("Require", "100rel")) for _ in range(40)]
+    pair.run_for(40.0)
+    standing = [call for call in calls if call in pair.ann.up]
+    assert len(standing) >= 38
+    assert pair.packets["PRACK"] >= 40 and pair.packets["183"] >= 40
+    for call in standing:
+        pair.refer(pair.ann, call)
+    pair.run_for(60.0)
+    followed = [pair.ann.transfers[call] for call in standing if call in pair.ann.up]
+    assert len(followed) >= 36 and all(told == [202, 100, 180, 200] for told in followed), followed
+    for call in calls:
+        pair.hang_up(pair.ann, call)
+    for late in list(pair.bob.up):
+        pair.hang_up(pair.bob, late)
+    pair.run_for(160.0)
+    assert pair.idle, (pair.ann.agent.leftovers(), pair.bob.agent.leftovers())
+
+
 def many(transactions: int) -> None:
     """Calls with a hold each, in waves, over a bad link, until both sides have had that many transactions."""
     pair = Pair(seed=5, **BAD_LINK)

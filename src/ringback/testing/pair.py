@@ -15,9 +15,21 @@ import random
 from ringback.model.ids import CallId
 from ringback.sip.agent import Agent, AgentSettings, Transmit
 from ringback.sip.call import Call
-from ringback.sip.events import Answered, Ended, Event, Failed, Incoming, ReofferAnswered, Reoffered, ReofferFailed
+from ringback.sip.events import (
+    Answered,
+    Ended,
+    Event,
+    Failed,
+    Incoming,
+    Referred,
+    ReofferAnswered,
+    Reoffered,
+    ReofferFailed,
+    Transferred,
+)
 from ringback.sip.flow import Flow
 from ringback.sip.inbound import InboundCall
+from ringback.sip.message import Row
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse
 from ringback.sip.uri import parse_sip_uri
@@ -31,14 +43,18 @@ class Side:
     """One stack.
 
     Attributes:
+        early: Whether it rings with a description.
         ended: Why its calls ended, by cause.
+        transfers: Statuses it was told of each REFER of its own; a far end follows with 180 and 200.
         offers: How many offers of the far end it was told of; ``answers`` and ``failures`` of its own.
     """
 
     def __init__(self, host: str, settings: AgentSettings, seed: int) -> None:
         self.host = host
         self.agent = Agent(settings, SeededChance(f"{host}-{seed}"), lambda flow: (host, 5060))
+        self.early = False
         self.ended: dict[str, int] = {}
+        self.transfers: dict[CallId, list[int]] = {}
         self.up: set[CallId] = set()
         self.offers = self.answers = self.failures = 0
 
@@ -48,12 +64,19 @@ class Side:
         if isinstance(event, Incoming):
             call = agent.calls[event.call]
             assert isinstance(call, InboundCall), "an incoming call is one that came in"
-            call.ring(None, now)
+            call.ring(SDP if self.early else None, now)
             call.answer(SDP, now)
             self.up.add(call.id)
         elif isinstance(event, Reoffered):
             self.offers += 1
             agent.calls[event.call].answer_offer(SDP, 200, now)
+        elif isinstance(event, Referred):
+            referrals = agent.calls[event.call].referrals
+            referrals.accept(event.id, now)
+            for status in (180, 200):
+                referrals.notify(event.id, status, "", now)
+        elif isinstance(event, Transferred):
+            self.transfers.setdefault(event.call, []).append(event.status)
         elif isinstance(event, ReofferAnswered):
             self.answers += 1
         elif isinstance(event, ReofferFailed):
@@ -98,15 +121,15 @@ class Pair:
         self._air: list[tuple[float, int, int, bytes]] = []
         self._count = self._requests = 0
 
-    def dial(self) -> CallId:
-        """Ann calls Bob."""
+    def dial(self, *rows: Row) -> CallId:
+        """Ann calls Bob, with further headers."""
         self._count += 1
         self._requests += 1
         call = CallId(f"call-{self._count}")
         agent = self.ann.agent
         record = agent.prepare(parse_sip_uri(f"sip:123@{HOSTS[1]}"), f"sip:ann@{HOSTS[0]}")
         target = Flow("udp", HOSTS[1], 5060)
-        agent.invite(OutboundCall(agent, call, record, [target], body=SDP), self.now)
+        agent.invite(OutboundCall(agent, call, record, [target], rows=rows, body=SDP), self.now)
         self._flush()
         return call
 
@@ -119,6 +142,13 @@ class Pair:
         if id in side.agent.calls:
             self._requests += 1
             side.agent.calls[id].offer(SDP, self.now)
+            self._flush()
+
+    def refer(self, side: Side, id: CallId) -> None:
+        """REFER."""
+        if id in side.agent.calls:
+            self._requests += 1
+            side.agent.calls[id].refer("sip:carol@10.0.0.3", "", None, self.now)
             self._flush()
 
     def hang_up(self, side: Side, id: CallId) -> None:
