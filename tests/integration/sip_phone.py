@@ -64,7 +64,7 @@ class Phone:
 async def running(**settings: Any) -> AsyncIterator[Phone]:
     """A SIP side that is up for as long as the block."""
     phone = Phone()
-    chosen = TelephonySettings(**{"port": 0, "rate_limits": None, "allow_private": True, **settings})
+    chosen = TelephonySettings(**{"port": 0, "rate_limits": None, "lag_limit": None, "allow_private": True, **settings})
     phone.telephony = Telephony(chosen, SystemClock(asyncio.get_running_loop()), phone)
     await phone.telephony.start()
     try:
