@@ -13,7 +13,7 @@ import pytest
 
 from interop.peers.browser import Chromium
 from interop.peers.phone import Phone
-from interop.peers.server import KEY, ROOT, Server
+from interop.peers.server import KEY, ROOT, Server, wait_present
 from interop.peers.waiting import free_port
 
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -81,6 +81,23 @@ async def test_the_dial_out_guide_does_what_it_prints(dev: Server, tmp_path: Pat
             await dev.hang_up_all("hello")
         first = (await phone.events_of("incoming", 1))[0]
     assert first["headers"] == {"X-Case": "17", "X-Lang": "de"}
+
+
+async def test_the_guide_to_transfers_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
+    other = free_port()
+    for number, (command, printed) in enumerate(steps("transfers")):
+        port = free_port()
+        bob = Phone(tmp_path / f"bob{number}", "answer", "--port", str(port))
+        carol = Phone(tmp_path / f"carol{number}", "answer", "--port", str(other))
+        async with bob, carol:
+            await bob.event("waiting")
+            await carol.event("waiting")
+            answer = await asyncio.to_thread(run, command.replace("127.0.0.1:5071", f"127.0.0.1:{other}"), dev, port)
+            check_shape(answer, printed)
+            if "5071" in command:
+                await carol.event("answered")
+            elif "sales" in command:
+                await wait_present(dev, "sales", 1)
 
 
 async def test_the_trunks_guide_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
