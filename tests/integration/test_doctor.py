@@ -17,7 +17,7 @@ from ringback.media.opening import open_telephone
 from ringback.model.ids import CallId
 from ringback.numbers.diagnosis import FAILED, OK, WARNING, Finding, diagnose
 from ringback.numbers.plan import Wanted, to_number
-from ringback.numbers.trunk import Credentials, Dtmf, Host, Registration, TlsPolicy, Transport, Trunk
+from ringback.numbers.trunk import Credentials, Dtmf, Host, Registration, Srtp, TlsPolicy, Transport, Trunk
 from ringback.telephony.doctor import examine
 from ringback.telephony.service import TelephonySettings
 
@@ -101,6 +101,14 @@ CASES = [
     ),
     Case("a private Contact", Fault(contact="10.250.0.9"), "route", WARNING, "10.250.0.9", "Record-Route", {}),
     Case("out of capacity", Fault(options=503, invite=503), "OPTIONS 127.0.0.1", FAILED, "503", "another one", {}),
+    Case(
+        "no encryption where it is required", Fault(), "encryption", FAILED, "in the clear", "srtp to optional",
+        {"srtp": Srtp.REQUIRED},
+    ),
+    Case(
+        "no encryption where it is wanted", Fault(), "encryption", WARNING, "does not encrypt", "SRTP",
+        {"srtp": Srtp.OPTIONAL},
+    ),
     Case("an unknown number", Fault(invite=404), "call", FAILED, "404", "number_format", {}),
     Case("silence", Fault(options=0), "connect 127.0.0.1", FAILED, "no answer to OPTIONS", "firewall", {}),
 ]  # fmt: skip

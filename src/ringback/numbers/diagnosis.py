@@ -45,6 +45,8 @@ class CallSeen:
         refused: Why it was not even tried.
         failure: Why it was not answered.
         unreadable: What is wrong with the answer's description.
+        clear: It answered without the protection that the trunk demands.
+        suite: How sound is encrypted; empty for not at all.
         offered: Codecs we offered.
         codec: What was agreed on; empty while there was no answer.
         digits: Whether telephone-events were agreed on.
@@ -61,6 +63,8 @@ class CallSeen:
     refused: str = ""
     failure: Failure | None = None
     unreadable: str = ""
+    clear: bool = False
+    suite: str = ""
     offered: tuple[str, ...] = ()
     codec: str = ""
     digits: bool = False
@@ -193,6 +197,12 @@ def _call(it: _List, trunk: Trunk, call: CallSeen, facts: Facts) -> None:
     if call.failure is not None:
         it.add("call", FAILED, _failure_words(call.failure), _failure_fix(trunk, call, facts))
         return
+    if call.clear:
+        it.add(
+            "encryption", FAILED, "answered in the clear, and srtp is required",
+            "ask the carrier for SRTP with keys in SDP, or set srtp to optional if clear calls are wanted",
+        )  # fmt: skip
+        return
     if not call.codec:
         it.add(
             "codecs", FAILED, call.unreadable or "answered without a codec of ours",
@@ -201,6 +211,12 @@ def _call(it: _List, trunk: Trunk, call: CallSeen, facts: Facts) -> None:
         return
     it.add("call", OK, f"{call.number} was answered by {call.peer}")
     it.add("codecs", OK, f"{call.codec} of {', '.join(call.offered)}")
+    if call.suite:
+        it.add("encryption", OK, call.suite)
+    elif trunk.srtp.value == "optional":
+        it.add("encryption", WARNING, "the carrier does not encrypt", "ask it for SRTP with keys in SDP")
+    else:
+        it.add("encryption", OK, "none, as set")
     _sound(it, trunk, call, facts)
     _digits(it, trunk, call)
     _in_dialog(it, call)

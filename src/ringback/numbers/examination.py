@@ -10,13 +10,14 @@ from typing import Protocol
 
 from ringback.calls.codecs import DIAL_OUT_DEFAULT, narrowed, phone_media
 from ringback.calls.ports import Attempt, Carrier, Clock, Failure, IncomingInvite, MediaLegs, OutgoingInvite, Refer
+from ringback.calls.protection import ProtectionRules
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
 from ringback.model.traces import Remembered
 from ringback.numbers.diagnosis import CallSeen, Facts, HostFacts
 from ringback.numbers.trunk import Trunk
 from ringback.sdp.description import parse
-from ringback.sdp.errors import BadSdp, NoCommonCodec
+from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import make_offer, read_answer
 
 ANSWERED_WITHIN = 30.0
@@ -60,6 +61,7 @@ class Examination:
         self._outcome: asyncio.Future[Failure | bytes] = loop.create_future()
         self._held: asyncio.Future[int] = loop.create_future()
         self._over = False
+        self._protection = ProtectionRules().of_call(trunk.transport.value, trunk.srtp.value)
         self._dialog: DialogRecord | None = None
         self.doctor: Doctor
 
@@ -77,12 +79,11 @@ class Examination:
         self._media.open_meeting(self._meeting)
         try:
             host, port = self._media.open_phone(self._meeting, self._leg)
-            offer = make_offer(
-                1, 1, host, port, codecs, telephone_events=self._trunk.dtmf.value in ("auto", "telephone-event")
-            )
+            events = self._trunk.dtmf.value in ("auto", "telephone-event")
+            offer = make_offer(1, 1, host, port, codecs, telephone_events=events, protection=self._protection)
             carrier = self.doctor.carrier
             self._dialog = carrier.prepare(attempts[0].uri, self._call, "doctor")
-            ways = tuple(replace(attempt, offer=offer, srtp="off") for attempt in attempts)
+            ways = tuple(replace(attempt, offer=offer) for attempt in attempts)
             carrier.invite(OutgoingInvite(self._call, self._dialog, offer, "", (), ANSWERED_WITHIN, ways))
             outcome = await self._outcome
             seen = CallSeen(number, offered=codecs)
@@ -97,7 +98,10 @@ class Examination:
     async def _talk(self, seen: CallSeen, offer: bytes, answer: bytes) -> CallSeen:
         carrier = self.doctor.carrier
         try:
-            agreed = read_answer(offer, answer)
+            agreed = read_answer(offer, answer, self._protection)
+        except NotProtected:
+            carrier.confirm(self._call)
+            return replace(seen, clear=True)
         except (BadSdp, NoCommonCodec) as error:
             carrier.confirm(self._call)
             return replace(seen, unreadable=str(error))
@@ -114,6 +118,7 @@ class Examination:
         return replace(
             seen,
             codec=agreed.codec.name,
+            suite=agreed.keys.suite if agreed.keys is not None else "",
             digits=digits,
             sound=_sound_address(answer),
             packets=packets,
