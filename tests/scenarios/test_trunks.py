@@ -100,3 +100,18 @@ async def test_without_a_trunk_a_number_is_refused_with_what_to_set() -> None:
 
         with pytest.raises(InvalidRequest, match="needs a trunk"):
             await stage.calls.start_dial_out(DOMAIN, RoomName("hello"), {"phoneNumber": NUMBER})
+
+
+async def test_a_trunk_may_dial_a_rooms_own_address_though_it_looks_like_a_number() -> None:
+    async with Stage() as stage:
+        room = stage.rooms.put("hello", endpoints=1)
+        ann = await stage.join("hello", "Ann")
+        user = room.room.endpoints[0]
+
+        phone = stage.carrier.call_in(user, trunk="pbx", called_number=f"+{user}", caller="sip:bob@pbx.example")
+        await stage.settle()
+
+        assert phone.state == "answered"
+        assert ann.last("participant-joined")["participant"]["participantType"] == "sip-dial-in"
+        phone.hang_up()
+        await stage.settle()

@@ -199,6 +199,7 @@ class Calls:
             if found is None:
                 return NO_SUCH_NUMBER if invite.called_number else NO_SUCH_ENDPOINT
             room = found[0]
+            invite = replace(invite, called_number="")  # what looked like a number is an address of a room
         invite = _as_known_to(invite, room.domain)
         settings = await self._meetings.rooms.settings(room)
         if settings.sip is None or not room.endpoints:
