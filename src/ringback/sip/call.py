@@ -211,7 +211,7 @@ class Call:
             self.over(now)
         elif transaction is self._key:
             self._key = None
-            if response.status in (408, 481):
+            if response.status == 481:
                 # §12.2.1.2: the far end no longer knows this dialog.
                 self.end("gone", now)
             else:
@@ -222,8 +222,9 @@ class Call:
         if transaction.request.method == "BYE":
             self.over(now)
         elif transaction is self._key:
+            # There are phones that never answer an INFO: no reason to lose a call in which people talk.
             self._key = None
-            self.end("gone", now)
+            self._keys.clear()
 
     def is_from_here(self, flow: Flow) -> bool:
         """Whether a request plausibly comes from our far end: its address or a sibling's, or one that it named."""

@@ -65,7 +65,7 @@ class Transfer:
             self._sent = self._call.send("REFER", (*rows, credentials), b"", now, owner=self)
             return
         self._tell(response.status, clean(response.reason), True)
-        if response.status in (408, 481):
+        if response.status == 481:
             # §12.2.1.2: the far end no longer knows this dialog.
             self._call.end("gone", now)
 
@@ -73,7 +73,6 @@ class Transfer:
         if transaction is self._sent:
             self._sent = None
             self._tell(408, "no answer to REFER", True)
-            self._call.end("gone", now)
 
     def on_notify(self, transaction: ServerTransaction, now: float) -> bool:
         """What the far end tells of its call; whether the NOTIFY belongs to a REFER of ours."""

@@ -47,16 +47,33 @@ async def test_keys_go_out_by_info_one_after_the_other(ann: Station, puppet: Pup
     await goodbye(ann, puppet, clock, call)
 
 
-@pytest.mark.parametrize("status", [481, 408])
-async def test_a_key_that_finds_no_dialog_ends_the_call(ann: Station, puppet: Puppet, clock: VirtualClock, status: int):
+async def test_a_key_that_finds_no_dialog_ends_the_call(ann: Station, puppet: Puppet, clock: VirtualClock):
     """RFC 3261 §12.2.1.2."""
     call = await call_up(ann, puppet, clock)
     ann.telephony.send_info_digit(call, "1", 100)
     await clock.run_for(0.1)
-    puppet.answer(puppet.last_request("INFO"), status, ANN)
+    puppet.answer(puppet.last_request("INFO"), 481, ANN)
     await clock.run_for(0.1)
     assert ann.last("ended")[:2] == (call, "gone")
     puppet.answer(puppet.last_request("BYE"), 481, ANN)
+
+
+@pytest.mark.parametrize("status", [408, None])
+async def test_a_phone_that_has_nothing_to_say_to_keys_keeps_its_call(
+    ann: Station, puppet: Puppet, clock: VirtualClock, status: int | None
+):
+    """Departs from RFC 3261 §12.2.1.2: phones that never answer INFO exist, and people talk over them."""
+    call = await call_up(ann, puppet, clock)
+    ann.telephony.send_info_digit(call, "1", 100)
+    ann.telephony.send_info_digit(call, "2", 100)
+    await clock.run_for(0.1)
+    if status is not None:
+        puppet.answer(puppet.last_request("INFO"), status, ANN)
+    await clock.run_for(70.0)
+    assert "ended" not in ann.names()
+    wanted = {b"Signal=1"} if status is None else {b"Signal=1", b"Signal=2"}
+    assert {info.body[:8] for info in puppet.got("INFO")} == wanted
+    await goodbye(ann, puppet, clock, call)
 
 
 async def test_a_wish_for_a_picture_is_told(ann: Station, puppet: Puppet, clock: VirtualClock):

@@ -368,3 +368,11 @@ async def test_what_cannot_be_called_is_not_sent(ann: Station, puppet: Puppet, c
     await clock.run_for(0.1)
     assert ann.last("refer_progress")[1] == 400 and puppet.got("REFER") == []
     await goodbye(ann, puppet, clock, call)
+
+
+async def test_a_far_end_that_never_answers_a_refer_keeps_its_call(ann: Station, puppet: Puppet, clock: VirtualClock):
+    call, _ = await transfer(ann, puppet, clock)
+    await clock.run_for(33.0)
+    assert ann.all("refer_progress") == [(call, 408, "no answer to REFER", True, False)]
+    assert "ended" not in ann.names()
+    await goodbye(ann, puppet, clock, call)
