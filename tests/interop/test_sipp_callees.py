@@ -34,7 +34,7 @@ async def run(house: House, name: str, case: Case, folder: Path) -> None:
     await house.room(name, **case.room)
     port = free_port()
     sipp = Sipp(folder, case.script, port=port, target=house.sip, transport=case.transport)
-    playing = asyncio.create_task(sipp.run())
+    playing = asyncio.create_task(sipp.run(case.longest_s))
     await until(lambda: listens(port, case.transport), "SIPp listens")
     transport = ";transport=tcp" if case.transport == "t1" else ""
     await house.dial_out(name, f"sip:{name}@127.0.0.1:{port}{transport}", **case.dial)

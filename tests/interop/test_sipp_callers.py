@@ -34,7 +34,7 @@ async def run(house: House, name: str, case: Case, folder: Path) -> None:
     user = case.user or await house.room(name, **case.room)
     sipp = Sipp(folder, case.script, port=free_port(), target=house.sip, user=user, transport=case.transport)
     driving = asyncio.create_task(case.drive(house, name)) if case.drive else None
-    await sipp.run()
+    await sipp.run(case.longest_s)
     if driving is not None:
         await driving
     if case.ending is not None:

@@ -11,6 +11,7 @@ US = "[local_ip]:[local_port]"
 CONTACT = f"<sip:sipp@{US};transport=[transport]>"
 MEDIA_PORTS = itertools.count(14200, 4)
 LONGEST_S = 60
+"""Unless the run is given longer."""
 FORMATS = ("0 PCMU/8000", "101 telephone-event/8000")
 
 
@@ -91,6 +92,10 @@ class Script:
         ((name, value),) = action.items()
         self._steps.append(f"<nop><action><exec {name}={quoteattr(value)}/></action></nop>")
         return self
+
+    def speak(self) -> Self:
+        """Send RTP until the end: a far end that is silent for a minute is hung up on."""
+        return self.play(rtp_stream="silence.ulaw,-1,0,PCMU/8000")
 
     def xml(self, name: str) -> str:
         """The scenario as SIPp reads it."""
@@ -350,8 +355,9 @@ class Sipp:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         (folder / "scenario.xml").write_text(script.xml(folder.name))
+        (folder / "silence.ulaw").write_bytes(b"\xff" * 8000)
         options = {"-sf": "scenario.xml", "-i": "127.0.0.1", "-p": str(port), "-mp": str(next(MEDIA_PORTS)), "-m": "1"}
-        options |= {"-t": transport, "-s": user or "room", "-recv_timeout": str(LONGEST_S * 1000)}
+        options |= {"-t": transport, "-s": user or "room", "-recv_timeout": str(LONGEST_S * 3000)}
         options |= {"-message_file": "messages.txt", "-error_file": "errors.txt", **more}
         words = [word for pair in options.items() for word in pair]
         self._command = [
@@ -365,14 +371,14 @@ class Sipp:
             "all,-bye",
         ]
 
-    async def run(self) -> None:
+    async def run(self, longest_s: float = LONGEST_S) -> None:
         """To its end. Raises AssertionError with what went over the wire when a step did not come."""
         process = await asyncio.create_subprocess_exec(
             *self._command, cwd=self.folder, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
         )
         said = b"it took too long"
         try:
-            async with asyncio.timeout(LONGEST_S):
+            async with asyncio.timeout(longest_s):
                 _, said = await process.communicate()
         except TimeoutError:
             process.kill()

@@ -148,6 +148,7 @@ CASES = {
     ),
     "its-answer-is-lost": Case(called().say(180).say(200, body=sdp()).recv("ACK", lost=50).bye()),
     "our-goodbye-is-lost": Case(called().answer().recv("BYE", lost=50).send(reply(200)), hang_up, "hangup-local"),
+    "never-answers-our-goodbye": Case(called().answer().recv("BYE"), hang_up, "hangup-local"),
     "hangs-up-saying-why": Case(called().answer().bye('Reason: Q.850;cause=31;text="network"')),
     "nothing-in-common": Case(called().answer(sdp(formats=["3 GSM/8000"])).hung_up_on(), None, "no-common-codec"),
     "answers-with-fewer-codecs": Case(called().answer(sdp(formats=["8 PCMA/8000"])).bye()),

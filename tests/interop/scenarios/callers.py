@@ -205,5 +205,6 @@ CASES = {
         None,
         "ack-timeout",
     ),
+    "ack-late": Case(caller().invite().answered().pause(2.2).ack().bye()),
     "bye-lost": Case(caller().call().recv("BYE", lost=50).send(reply(200)), hang_up, "ejected"),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interop.peers.house import House
-from interop.peers.sipp import Script
+from interop.peers.sipp import LONGEST_S, Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Case:
         room: Properties of the room.
         dial: More of the body that starts the call out.
         transport: SIPp's: ``u1``, ``t1``.
+        longest_s: How long it may take.
         user: Called instead of the room's own address.
     """
 
@@ -28,3 +29,4 @@ class Case:
     dial: Mapping[str, Any] = field(default_factory=dict)
     transport: str = "u1"
     user: str = ""
+    longest_s: float = LONGEST_S
