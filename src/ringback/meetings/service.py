@@ -16,8 +16,10 @@ import structlog
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.bridge import Bridge
+from ringback.meetings.commands import update_permissions
 from ringback.meetings.effects import Effect, HangUp, Tell
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
+from ringback.meetings.permissions import changed
 from ringback.meetings.ports import Office, RoomBook
 from ringback.meetings.seat import Seat, Welcome
 from ringback.model.end_reason import Ending, EndReason
@@ -26,7 +28,7 @@ from ringback.model.events import AppMessage, DialInReady
 from ringback.model.ids import CallId, DomainId, EndpointUser, MeetingId, ParticipantId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.presence import Presence
-from ringback.model.room import Room, RoomSettings
+from ringback.model.room import Permissions, Room, RoomSettings
 
 log = structlog.get_logger()
 
@@ -226,6 +228,31 @@ class Meetings:
             return effects, [who.id for who in found]
 
         return await self._ask(actor, name, step)
+
+    async def update_permissions(
+        self, domain: DomainId, name: RoomName, changes: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        """Change what participants may do; ``"*"`` is everybody who is not named.
+
+        Raises:
+            InvalidRequest: A change is not understood; then nothing has changed.
+            NotFound: Nobody is in the room, or a participant that is named is not.
+        """
+        actor = self._hosting(domain, name)
+
+        def step(now: Instant) -> tuple[list[Effect], None]:
+            members = actor.meeting.members
+            for who, change in changes.items():
+                changed(Permissions(), change)
+                if who != "*" and who not in members:
+                    raise NotFound(f"no participant {who} in room {name}")
+            effects: list[Effect] = []
+            for member in list(members):
+                if (named := member if member in changes else "*") in changes:
+                    effects += update_permissions(actor.meeting, member, changes[named])
+            return effects, None
+
+        await self._ask(actor, name, step)
 
     async def send_app_message(self, domain: DomainId, name: RoomName, data: object, recipient: str = "*") -> None:
         """A message from the application itself to everybody, or to one participant.

@@ -17,6 +17,9 @@ class Meetings(Protocol):
     async def eject(
         self, domain: DomainId, name: RoomName, ids: list[str], user_ids: list[str], ban: bool = False, /
     ) -> list[ParticipantId]: ...
+    async def update_permissions(
+        self, domain: DomainId, name: RoomName, changes: Mapping[str, Mapping[str, object]], /
+    ) -> None: ...
     async def send_app_message(
         self, domain: DomainId, name: RoomName, data: object, recipient: str = "*", /
     ) -> None: ...

@@ -1,4 +1,4 @@
-"""Who is where, and what can be done to those who are: ``/presence``, eject, messages."""
+"""Who is where, and what can be done to those who are: ``/presence``, eject, permissions, messages."""
 
 import json
 
@@ -51,6 +51,23 @@ async def eject(asked: Asked) -> object:
     return {"ejectedIds": gone}
 
 
+async def update_permissions(asked: Asked) -> object:
+    for key, value in asked.body.items():
+        if key != "data":
+            raise not_allowed(key, value)
+    data = asked.body.get("data")
+    if data is None:
+        raise InvalidRequest("missing required field")
+    if not isinstance(data, dict) or not data or len(data) > MOST_EJECTED:
+        raise refusal("data", f"must be an object of 1 to {MOST_EJECTED} participant ids, or *", data)
+    for who, change in data.items():
+        if not isinstance(change, dict):
+            raise refusal(f"data.{who}", "must be an object", change)
+    room = await _room(asked)
+    await asked.services.meetings.update_permissions(asked.domain.id, room.name, data)
+    return {}
+
+
 async def send_app_message(asked: Asked) -> object:
     for key, value in asked.body.items():
         if key not in ("data", "recipient"):
@@ -88,5 +105,6 @@ OPERATIONS = (
     Operation("GET", "/presence", everywhere),
     Operation("GET", "/rooms/{name}/presence", in_room),
     Operation("POST", "/rooms/{name}/eject", eject),
+    Operation("POST", "/rooms/{name}/update-permissions", update_permissions),
     Operation("POST", "/rooms/{name}/send-app-message", send_app_message),
 )
