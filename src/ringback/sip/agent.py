@@ -3,16 +3,15 @@
 Sans-I/O: feed it messages and the time, then take what it wants sent and told. Time is seconds on one monotonic clock.
 """
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
-from functools import lru_cache
 from typing import Protocol
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.model.values import dataclass
+from ringback.sip.abilities import ABILITIES, ALLOW, accepts_sdp, unknown_extensions
 from ringback.sip.bodies import SDP, UnsupportedBody, description
 from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction
@@ -20,27 +19,20 @@ from ringback.sip.dialog import Dialog, DialogId
 from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event, Incoming, Lookup, Refused, Registering
-from ringback.sip.flow import DEFAULT_PORTS, TRANSPORTS, Flow, TlsPolicy
-from ringback.sip.headers import BRANCH_COOKIE, media_type, parse_vias
+from ringback.sip.flow import Flow, TlsPolicy
+from ringback.sip.headers import BRANCH_COOKIE, parse_vias
+from ringback.sip.hops import is_address, is_hidden, named_hop, transport_of, uri_transport
 from ringback.sip.inbound import InboundCall
 from ringback.sip.life import Phase
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
-from ringback.sip.registrar import EXTENSIONS as REGISTER_EXTENSIONS
 from ringback.sip.registrar import Answer, Caller
 from ringback.sip.replaces import Replaces, parse_replaces
 from ringback.sip.server_transaction import ServerTransaction
-from ringback.sip.session_timer import LEAST, PROPOSED, is_too_short, option_tags
+from ringback.sip.session_timer import LEAST, PROPOSED, is_too_short
 from ringback.sip.timers import Timing, Wheel
 from ringback.sip.transactions import Transactions
 from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
-
-METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"
-EXTENSIONS = ("timer", "100rel", "replaces", "norefersub", "199")
-"""Option tags we understand (§19.2)."""
-
-ALLOW: tuple[Row, ...] = (("Allow", METHODS),)
-ABILITIES: tuple[Row, ...] = (*ALLOW, ("Accept", SDP), ("Supported", ", ".join(EXTENSIONS)))
 
 
 class Chance(Protocol):
@@ -318,7 +310,7 @@ class Agent:
         if flow.secure and local_uri.startswith("sips:"):
             # §8.1.1.8, §12.1.1: a sips call stays one.
             return f"<sips:{user}{where}>"
-        transport = "" if flow.transport == "udp" else f";transport={_uri_transport(flow)}"
+        transport = "" if flow.transport == "udp" else f";transport={uri_transport(flow)}"
         return f"<sip:{user}{where}{transport}>"
 
     def allow(self) -> list[Row]:
@@ -342,7 +334,7 @@ class Agent:
         is_there = flow.reliable and self._connected(flow)
         if uri is None or (is_there and (accepted or uri.parameter("ob") is not None)):
             return flow
-        named = _hop(uri, flow)
+        named = named_hop(uri, flow)
         if not is_address(uri.host):
             known = dialog.located is not None and dialog.located[0] == uri
             named = dialog.located[1] if known and dialog.located is not None else None
@@ -501,14 +493,14 @@ class Agent:
             # RFC 5630 §3.1: a sips address is called by TLS, whatever Via says about the way.
             self.emit(Refused(f"sips by {flow.transport}", flow))
             return 403, []
-        if unknown := _unknown_extensions(request):
+        if unknown := unknown_extensions(request):
             return 420, [("Unsupported", ", ".join(unknown))]
         if request.method == "INVITE":
             try:
                 description(request)
             except UnsupportedBody:
                 return 415, [("Accept", SDP), ("Accept-Encoding", "identity")]
-            if "accept" in headers and not _accepts_sdp(headers.all("accept")):
+            if "accept" in headers and not accepts_sdp(headers.all("accept")):
                 return 406, []
             if is_too_short(request, self.settings.session_least):
                 return 422, [("Min-SE", str(self.settings.session_least))]
@@ -581,7 +573,7 @@ class Agent:
         elif not call.is_from_here(flow) and self._media_flows(call.id):
             self.emit(Refused(f"{request.method} in a dialog from elsewhere", flow))
             self._respond(transaction, (403, []), now)
-        elif request.method != "BYE" and (unknown := _unknown_extensions(request)):
+        elif request.method != "BYE" and (unknown := unknown_extensions(request)):
             self._respond(transaction, (420, [("Unsupported", ", ".join(unknown))]), now)
         else:
             call.on_request(transaction, now)
@@ -590,46 +582,6 @@ class Agent:
         status, rows = answer
         response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
         self.transactions.respond(transaction, response, now)
-
-
-def _hop(uri: SipUri, flow: Flow) -> Flow | None:
-    """The IP address a URI names; ``None`` when it names none, or a transport by which nobody is called."""
-    transport = transport_of(uri, flow.transport)
-    if not is_address(uri.host) or transport not in TRANSPORTS:
-        return None
-    return Flow(transport, plain_address(uri.host), uri.port or DEFAULT_PORTS[transport])
-
-
-def is_hidden(address: str, seen_from: str) -> bool:
-    """Whether an address that somebody names is one behind a NAT: private, while it is heard from a public one."""
-    return ipaddress.ip_address(address).is_private and not ipaddress.ip_address(seen_from).is_private
-
-
-def transport_of(uri: SipUri, usual: str = "udp") -> str:
-    """How a URI wants to be reached; ``usual`` when it does not say. ``sips`` is TLS, over whatever (RFC 5630)."""
-    named = (uri.parameter("transport") or "").lower()
-    if uri.scheme == "sips":
-        return "wss" if named in ("ws", "wss") else "tls"
-    return named or usual
-
-
-def _uri_transport(flow: Flow) -> str:
-    """RFC 7118 §5.2.3: ``ws`` in a URI, secure or not."""
-    return "ws" if flow.transport == "wss" else flow.transport
-
-
-@lru_cache(maxsize=4096)
-def plain_address(host: str) -> str:
-    """An IP address in its usual spelling; empty for a name."""
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return ""
-
-
-def is_address(host: str) -> bool:
-    """Whether a URI's host is an IP address; other hosts are names."""
-    return bool(plain_address(host))
 
 
 def _count(counter: Counter[str], key: str, by: int) -> None:
@@ -646,13 +598,3 @@ def _user(uri: str) -> str:
     except SipParseError:
         return ""
     return f"{user}@" if user else ""
-
-
-def _unknown_extensions(request: Request) -> list[str]:
-    known = (*EXTENSIONS, *REGISTER_EXTENSIONS) if request.method == "REGISTER" else EXTENSIONS
-    return [tag for tag in option_tags(request, "require") if tag not in known]
-
-
-def _accepts_sdp(values: list[str]) -> bool:
-    kinds = {media_type(part) for value in values for part in value.split(",")}
-    return bool(kinds & {SDP, "application/*", "*/*"})

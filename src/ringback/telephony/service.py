@@ -12,12 +12,13 @@ from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.traces import Remembered
-from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit, transport_of
+from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.digest import Credential
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event, Failed, Incoming, Lookup, Refused, Registering
 from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.grammar import TOKEN, clean
+from ringback.sip.hops import transport_of
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Message, Row
 from ringback.sip.outbound import OutboundCall

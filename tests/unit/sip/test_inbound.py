@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.sip.agent import METHODS
+from ringback.sip.abilities import METHODS
 from ringback.sip.message import Request
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock

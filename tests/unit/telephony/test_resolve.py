@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from ringback.sip.agent import transport_of
 from ringback.sip.flow import Flow, TlsPolicy
+from ringback.sip.hops import transport_of
 from ringback.sip.uri import parse_sip_uri
 from ringback.telephony.policy import NetworkPolicy
 from ringback.telephony.resolve import Naptr, NotAllowed, Srv, Unresolvable, in_order, resolve
