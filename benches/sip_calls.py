@@ -15,9 +15,11 @@ from pathlib import Path
 
 import uvloop
 
+from ringback import core
 from ringback.calls.ports import IncomingInvite
 from ringback.clock import SystemClock
 from ringback.sdp.negotiation import make_answer
+from ringback.sip.compiled import CompiledParser, rules
 from ringback.telephony.service import Telephony, TelephonySettings
 
 CODECS = ("OPUS", "G722", "PCMU", "PCMA")
@@ -81,7 +83,9 @@ async def measure(calls: int, rate: int) -> tuple[float, int]:
     """CPU-ms per call, and failed calls."""
     answerer = Answerer()
     settings = TelephonySettings(port=0, rate_limits=None, allow_private=True, lag_limit=None)
-    answerer.telephony = Telephony(settings, SystemClock(asyncio.get_running_loop()), answerer)  # type: ignore[arg-type]
+    parser = CompiledParser(core.new_sip_reader(*rules()).read)
+    clock = SystemClock(asyncio.get_running_loop())
+    answerer.telephony = Telephony(settings, clock, answerer, parser=parser)  # type: ignore[arg-type]
     await answerer.telephony.start()
     port = int(answerer.telephony.local_addresses[0].rpartition(":")[2])
     try:
@@ -99,7 +103,11 @@ def main() -> int:
         return 0
     calls, rate = (int(text) for text in (*sys.argv[1:3], *("1000", "200")[len(sys.argv) - 1 :]))
     per_call, failed = uvloop.run(measure(calls, rate))
-    print(json.dumps({"name": "SIP call, bare signalling", "ms": round(per_call, 3), "unit": "CPU-ms per call"}))
+    print(
+        json.dumps(
+            {"name": "SIP call, bare signalling", "ms": round(per_call, 3), "unit": "CPU-ms per call", "target": 500}
+        )
+    )
     print(json.dumps({"name": "SIP call, floor (7 packets)", "ms": round(floor_ms(), 3), "unit": "CPU-ms per call"}))
     if failed:
         print(f"{failed} of {calls} calls failed", file=sys.stderr)

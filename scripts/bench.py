@@ -1,9 +1,9 @@
 """``make bench``: CPU time per unit of work, beside the floor measured in the same run, in one table.
 
 A bench is ``crates/*/examples/bench_*.rs`` or ``benches/*.py``. It prints JSON lines ``{"name", "us", "unit"}`` (CPU
-microseconds, or ``ms``; ``unit`` says for what); lines whose name has ``floor`` are what could not be done for less.
-``target`` is optional: above it, the table says so. A busy machine shows more CPU time than an idle one, so a target
-that was missed there is said and is no failure.
+microseconds, or ``ms``; ``unit`` says for what, ``calls`` that it is a count); lines whose name has ``floor`` are what
+could not be done for less. ``target`` is optional: above it, the table says so. A busy machine shows more CPU time than
+an idle one, so a target that was missed there is said and is no failure.
 """
 
 import argparse
@@ -29,6 +29,12 @@ class Line:
     us: float
     unit: str
     target: float | None = None
+
+    def shown(self, amount: float) -> str:
+        """With its unit; what is counted (``unit`` is ``calls``) has none."""
+        if self.unit == "calls":
+            return f"{amount:.0f}"
+        return f"{amount / 1000:.2f} ms" if amount >= 1000 else f"{amount:.2f} µs"
 
     @property
     def is_floor(self) -> bool:
@@ -65,13 +71,8 @@ def show(lines: list[Line]) -> None:
     print(f"\n{machine()}\n")
     print(f"{'what':<{width}}  {'CPU':>12}  for what")
     for line in lines:
-        amount = f"{line.us / 1000:.2f} ms" if line.us >= 1000 else f"{line.us:.2f} µs"
-        verdict = (
-            ""
-            if line.target is None
-            else f"  (target {line.target / 1000:.2f} ms{', MISSED' if line.too_much else ''})"
-        )
-        print(f"{line.name:<{width}}  {amount:>12}  {re.sub(r'^CPU.(us|ms) ', '', line.unit)}{verdict}")
+        target = "" if line.target is None else f"  (target {line.shown(line.target)}{', MISSED' * line.too_much})"
+        print(f"{line.name:<{width}}  {line.shown(line.us):>12}  {re.sub(r'^CPU.(us|ms) ', '', line.unit)}{target}")
     print()
 
 
