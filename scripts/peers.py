@@ -17,6 +17,7 @@ PEERS = {
     "ip": "iproute2",
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
+    "openssl": "openssl",
     "nft": "nftables",
     "pg_lsclusters": "postgresql",
     "sip-options": "sofia-sip-bin",

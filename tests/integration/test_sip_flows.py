@@ -45,6 +45,38 @@ async def test_a_carrier_that_opens_a_connection_for_every_request_has_its_call(
         assert (await ann.told("ended"))[1] == "bye"
 
 
+async def test_an_answer_finds_its_caller_whose_connection_is_gone() -> None:
+    """RFC 3261 §18.2.2: at its own address, and the port that Via names."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not (head := await reader.readuntil(b"\r\n\r\n")).startswith(b"SIP/2.0 200"):
+            pass
+        got.put_nowait(head)
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with running() as ann, server:
+        _, writer = await asyncio.open_connection("127.0.0.1", ann.port)
+        contact = "sip:a@127.0.0.1:9;transport=tcp"
+        writer.write(
+            HEAD.format("INVITE", port, "", 1, contact).replace("TCP 127.0.0.1", "TCP carrier.example").encode()
+        )
+        invite = await ann.told("incoming")
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while ann.telephony._wire._streams._open:  # type: ignore[attr-defined] # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+        ann.telephony.answer(invite.call, OFFER)
+
+        assert b"\r\nCall-ID: gone\r\n" in await asyncio.wait_for(got.get(), 5)
+        tag = ";tag=" + invite.dialog.local_tag
+        await exchange(ann.port, HEAD.format("ACK", port, tag, 1, contact))
+        await ann.told("acknowledged")
+
+
 async def test_a_caller_whose_connection_is_gone_is_found_by_the_name_in_its_contact() -> None:
     """RFC 3261 §12.2.1.1: a new connection to the remote target, whose name was looked up in good time."""
     got: asyncio.Queue[bytes] = asyncio.Queue()

@@ -158,6 +158,7 @@ def shell(command: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.needs("openssl")
 async def test_the_guide_to_transports_does_what_it_says(tmp_path: Path) -> None:
     certificate, call, upgrade = blocks("sip-transports", "sh")
     (settings,) = blocks("sip-transports", "toml")

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from ringback.sip.errors import SipParseError
-from ringback.sip.flow import Flow
+from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.message import Message
 
 
@@ -28,6 +28,9 @@ class Receiver(Protocol):
 
     def admits_handshake(self, flow: Flow) -> bool:
         """Whether a source may have a TLS handshake now: each costs us a signature."""
+
+    def tls_for(self, name: str, flow: Flow) -> TlsPolicy:
+        """How a host has to prove itself to which the far end of ``flow`` sends us."""
 
     def uses(self, flow: Flow) -> bool:
         """Whether there is a call with that far end, or somebody is reached over this connection."""

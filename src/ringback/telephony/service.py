@@ -170,7 +170,7 @@ class Telephony:
             ),
             trusted=lambda flow: self._door.is_known(flow),
             connected=self._wire.is_open,
-            vouched=self._vouched,
+            vouched=self.tls_for,
             registrar=self._registry,
         )
         self._clients = ClientCalls(
@@ -406,7 +406,7 @@ class Telephony:
         if flow is not None and flow.transport == "tls":
             # By the name it was called by, or where it said it is reached.
             uri = parse_sip_uri(dialog.invite_uri or dialog.remote_target)
-            flow = flow._replace(tls=self._vouched(uri.host, flow))
+            flow = flow._replace(tls=self.tls_for(uri.host, flow))
         if flow is not None:
             self._finish(record, dialog, flow)
         elif dialog.invite_uri:
@@ -471,6 +471,10 @@ class Telephony:
 
     def admits_handshake(self, flow: Flow) -> bool:
         return self._door.admits_handshake(flow)
+
+    def tls_for(self, name: str, flow: Flow) -> TlsPolicy:
+        """How a host has to prove itself by TLS to which the far end of a flow sends us: as its trunk says."""
+        return self.trunks.desk.tls_of(flow.host, name) or replace(self._settings.tls, name=name)
 
     def uses(self, flow: Flow) -> bool:
         return self._agent.speaks_with(flow.host) or self._registry.is_home(flow)
@@ -696,10 +700,6 @@ class Telephony:
     def _advertised(self, flow: Flow) -> tuple[str, int]:
         host, port = self._wire.local(flow)
         return self._told.host_for(flow.host, host), self._settings.advertised_port or port
-
-    def _vouched(self, name: str, flow: Flow) -> TlsPolicy:
-        """How a host has to prove itself by TLS to which the far end of a flow sends us: as its trunk says."""
-        return self.trunks.desk.tls_of(flow.host, name) or replace(self._settings.tls, name=name)
 
     def _domain(self) -> str:
         return self._settings.domain or self.local_addresses[0]

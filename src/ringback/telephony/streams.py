@@ -4,6 +4,7 @@ How long a stranger may take: 5 s for a TLS handshake, 10 s for a message; how m
 """
 
 import asyncio
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Protocol, cast
 import structlog
 
 from ringback.sip.errors import SipParseError
-from ringback.sip.flow import Flow, TlsPolicy
+from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.framing import PING, PONG, Framer
 from ringback.telephony.datagrams import mark
 from ringback.telephony.receiver import Receiver
@@ -32,6 +33,8 @@ LOOK_AGAIN = 60.0
 
 PONG_SECONDS = 10.0
 """How long a far end that has answered pings before may take for one (RFC 5626 §4.4.1)."""
+
+_SENT_BY = re.compile(rb"\r\nVia: SIP/2\.0/[A-Z]+ ([^\s;:\[]{1,255}|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?[;\s]")
 
 _FULL = 1_000_000
 """Octets waiting to be taken by a far end at which its connection is given up."""
@@ -106,15 +109,40 @@ class Streams:
         elif connection is not None:
             connection.send(data)
         elif data.startswith(b"SIP/2.0 "):
-            # §18.2.2 would have us connect to what Via says; answers go back the way the request came, or nowhere.
-            return
+            self._answer_anew(flow, data)
         elif flow.transport in ("tcp", "tls"):
-            self._connecting[flow] = [data]
-            task = asyncio.get_running_loop().create_task(self._connect(flow))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._send_anew(flow, data)
         else:
             asyncio.get_running_loop().call_soon(self.unreachable, flow, "the connection is gone")
+
+    def _answer_anew(self, flow: Flow, data: bytes) -> None:
+        """§18.2.2: the connection a request came by is gone; its sender may listen at the port that Via names.
+
+        Only the port is believed, and only of somebody with whom there is a call: answers never go to third parties.
+        """
+        found = _SENT_BY.search(data)
+        receiver = self.receiver
+        if found is None or receiver is None or flow.transport not in ("tcp", "tls") or not receiver.uses(flow):
+            return
+        port = int(found[2] or DEFAULT_PORTS[flow.transport])
+        tls = receiver.tls_for(found[1].decode("ascii", "replace"), flow) if flow.transport == "tls" else None
+        other = Flow(flow.transport, flow.host, port, tls)
+        if not 1024 <= port <= 65535 or other == flow:
+            return
+        connection = self._open.get(other)
+        if connection is not None and other not in self._connecting:
+            connection.send(data)
+        else:
+            self._send_anew(other, data)
+
+    def _send_anew(self, flow: Flow, data: bytes) -> None:
+        if flow in self._connecting:
+            self._connecting[flow].append(data)
+            return
+        self._connecting[flow] = [data]
+        task = asyncio.get_running_loop().create_task(self._connect(flow))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def unreachable(self, flow: Flow, why: str = "") -> None:
         if self.receiver is not None:
