@@ -2,9 +2,9 @@
 
 ``python fuzz/fuzz_sip.py TARGET [libFuzzer's options]``, as in ``… message -max_total_time=60``. Targets: ``message``
 (a datagram, up to the calls it would start), ``stream`` (a connection's octets in pieces), ``sdp`` (a description as
-offer and as answer). It begins with the messages of ``tests/vectors/sip``. Whatever is neither a value nor the one
-documented error is a finding: it stops, and leaves the octets in a file named ``crash-…``; they belong into
-``tests/vectors/sip`` with the repair.
+offer and as answer), ``twins`` (the compiled reader beside the reference: both read alike, or both refuse). It begins
+with the messages of ``tests/vectors/sip``. Whatever is neither a value nor the one documented error is a finding: it
+stops, and leaves the octets in a file named ``crash-…``; they belong into ``tests/vectors/sip`` with the repair.
 """
 
 import contextlib
@@ -16,12 +16,15 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ringback.sip", "ringback.sdp"]):
+    from ringback import core
     from ringback.model.ids import CallId
+    from ringback.sdp.crypto import CLEAR_ONLY, Protection
     from ringback.sdp.description import parse as parse_sdp
     from ringback.sdp.description import write as write_sdp
     from ringback.sdp.errors import BadSdp, NoCommonCodec
     from ringback.sdp.negotiation import make_answer, make_offer, read_answer
     from ringback.sip.agent import Agent, AgentSettings
+    from ringback.sip.compiled import CompiledParser, rules
     from ringback.sip.errors import SipParseError
     from ringback.sip.events import Incoming, Reoffered
     from ringback.sip.flow import Flow
@@ -35,7 +38,10 @@ with atheris.instrument_imports(include=["ringback.sip", "ringback.sdp"]):
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors" / "sip"
 LONGEST = "8192"
 CODECS = ["OPUS", "G722", "PCMU", "PCMA"]
+COMPILED = CompiledParser(core.new_sip_reader(*rules()).read)
 OFFER = make_offer(1, 1, "192.0.2.1", 20000, CODECS)
+KEYS = Protection("optional", b"sixteen octets or more")
+KEYED = make_offer(1, 1, "192.0.2.1", 20000, CODECS, protection=KEYS)
 CALLER = Flow("udp", "192.0.2.9", 5060)
 HEAD = (
     b"%s sip:1@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\n"
@@ -123,6 +129,20 @@ def credentials(found: Message) -> None:
         pass
 
 
+def twins(data: bytes) -> None:
+    """What the one takes the other takes, and reads alike."""
+    assert _read(COMPILED, data) == _read(parse, data)
+
+
+def _read(reader: Callable[[bytes], Message], data: bytes) -> object:
+    try:
+        found = reader(data)
+        said = found.top_via, found.from_, found.to, found.cseq, found.call_id, found.headers.rows, found.to_bytes()
+        return (*said, found.uri, found.contacts) if isinstance(found, Request) else said
+    except SipParseError as error:
+        return error.status, error.reason
+
+
 def stream(data: bytes) -> None:
     """A connection; the first octet says how large its pieces are."""
     framer, size = Framer(0.0), 1 + (data[0] if data else 0)
@@ -135,16 +155,17 @@ def stream(data: bytes) -> None:
 
 
 def sdp(data: bytes) -> None:
-    """A description as itself, as an offer and as an answer."""
+    """A description as itself, as an offer and as an answer, in clear and with keys."""
     with contextlib.suppress(BadSdp):
         parse_sdp(write_sdp(parse_sdp(data)))
-    with contextlib.suppress(BadSdp, NoCommonCodec):
-        make_answer(data, "192.0.2.1", 20000, CODECS, session_id=1, version=1)
-    with contextlib.suppress(BadSdp, NoCommonCodec):
-        read_answer(OFFER, data)
+    for protection, offer in ((CLEAR_ONLY, OFFER), (KEYS, KEYED)):
+        with contextlib.suppress(BadSdp, NoCommonCodec):
+            make_answer(data, "192.0.2.1", 20000, CODECS, session_id=1, version=1, protection=protection)
+        with contextlib.suppress(BadSdp, NoCommonCodec):
+            read_answer(offer, data, protection)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"message": message, "stream": stream, "sdp": sdp}
+TARGETS: dict[str, Callable[[bytes], None]] = {"message": message, "stream": stream, "sdp": sdp, "twins": twins}
 
 
 def seeds(target: str, folder: Path) -> None:
@@ -154,7 +175,7 @@ def seeds(target: str, folder: Path) -> None:
         if target == "sdp":
             data = data.partition(b"\r\n\r\n")[2]
         (folder / vector.name).write_bytes(b"\x40" + data if target == "stream" else data)
-    if target == "message":
+    if target in ("message", "twins"):
         for number, (method, rest) in enumerate(WITHIN):
             request = HEAD % (method, b"w%d" % number, TAG, 2, method, rest)
             (folder / f"within-{number}").write_bytes(request)

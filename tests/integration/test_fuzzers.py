@@ -10,7 +10,7 @@ import pytest
 from conftest import cannot_run
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = ["message", "stream", "sdp"]
+TARGETS = ["message", "stream", "sdp", "twins"]
 
 
 async def fuzz(target: str, seconds: int, folder: Path) -> None:
