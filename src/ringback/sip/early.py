@@ -54,10 +54,12 @@ class EarlyDialog:
             self._rseq = rseq
         offered = bool(self._invite.body)
         body = (read_description(response) or b"") if offered or rseq is not None else b""
-        if body and not self.settled:
+        if body and offered:
+            # Also after an answer that was meant for good: there are carriers that move early media so.
             self.remote = body
-            self.settled = offered and rseq is not None
-            self.wants_answer = not offered
+            self.settled = self.settled or rseq is not None
+        elif body and not self.settled:
+            self.remote, self.wants_answer = body, True
         if rseq is not None and not self.wants_answer:
             self._acknowledge(b"", now)
         return body

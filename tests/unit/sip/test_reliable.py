@@ -80,6 +80,23 @@ async def test_repeats_and_18x_out_of_order_are_neither_told_nor_acknowledged(
     await hang_up(ann, puppet, clock, call, invite)
 
 
+async def test_the_last_description_of_a_fork_holds_when_its_answer_has_none(
+    ann: Station, puppet: Puppet, clock: VirtualClock
+):
+    """RFC 3261 §13.2.1 allows one answer; carriers that move early media send another, and are believed."""
+    call, invite = await dial(ann, puppet, clock)
+    for number, body in ((1, OFFER), (2, HELD)):
+        await answer(puppet, clock, invite, 183, rows=rseq(number), body=body)
+        await answer(puppet, clock, puppet.last_request("PRACK"), 200)
+    await answer(puppet, clock, invite, 200)
+
+    assert [progress[3] for progress in ann.all("progress")] == [OFFER, HELD]
+    assert ann.last("answered") == (call, HELD)
+    ann.telephony.bye(call)
+    await clock.run_for(0.1)
+    await answer(puppet, clock, puppet.last_request("BYE"), 200)
+
+
 async def test_each_fork_counts_its_own_rseq(ann: Station, puppet: Puppet, clock: VirtualClock):
     call, invite = await dial(ann, puppet, clock)
 
