@@ -1,9 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringback.numbers.inbound import FULL, NOT_ALLOWED, RATE_LIMITED, Accepted, accept
 from ringback.numbers.load import Load
 from ringback.numbers.trunk import CalledFrom, NumberFormat, Rule, Trunk
-from ringback.sip.message import Request
+from ringback.sip.message import Headers, Request
 from ringback.sip.parser import parse
 
 
@@ -107,3 +109,24 @@ def _with_a_call() -> Load:
     load = Load()
     load.calls.add(CallId("one"))
     return load
+
+
+HOSTILE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=60) | st.sampled_from(
+    ["<sip:", "<tel:+>", '"x', "<sip:%00@h>", "<sip:+4930;x@h>;a", "sip:@", "<http:x>", "<sip:+49@h>, <<", "tel:%41"]
+)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_no_header_of_a_strangers_makes_a_call_fail_otherwise_than_by_rule(
+    asserted: str, diverted: str, called: str
+) -> None:
+    request = invite("sip:+4930123456@r.example")
+    hostile = [("P-Asserted-Identity", asserted), ("Diversion", diverted), ("P-Called-Party-ID", called)]
+    request.headers = Headers([*request.headers.rows, *hostile])
+    assert request.headers.all("diversion") == [diverted]
+    for called_from in CalledFrom:
+        found = accept(Trunk("a", called_from=called_from, trusted=True), request, Load(), 0.0)
+
+        assert isinstance(found, Accepted)
+        assert found.called_number == "" or found.called_number.startswith("+")
+        assert len(found.user) <= 200
