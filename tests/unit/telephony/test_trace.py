@@ -1,5 +1,7 @@
 """What is remembered of a call, and for how long."""
 
+import pytest
+
 from ringback.model.traces import Remembered
 from ringback.sip.flow import Flow
 from ringback.telephony.trace import HEAD, MOST_OCTETS, Trace
@@ -103,3 +105,14 @@ def test_calls_that_a_fork_made_under_one_call_id_are_told_apart_by_our_tag():
     ]
     assert len(trace.of("fork").said) == 6
     assert trace.of("fork", "another").said == ()
+
+
+@pytest.mark.parametrize("line", [b"Call-ID: one@host", b"Call-ID:one@host ", b"i: one@host", b"CALL-ID : one@host"])
+def test_a_call_is_found_however_its_id_is_written_and_whatever_its_body_says(line: bytes):
+    trace = Trace(lambda: 0.0)
+    head = b"INVITE sip:1@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n" + line + b"\r\nCSeq: 1 INVITE\r\n"
+
+    trace.note(Flow("udp", "192.0.2.1", 5060), head + b"\r\nv=0\r\nCall-ID: another@host\r\n", False)
+
+    assert len(trace.of("one@host").said) == 1
+    assert not trace.of("another@host").said
