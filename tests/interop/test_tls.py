@@ -73,6 +73,34 @@ async def test_a_room_calls_a_phone_by_tls_and_only_the_one_it_means(tmp_path: P
             await until(lambda: "tls: certificate is for eve.example, not 127.0.0.1" in server.log(), "it is told", 20)
 
 
+async def test_a_phone_registers_by_tls_and_is_called_over_that_connection(tmp_path: Path) -> None:
+    """It takes no call by TLS itself: it has no certificate."""
+    authority, port = Authority(tmp_path), free_port()
+    async with secure(tmp_path, authority, port) as server:
+        await server.room("front-desk", **OPEN, dialout_config={"allow_room_start": True})
+        password = (await server.rest("POST", "/sip-clients", {"username": "ann"})).body["password"]
+        account = (str(password), f"127.0.0.1:{port}")
+        async with (
+            Baresip(
+                tmp_path / "ann", hz=HIGH, transport="tls", authorities=authority.file, name="ann", account=account
+            ) as ann,
+            Baresip(tmp_path / "bob", hz=LOW, name="bob") as bob,
+        ):
+            await until(lambda: "sip.registered client=ann" in server.log() or None, "ann is registered")
+            await server.dial_out("front-desk", f"sip:ann@127.0.0.1:{server.ports.sip}")
+            await server.dial_out("front-desk", bob.uri)
+            await until(lambda: ann.hears(LOW) or None, "ann hears bob", 30)
+            await until(lambda: bob.hears(HIGH) or None, "bob hears ann", 30)
+            await server.hang_up_all("front-desk")
+            await ann.event("CALL_CLOSED")
+            ann.forget()
+
+            await ann.dial(f"sip:front-desk@127.0.0.1:{port}")
+            await wait_present(server, "front-desk", 1)
+            await ann.command("hangup")
+            await wait_present(server, "front-desk", 0)
+
+
 def pem(authority: Authority, name: str) -> Path:
     """A certificate and its key in one file."""
     certificate, key = authority.issue(name, file=name)
