@@ -67,13 +67,24 @@ async def test_headers_behind_the_question_mark_reach_the_far_end(tmp_path: Path
     assert incoming["headers"] == {"X-Case": "17 a"}
 
 
+async def test_two_phones_encrypt_what_they_say_where_both_want_it(tmp_path: Path) -> None:
+    port = str(free_port())
+    async with Phone(tmp_path / "there", "answer", "--port", port, "--srtp", "optional") as there:
+        await there.event("waiting")
+        dialled = ("dial", f"sip:bob@127.0.0.1:{port}", "--for", "1", "--srtp", "required")
+        async with Phone(tmp_path / "here", *dialled) as here:
+            assert (await here.event("answered"))["srtp"] == "AES_CM_128_HMAC_SHA1_80"
+            assert (await there.event("answered"))["srtp"] == "AES_CM_128_HMAC_SHA1_80"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["dial", "sip:bob@127.0.0.1", "--codec", "G729"], "choose among"),
+        (["dial", "sip:bob@127.0.0.1", "--srtp", "maybe"], "--srtp maybe: choose among off, optional, required"),
         (["dial", "sip:bob@127.0.0.1", "--dtmf", "12x"], "--dtmf"),
         (["dial", "sip:bob@127.0.0.1", "--play", "no-such.wav"], "no-such.wav"),
-        (["dial", "sip:bob@127.0.0.1", "--transport", "tls"], "udp or tcp"),
+        (["dial", "sip:bob@127.0.0.1", "--transport", "sctp"], "udp, tcp or tls"),
         (["dial", "sip:bob@["], "cannot be dialled"),
     ],
 )

@@ -19,6 +19,7 @@ from ringback.calls.ports import (
     PhoneMedia,
     Refer,
 )
+from ringback.calls.protection import ProtectionRules
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
@@ -43,6 +44,7 @@ class Line:
         rate: Samples per second of its PCM side: 8000, 16000 or 48000.
         refuse: SIP status for every caller, instead of answering.
         ring: Seconds to ring before answering.
+        srtp: Whether its sound is encrypted: ``off``, ``optional``, ``required``.
     """
 
     name: str = "phone"
@@ -50,6 +52,7 @@ class Line:
     rate: int = 16000
     refuse: int | None = None
     ring: float = 0.0
+    srtp: str = "off"
 
 
 class Softphone:
@@ -87,6 +90,7 @@ class Softphone:
         self.over: asyncio.Future[Outcome] = loop.create_future()
         self._call: CallId | None = None
         self._offer = b""
+        self._protection = ProtectionRules().of_call("", self.line.srtp)
         self._codec = ""
         self._running: PhoneMedia | None = None
         self._answered_at: float | None = None
@@ -106,7 +110,13 @@ class Softphone:
         call = self._call = CallId(self._new_id())
         dialog = self.carrier.prepare(uri, call, self.line.name)
         self._tell("calling", {"to": uri, "sip_call_id": dialog.call_id})
-        self._offer = make_offer(self._session, self._next_version(), *self._address, self.line.codecs)
+        self._offer = make_offer(
+            self._session,
+            self._next_version(),
+            *self._address,
+            self.line.codecs,
+            protection=self._protection,
+        )
         self.carrier.invite(OutgoingInvite(call, dialog, self._offer, display_name, headers))
 
     def hang_up(self) -> None:
@@ -294,12 +304,17 @@ class Softphone:
 
     def _answer_to(self, offer: bytes) -> tuple[bytes, Negotiated]:
         return make_answer(
-            offer, *self._address, self.line.codecs, session_id=self._session, version=self._next_version()
+            offer,
+            *self._address,
+            self.line.codecs,
+            session_id=self._session,
+            version=self._next_version(),
+            protection=self._protection,
         )
 
     def _read(self, sdp: bytes) -> None:
         try:
-            self._talk(read_answer(self._offer, sdp))
+            self._talk(read_answer(self._offer, sdp, self._protection))
         except (BadSdp, NoCommonCodec) as error:
             self._tell("problem", {"reason": str(error)})
 
@@ -312,7 +327,8 @@ class Softphone:
 
     def _picked_up(self) -> None:
         self._answered_at = self._clock.monotonic()
-        self._tell("answered", {"codec": self._codec})
+        crypto = self._running.crypto if self._running is not None else None
+        self._tell("answered", {"codec": self._codec, **({} if crypto is None else {"srtp": crypto.suite})})
         if not self.talking.done():
             self.talking.set_result(self._codec)
 
