@@ -30,6 +30,12 @@ from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
 
+LAST_WORD = 2.0
+"""Seconds a far end has to hang up by itself once its transfer has worked."""
+
+TRANSFERRED = EndReason(Ending.TRANSFERRED)
+
+
 class Call:
     """One SIP call, first INVITE to last BYE.
 
@@ -74,6 +80,7 @@ class Call:
         self._sound = SoundNotes()
         self._held_by: frozenset[Holder] = frozenset()
         self._talked = False
+        self._parts_at: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -180,18 +187,32 @@ class Call:
 
     def remote_ended(self, cause: str, reason: str, q850: int | None, now: Instant) -> list[Effect]:
         """The dialog is over, as ``CarrierEvents.ended`` tells."""
-        return [] if self.ended else self._finish(of_dialog_end(cause, q850), now)
+        if self.ended:
+            return []
+        return self._finish(of_dialog_end(cause, q850) if self._parts_at is None else TRANSFERRED, now)
 
     def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
         """End it from our side, in whatever state it is."""
         raise NotImplementedError
 
+    def part(self, now: Instant) -> list[Effect]:
+        """Its far end was told that somebody else took its place: it hangs up now, or is hung up on a little later.
+
+        At once would be too early: BYE may overtake the NOTIFY that says so, and the far end would never know.
+        """
+        self._parts_at = now.mono + LAST_WORD
+        return []
+
     def wake(self, now: Instant) -> list[Effect]:
         """Do what is due."""
+        if self._parts_at is not None and now.mono >= self._parts_at and not self.ended:
+            return self.hang_up(TRANSFERRED, now)
         return self._press(now)
 
     def next_wake(self) -> float | None:
-        return self._presses.next()
+        if self.ended:
+            return None
+        return min((at for at in (self._presses.next(), self._parts_at) if at is not None), default=None)
 
     # ── going elsewhere ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -186,7 +186,7 @@ class Referrals:
 
     def _worked(self, asked: Asked) -> None:
         def done(where: Actor, phone: Call, now: Instant) -> list[Effect]:
-            return [asked.notify(200, "OK"), *phone.hang_up(TRANSFERRED, now)]
+            return [asked.notify(200, "OK"), *phone.part(now)]
 
         self._dialler.post(asked.phone.id, done)
 
