@@ -72,7 +72,11 @@ class Numbers:
         self._numbers = {kept.number: kept for kept in await self._number_store.all()}
         now = self._clock.wall()
         for body in configured:
-            trunk = _read(str(body.get("name", "")), {key: value for key, value in body.items() if key != "name"})
+            name = str(body.get("name", ""))
+            try:
+                trunk = _read(name, {key: value for key, value in body.items() if key != "name"})
+            except InvalidRequest as error:
+                raise InvalidRequest(f"{_shown(name) or 'a trunk without a name'}: {error.info}") from None
             self._trunks[trunk.name] = KeptTrunk(trunk, now, now, configured=True)
         self._tell()
 

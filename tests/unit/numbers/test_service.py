@@ -58,7 +58,7 @@ async def test_trunks_of_the_file_stand_first_and_are_changed_only_there() -> No
 
 
 async def test_a_trunk_of_the_file_that_cannot_be_read_is_refused_with_its_field() -> None:
-    with pytest.raises(InvalidRequest, match="transport"):
+    with pytest.raises(InvalidRequest, match="acme: transport"):
         await Setting().service.start([{"name": "acme", "hosts": ["a"], "transport": "pigeon"}])
 
 
