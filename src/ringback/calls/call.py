@@ -29,7 +29,6 @@ from ringback.sdp.crypto import CLEAR_ONLY
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
-
 LAST_WORD = 2.0
 """Seconds a far end has to hang up by itself once its transfer has worked."""
 
