@@ -104,7 +104,9 @@ class Registry:
         if not stored:
             self._registrar.undo(change)
             return False
-        log.info("sip.registered", client=change.client.username, bindings=len(change.after))
+        # Phones refresh every few minutes for ever: only what changes who can be reached is a step worth a line.
+        tell = log.debug if change.before.keys() == change.after.keys() else log.info
+        tell("sip.registered", client=change.client.username, bindings=len(change.after))
         self._arm()
         return True
 
