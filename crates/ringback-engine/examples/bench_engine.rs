@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ringback_audio::{Encoder, OpusSettings};
 use ringback_engine::{Codec, Config, Engine, Event, PhoneCodec, PhoneMedia};
-use ringback_rtp::RtpHeader;
+use ringback_rtp::{MasterKey, Protect, RtpHeader, Suite, Unprotect};
 use rustix::time::{ClockId, clock_gettime};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid};
@@ -27,6 +27,7 @@ const TICKS: u32 = 150;
 
 fn main() {
     floor();
+    protection();
     forwarding();
     rooms("transcoded leg (G.711 and Opus)", &[Codec::Pcmu, Codec::Opus], 25);
     rooms("forwarded leg (G.711)", &[Codec::Pcmu, Codec::Pcmu], 50);
@@ -40,6 +41,37 @@ fn print(name: &str, us: f64, unit: &str) {
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}
+
+/// SRTP of a phone's packet of 20 ms of G.711, each way.
+fn protection() {
+    for suite in [Suite::AesCm128Sha1_80, Suite::Aead128Gcm] {
+        let master = || MasterKey::new(suite, &vec![7; suite.key_length() + suite.salt_length()]).unwrap();
+        let (mut out, mut into) = (Protect::new(master()), Unprotect::new(master(), b""));
+        let mut sequence = 0u16;
+        let mut packets = || -> Vec<Vec<u8>> {
+            let make = |_| {
+                sequence = sequence.wrapping_add(1);
+                let mut packet = Vec::with_capacity(256);
+                RtpHeader { payload_type: 0, marker: false, sequence, timestamp: 0, ssrc: 7 }
+                    .write(&[0; 160], &mut packet);
+                packet
+            };
+            (0..1000).map(make).collect()
+        };
+        let (mut seal, mut open) = (f64::MAX, f64::MAX);
+        for _ in 0..20 {
+            let mut batch = packets();
+            let begun = cpu();
+            batch.iter_mut().for_each(|packet| assert!(out.rtp(packet)));
+            let sealed = cpu();
+            batch.iter_mut().for_each(|packet| assert_eq!(into.rtp(packet), Ok(172)));
+            seal = seal.min((sealed - begun).as_secs_f64() * 1e3);
+            open = open.min((cpu() - sealed).as_secs_f64() * 1e3);
+        }
+        print(&format!("SRTP: seal a phone's packet ({})", suite.name()), seal, "CPU us per packet");
+        print(&format!("SRTP: open a phone's packet ({})", suite.name()), open, "CPU us per packet");
+    }
 }
 
 /// Bare sends and receives of the same packets: nothing over sockets can be cheaper.
