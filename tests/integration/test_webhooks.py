@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from integration.certificates import Authority
 from ringback.http_client import LARGEST_ANSWER, CheckedClient
 from ringback.webhooks.ports import Posted
 
@@ -196,15 +198,8 @@ async def test_a_server_without_tls_is_not_spoken_to_in_the_clear() -> None:
     assert b"POST" not in heard
 
 
-async def test_a_certificate_nobody_vouches_for_ends_it(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    process = await asyncio.create_subprocess_exec(
-        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-        *("-keyout", key, "-out", certificate),
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert await process.wait() == 0
+async def test_a_certificate_nobody_vouches_for_ends_it(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).issue("localhost")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     talk, heard = answering(OK)
