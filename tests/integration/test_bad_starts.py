@@ -117,11 +117,11 @@ async def test_listening_beyond_loopback_with_a_weak_key_is_refused(tmp_path: Pa
 
 
 async def test_a_setting_that_nothing_acts_on_is_told_at_start(tmp_path: Path) -> None:
-    async with Server(tmp_path, {"NATS_URL": "nats://127.0.0.1", "WEBHOOKS__ALLOW_PRIVATE": "true"}) as server:
+    async with Server(tmp_path, {"NATS_URL": "nats://127.0.0.1", "FILES_URL": "file:///tmp"}) as server:
         said = [line for line in server.log().splitlines() if "settings.idle" in line]
 
     assert any("RINGBACK_NATS_URL" in line for line in said), said
-    assert any("RINGBACK_WEBHOOKS__ALLOW_PRIVATE" in line for line in said), said
+    assert any("RINGBACK_FILES_URL" in line for line in said), said
 
 
 @pytest.mark.parametrize(
