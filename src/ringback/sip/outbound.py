@@ -120,11 +120,15 @@ class OutboundCall(Call):
                 return
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
-        early = self._forks.get(transaction.request.from_.tag) if self.phase is Phase.SETTING_UP else None
-        if early is not None:
-            early.on_request(transaction, now)
-        else:
+        if self.phase is not Phase.SETTING_UP:
             super().on_request(transaction, now)
+            return
+        early = self._forks.get(transaction.request.from_.tag)
+        if early is None or self._reported:
+            # The user above no longer knows the call.
+            self.respond(transaction, 481, now)
+        else:
+            early.on_request(transaction, now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction.request.method == "CANCEL":

@@ -141,6 +141,26 @@ async def test_an_update_that_waits_for_its_answer_in_a_fork_that_lost_is_answer
     await bye(ann, puppet, clock, call)
 
 
+async def test_a_telephone_that_rings_on_after_the_call_was_given_up_is_told_that_it_is_over(
+    ann: Station, puppet: Puppet, clock: VirtualClock
+):
+    call = ann.dial(TARGET, OFFER, ring_timeout=10.0)
+    await clock.run_for(0.1)
+    invite = puppet.last_request("INVITE")
+    puppet.answer(invite, 183, ANN, body=OFFER, rows=[("Require", "100rel"), ("RSeq", "1")])
+    await clock.run_for(0.1)
+    puppet.answer(puppet.last_request("PRACK"), 200, ANN)
+    await clock.run_for(11.0)
+    assert ann.last("failed")[0] == call
+
+    puppet.request("UPDATE", ANN, call_id=invite.call_id, to_tag=invite.from_.tag, cseq=1, body=HOLD)
+    await clock.run_for(0.1)
+
+    assert puppet.last_response().status == 481 and "reoffered" not in ann.names()
+    puppet.answer(puppet.last_request("CANCEL"), 200, ANN)
+    puppet.answer(invite, 487, ANN)
+
+
 async def test_where_a_3xx_points_to_is_told_best_first(ann: Station, puppet: Puppet, clock: VirtualClock):
     """B8: nothing is followed here; whether to follow is for whoever knows the trunk."""
     call = ann.dial(TARGET, OFFER)
