@@ -169,3 +169,19 @@ async def test_a_second_start_with_the_same_idempotency_key_rings_once(tmp_path:
         assert first.status == 200
         assert second == first
         assert phone.log().count("INVITE sip:alice") == 1
+
+
+async def test_the_room_hears_a_phone_ring_until_it_is_answered(tmp_path: Path, server: Server, page: RoomPage) -> None:
+    """180 without media: the tone is ours (425 Hz, as most countries'), and it ends with the answer."""
+    async with Baresip(tmp_path / "phone", hz=1000, answer="manual") as phone:
+        await server.dial_out("sales", phone.uri)
+        await phone.event("CALL_INCOMING")
+
+        await page.hears(425)
+        await phone.command("accept")
+        await page.hears(1000)
+
+        async def rings_no_more() -> bool:
+            return max(await page.levels(425)) < 20
+
+        await until(rings_no_more, "the ringing tone has ended")
