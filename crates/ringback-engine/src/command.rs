@@ -18,7 +18,7 @@ pub enum Command {
     SetPublished { leg: String, tracks: HashMap<String, String> },
     SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
     OpenPhone { room: String, leg: String, rtp: UdpSocket, rtcp: UdpSocket, shared: Arc<LegShared> },
-    SetPhone { leg: String, media: PhoneMedia },
+    SetPhone { leg: String, media: Box<PhoneMedia> },
     MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
     PlayTone { leg: String, shape: Option<ToneShape> },

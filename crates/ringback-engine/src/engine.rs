@@ -154,7 +154,7 @@ impl Engine {
 
     /// Apply an offer/answer to a phone leg.
     pub fn set_phone(&self, leg: &str, media: PhoneMedia) {
-        self.send(Command::SetPhone { leg: leg.into(), media });
+        self.send(Command::SetPhone { leg: leg.into(), media: Box::new(media) });
     }
 
     /// Take a phone leg to another room, its port and its streams with it.

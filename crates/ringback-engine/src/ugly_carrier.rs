@@ -353,7 +353,7 @@ fn stalling(packets: u64) -> Vec<u64> {
     (0..packets)
         .map(|n| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if (seed >> 33) % 16 == 0 {
+            if (seed >> 33).is_multiple_of(16) {
                 free_at = n * 20 + 60 + (seed >> 40) % 61;
             }
             (n * 20).max(free_at)

@@ -387,7 +387,7 @@ impl Worker {
                 let key = self.enter(&room, &leg, shared, |_, _| Kind::Phone(Box::new(PhoneLeg::new(rtp, rtcp, now))));
                 self.phone_opened(key);
             }
-            Command::SetPhone { leg, media } => self.set_phone(&leg, media),
+            Command::SetPhone { leg, media } => self.set_phone(&leg, *media),
             Command::MovePhone { leg, room } => self.move_phone(&leg, &room),
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
