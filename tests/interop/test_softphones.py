@@ -81,12 +81,16 @@ async def test_linphone_presses_keys_holds_resumes_and_hangs_up(tmp_path: Path) 
 
 
 @pytest.mark.needs("linphonec")
-async def test_linphone_is_called_and_heard(tmp_path: Path) -> None:
+async def test_linphone_is_called_heard_held_by_us_and_taken_back(tmp_path: Path) -> None:
     async with desk(tmp_path) as (house, ann, _), Linphone(tmp_path / "phone", hz=PHONE_HZ, answer=True) as phone:
         call = await house.dial_out("desk", phone.uri)
 
         await ann.hears(PHONE_HZ)
         await until(lambda: phone.hears(ANN_HZ) or None, "linphone hears Ann", 20)
+        await house.hold("desk", call, True)
+        await until(lambda: "a=recvonly" in phone.log(), "linphone agrees to be held")
+        await house.hold("desk", call, False)
+        await ann.hears(PHONE_HZ)
         await house.rest("POST", "/rooms/desk/dialOut/stop", {"sessionId": call})
         await phone.says("ended")
         await alone(house)
@@ -112,7 +116,7 @@ async def test_twinkle_calls_presses_keys_holds_retrieves_and_hangs_up(tmp_path:
 
 
 @pytest.mark.needs("twinkle-console")
-async def test_twinkle_is_called_answers_and_is_hung_up_on(tmp_path: Path) -> None:
+async def test_twinkle_is_called_answers_is_held_by_us_and_is_hung_up_on(tmp_path: Path) -> None:
     """It offers reliable ringing."""
     async with desk(tmp_path) as (house, _, _), Twinkle(tmp_path / "phone") as phone:
         call = await house.dial_out("desk", phone.uri)
@@ -120,6 +124,10 @@ async def test_twinkle_is_called_answers_and_is_hung_up_on(tmp_path: Path) -> No
         await phone.type("answer")
         await phone.says("call established")
 
+        await house.hold("desk", call, True)
+        await until(lambda: "a=recvonly" in phone.log(), "Twinkle agrees to be held")
+        await house.hold("desk", call, False)
+        await until(lambda: phone.log().count("\nINVITE sip:carol@") == 3, "and is taken back")
         await house.rest("POST", "/rooms/desk/dialOut/stop", {"sessionId": call})
         await phone.says("far end ended call")
         await alone(house)

@@ -96,7 +96,7 @@ class Offers:
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction is not self._ours:
             if 200 <= response.status < 300:
-                self.on_stray_2xx(response)
+                self._on_late_answer(transaction, response)
             return
         if response.status < 200:
             if not self._call.waits_for(Alarm.OFFER_UNANSWERED):
@@ -176,6 +176,14 @@ class Offers:
 
     def has_acknowledged(self, cseq: int, tag: str) -> bool:
         return (cseq, tag) in self._acks
+
+    def _on_late_answer(self, transaction: ClientTransaction, response: Response) -> None:
+        """§13.2.2.4: whatever became of our offer, and of the call, a 2xx to it gets its ACK."""
+        dialog, cseq = self._call.dialog, transaction.request.cseq.number
+        if transaction.request.method != "INVITE" or dialog is None or self.has_acknowledged(cseq, response.to.tag):
+            self.on_stray_2xx(response)
+        else:
+            self.acknowledge(dialog, cseq)
 
     def on_stray_2xx(self, response: Response) -> None:
         """§13.2.2.4: each repeated 2xx gets the ACK again."""

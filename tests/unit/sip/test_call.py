@@ -288,6 +288,28 @@ async def test_an_offer_that_only_gets_100_is_taken_back_after_a_minute(
     await hang_up(puppet, clock, tag)
 
 
+async def test_an_answer_to_our_offer_that_crosses_our_goodbye_is_acknowledged(
+    ann: Station, puppet: Puppet, clock: VirtualClock
+):
+    """§13.2.2.4: without its ACK the far end would repeat it for 32 seconds, and some hear no goodbye meanwhile."""
+    await call_ann(ann, puppet, clock)
+    call = ann.last("incoming").call
+    ann.telephony.offer(call, HOLD)
+    await clock.run_for(0.1)
+    offer = puppet.last_request("INVITE")
+    ann.telephony.bye(call)
+    await clock.run_for(0.1)
+    goodbye = puppet.last_request("BYE")
+
+    for _ in range(2):
+        puppet.answer(offer, 200, ANN, body=HELD)
+        await clock.run_for(0.1)
+    puppet.answer(goodbye, 200, ANN)
+    await clock.run_for(0.1)
+
+    assert [ack.cseq.number for ack in puppet.got("ACK")] == [offer.cseq.number] * 2
+
+
 async def test_a_goodbye_while_our_offer_is_undecided_leaves_nothing(ann: Station, puppet: Puppet, clock: VirtualClock):
     """The INVITE transaction has no timer of its own once 100 has come (§17.1.1.2)."""
     tag = await call_ann(ann, puppet, clock)
