@@ -48,9 +48,9 @@ def pytest(*arguments: str) -> list[str | Path]:
     return [BIN / "python", "-m", "pytest", "-q", "-m", "not soak", *arguments]
 
 
-def beside() -> list[str]:
+def beside(at_a_time: int = AT_A_TIME) -> list[str]:
     """Options for tests that mostly wait: several at a time, each in a network of its own, which takes root."""
-    return ["-n", str(AT_A_TIME), "--dist", "worksteal"] if os.geteuid() == 0 else []
+    return ["-n", str(at_a_time), "--dist", "worksteal"] if os.geteuid() == 0 else []
 
 
 def suites() -> list[Suite]:
@@ -61,9 +61,9 @@ def suites() -> list[Suite]:
         Suite("import contracts", [BIN / "lint-imports"]),
         Suite("types", [BIN / "mypy"]),
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
-        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios")),
+        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2))),
         Suite("Rust", rust),
-        Suite("integration", pytest("tests/integration")),
+        Suite("integration", pytest("tests/integration", *beside())),
         Suite("browser", ["npm", "run", "--silent", "e2e"], cwd=WEB),
         Suite("interop", pytest("tests/interop", *beside())),
     ]

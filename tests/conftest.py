@@ -6,6 +6,14 @@ from typing import NoReturn
 
 import pytest
 
+import namespace
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Test processes that run beside each other do so in networks of their own."""
+    if hasattr(config, "workerinput"):
+        namespace.enter()
+
 
 def cannot_run(sentence: str) -> NoReturn:
     """Skip the test, loudly; fail it where CI says that everything is there."""

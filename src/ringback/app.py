@@ -64,6 +64,9 @@ log = structlog.get_logger()
 COLLECT_AFTER = (20_000, 20, 50)
 """Allocations, young and middle collections after which the collector looks for cycles; there are few."""
 
+LAG_LIMIT = 0.2
+"""Seconds that SIP messages may wait before new calls are turned away."""
+
 HANG_UP_WITHIN = 2.0
 """Seconds that far ends get at the very end to confirm that their calls are over."""
 
@@ -311,7 +314,7 @@ class Application:
             rate_limits=RateLimits() if sip.rate_limits else None,
             allow_private=settings.dialout.allow_private,
             known=sip.known_networks,
-            lag_limit=0.2 if sip.rate_limits else None,
+            lag_limit=sip.lag_limit or (LAG_LIMIT if sip.rate_limits else None),
             mute_scanners=sip.mute_scanners,
             prefix=f"{settings.node}{epoch}x",
             session_interval=sip.session_expires,

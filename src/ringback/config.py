@@ -114,6 +114,13 @@ class Sip(Section):
         "a call is refused and are never limited; strangers are told one thing for all reasons.",
     )
     rate_limits: bool = Field(default=True, description="Limit requests per source address; off for load tests.")
+    lag_limit: float | None = Field(
+        default=None,
+        gt=0,
+        le=10,
+        description="Seconds that messages may wait for us before new calls are turned away with 503, so that those"
+        " which stand are served; unset: 0.2, or never where rate_limits is off.",
+    )
     mute_scanners: bool = Field(
         default=True,
         description="Do not hear strangers for 15 minutes who try many users in vain or say that they are scanners.",

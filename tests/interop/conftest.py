@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from interop import namespace
 from interop.peers.browser import Chromium
 from interop.peers.server import Server
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Test processes that run beside each other do so in networks of their own."""
-    if hasattr(config, "workerinput"):
-        namespace.enter()
 
 
 @pytest.fixture

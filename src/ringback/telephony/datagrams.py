@@ -21,6 +21,9 @@ Address = tuple[str, int]
 class Datagrams:
     """A bound socket, read from the running loop.
 
+    Attributes:
+        behind: Whether more was waiting than was taken at the last look.
+
     Args:
         dscp: Class of service of what is sent (RFC 2474), 0 for none.
         heard: Told of each datagram and of where it came from.
@@ -42,6 +45,7 @@ class Datagrams:
         self._socket: socket.socket | None = self._bind(host, port, dscp)
         self.port: int = self._socket.getsockname()[1]
         self._watched = 0
+        self.behind = False
 
     @property
     def family(self) -> int:
@@ -123,11 +127,13 @@ class Datagrams:
             try:
                 data, address = self._socket.recvfrom(65_535)
             except BlockingIOError:
+                self.behind = False
                 return
             except OSError:
                 self._read_errors()
                 continue
             self._heard(self, data, (address[0], address[1]))
+        self.behind = True
 
     def _read_errors(self) -> None:
         if not _LINUX:

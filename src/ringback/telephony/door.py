@@ -62,6 +62,7 @@ class Door:
         known: Networks (CIDR) that are never limited.
         engaged: Whether we have a call with an address.
         listed: Whether an address is a trunk's: those are never limited either.
+        behind: Whether messages come in faster than they are taken.
         mute_scanners: Whether who tries addresses and passwords is no longer heard for a while.
     """
 
@@ -74,6 +75,7 @@ class Door:
         engaged: Callable[[str], bool],
         listed: Callable[[str], bool] = lambda host: False,
         mute_scanners: bool = True,
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._buckets = Buckets(rate_limits) if rate_limits is not None else None
@@ -86,6 +88,8 @@ class Door:
         self._domains = Buckets(STRANGERS) if rate_limits is not None else None
         self._scanners = Scanners() if mute_scanners and rate_limits is not None else None
         self._may_log = OncePerMinute(clock.monotonic)
+        self._behind = behind
+        self._behind_since: float | None = None
         self._lag = 0.0
         self._measured = 0.0
         self._probing = False
@@ -153,7 +157,11 @@ class Door:
         return any(network.lists(one) and network.lists(other) for network in self._networks)
 
     def is_late(self) -> bool:
-        """Whether new calls are turned away; also looks again at how late the loop is."""
+        """Whether new calls are turned away; also looks again at how late the loop is.
+
+        What waits in a socket makes the loop no later, but callers: so it also counts how long the socket was not
+        empty. Turning calls away is so cheap that it soon is.
+        """
         if self._lag_limit is None:
             return False
         now = self._clock.monotonic()
@@ -161,6 +169,12 @@ class Door:
             self._probing = True
             due = now + LAG_PROBE
             self._clock.call_at(due, lambda: self._measure(due))
+        if not self._behind():
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
+        elif now - self._behind_since > self._lag_limit:
+            return True
         return self._lag > self._lag_limit and now - self._measured < LAG_COUNTS
 
     def note(self, event: str, flow: Flow, **facts: object) -> None:

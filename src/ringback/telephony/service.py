@@ -200,6 +200,7 @@ class Telephony:
             engaged=self._agent.speaks_with,
             listed=self.trunks.lists,
             mute_scanners=settings.mute_scanners,
+            behind=self._wire.is_behind,
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -27,6 +27,9 @@ class Wire(Protocol):
     def local(self, flow: Flow) -> tuple[str, int]:
         """Address and port that a far end would see as ours."""
 
+    def is_behind(self) -> bool:
+        """Whether messages come in faster than they are taken."""
+
     def is_open(self, flow: Flow) -> bool:
         """Whether a connection is there."""
 
@@ -153,6 +156,10 @@ class Sockets:
         self._streams.closed(connection)
 
     # ── inside ──
+
+    def is_behind(self) -> bool:
+        """Whether datagrams came in faster than they were taken, at the last look."""
+        return any(socket.behind for socket in self._datagrams)
 
     async def _bind(self) -> None:
         for host in self.hosts:

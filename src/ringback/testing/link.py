@@ -148,6 +148,9 @@ class LinkWire:
     def local(self, flow: Flow) -> tuple[str, int]:
         return self.host, self.port
 
+    def is_behind(self) -> bool:
+        return False
+
     def is_open(self, flow: Flow) -> bool:
         return True
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from ringback.telephony.door import called_domain, opens_call
+from ringback.sip.flow import Flow
+from ringback.telephony.door import Door, called_domain, opens_call
+from ringback.testing.clock import VirtualClock
 
 HEAD = b"INVITE sip:1@h SIP/2.0\r\nFrom: <sip:a@h>;tag=a\r\n"
 
@@ -50,3 +52,35 @@ def test_other_requests_open_no_call():
 )
 def test_the_domain_that_is_called_is_told_without_reading_more(line: bytes, domain: str):
     assert called_domain(line + b"\r\nTo: <sip:1@other>\r\n\r\n") == domain
+
+
+NEW = HEAD + b"To: <sip:1@h>\r\nCall-ID: c\r\n\r\n"
+STANDING = HEAD + b"To: <sip:1@h>;tag=x\r\nCall-ID: c\r\n\r\n"
+CARRIER = Flow("udp", "192.0.2.9", 5060)
+
+
+async def test_messages_that_wait_longer_than_the_limit_turn_new_calls_away_until_none_waits():
+    clock, waiting = VirtualClock(), True
+    door = Door(clock, None, 0.2, ["192.0.2.0/24"], engaged=lambda host: False, behind=lambda: waiting)
+
+    assert door.turns_away(CARRIER, NEW) is None
+    await clock.run_for(0.15)
+    assert door.turns_away(CARRIER, NEW) is None
+    await clock.run_for(0.1)
+    away = door.turns_away(CARRIER, NEW)
+    assert away is not None
+    assert (away.status, away.rule) == (503, "loop lag")
+    assert door.turns_away(CARRIER, STANDING) is None
+
+    waiting = False
+    assert door.turns_away(CARRIER, NEW) is None
+    waiting = True
+    assert door.turns_away(CARRIER, NEW) is None
+
+
+async def test_a_socket_that_is_emptied_now_and_then_is_not_behind():
+    clock, waiting = VirtualClock(), [True, True, False] * 20
+    door = Door(clock, None, 0.2, [], engaged=lambda host: False, behind=lambda: waiting.pop())
+    for _ in range(60):
+        await clock.run_for(0.05)
+        assert door.turns_away(CARRIER, NEW) is None
