@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from interop.peers import tones
 from interop.peers.process import Process
-from interop.peers.waiting import free_port, until
+from interop.peers.waiting import free_pair, free_port, until
 
 # Apart from the server's 20000-29999.
 RTP_PORTS = "14000-14100"
@@ -83,7 +83,7 @@ class Baresip:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
         self._recordings.mkdir()
-        self.port, self._control = free_port(), free_port()
+        self.port, self._control = free_pair(), free_port()
         listening = self.port + 1 if transport == "tls" else self.port
         self.uri = f"sip:{name}@127.0.0.1:{listening}" + (f";transport={transport}" if transport != "udp" else "")
         self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt")

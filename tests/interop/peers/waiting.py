@@ -1,6 +1,7 @@
 """Waiting for facts instead of sleeping, and finding free ports."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,16 @@ async def until(
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what} (last: {value!r})"
         await asyncio.sleep(0.05)
+
+
+def free_pair() -> int:
+    """A port of 127.0.0.1 that is free right now, and whose next is free too: baresip takes that one for TLS."""
+    for _ in range(100):
+        port = free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as following, contextlib.suppress(OSError):
+            following.bind(("127.0.0.1", port + 1))
+            return port
+    raise AssertionError("no two ports of 127.0.0.1 in a row are free")
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
