@@ -260,13 +260,15 @@ async def test_who_speaks_becomes_the_active_speaker(join: Join, media: Media, s
     ann = await join("ann")
     await ann.send_tone(440)
     await ann.negotiate()
-    await until(lambda: seen.speakers == [(ROOM, "ann")], "ann is the speaker")
+
+    def room_speakers() -> list[str]:
+        # The far phone's end of the line has a room of its own, where others may be heard first.
+        return [leg for room, leg in seen.speakers if room == ROOM]
+
+    await until(lambda: room_speakers() == ["ann"], "ann is the speaker")
 
     await ann.page.evaluate("loudness(0)")
     phone.speak(900, 5)
-
-    def room_speakers() -> list[str]:
-        return [leg for room, leg in seen.speakers if room == ROOM]
 
     await until(lambda: room_speakers() == ["ann", "phone"], "the phone is the speaker")
 

@@ -243,8 +243,8 @@ async def test_changing_between_forwarding_and_mixing_does_not_crack(media: Medi
     sound = bob.heard()
     sound = sound[int(np.argmax(np.abs(sound) > 0.05)) + 4000 :]
     peaks = np.abs(sound[: len(sound) // 320 * 320]).reshape(-1, 320).max(axis=1)
-    # Where two streams are joined, a tone of 0.25 swells to 0.32 for a moment, with G.722's predictor to 0.36; a jump in
-    # its phase or a wrong codec would be twice as loud as the tone, or as loud as can be.
+    # Where two streams are joined, a tone of 0.25 swells to 0.32 for a moment, with G.722's predictor to 0.36; a jump
+    # in its phase or a wrong codec would be twice as loud as the tone, or as loud as can be.
     assert peaks.max() < 0.25 * 1.6, "a crack"
     # A busy machine may hold the media thread up for a moment; what a change of way would lose is more.
     assert np.count_nonzero(peaks < 0.02) <= 5, "a hole"
