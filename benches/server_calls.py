@@ -169,18 +169,24 @@ def _taken(port: int) -> bool:
         return False
 
 
+async def rooms_held_open(server: Server, stack: contextlib.AsyncExitStack, rooms: int) -> list[str]:
+    """Rooms with a bot in each, and the user parts of their addresses."""
+    users = []
+    for number in range(rooms):
+        sip = {"sip_mode": "dial-in", "display_name": "Caller", "num_endpoints": ENDPOINTS}
+        room = await server.room(f"bench-{number}", sip=sip)
+        uris = room["config"]["sip_uri"]
+        users += [uri[4:].partition("@")[0] for uri in (uris["endpoint"], *uris["extra_endpoints"])]
+        bot = await stack.enter_async_context(connect(f"ws://127.0.0.1:{server.ports.http}/rtc"))
+        await bot.send(json.dumps({"id": 1, "type": "join", "room": f"bench-{number}", "userName": "bot"}))
+        assert json.loads(await bot.recv())["ok"], "the bot that holds the room open is in"
+    return users
+
+
 async def whole_calls(folder: Path) -> None:
     """Calls into rooms, through everything."""
     async with Server(folder / "server") as server, contextlib.AsyncExitStack() as stack:
-        users = []
-        for number in range(ROOMS):
-            sip = {"sip_mode": "dial-in", "display_name": "Caller", "num_endpoints": ENDPOINTS}
-            room = await server.room(f"bench-{number}", sip=sip)
-            uris = room["config"]["sip_uri"]
-            users += [uri[4:].partition("@")[0] for uri in (uris["endpoint"], *uris["extra_endpoints"])]
-            bot = await stack.enter_async_context(connect(f"ws://127.0.0.1:{server.ports.http}/rtc"))
-            await bot.send(json.dumps({"id": 1, "type": "join", "room": f"bench-{number}", "userName": "bot"}))
-            assert json.loads(await bot.recv())["ok"], "the bot that holds the room open is in"
+        users = await rooms_held_open(server, stack, ROOMS)
         target = f"127.0.0.1:{server.ports.sip}"
         await call(folder, target, users, WARM_UP, 100)
         for rate, count in (*PACES, MOST):
