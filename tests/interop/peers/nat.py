@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from interop import namespace
+import namespace
 
 CLONE_NEWNET = namespace.CLONE_NEWNET
 SERVER, ROUTER, INSIDE, PHONE = "203.0.113.1", "203.0.113.2", "192.168.77.1", "192.168.77.2"
