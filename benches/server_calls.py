@@ -36,7 +36,7 @@ WAIT_RATE, WAIT_TARGET_US = 100, 20_000
 """Pace at which the time from INVITE to 200 is looked at, and what 95 of 100 calls may wait."""
 
 ROOMS, ENDPOINTS = 200, 5
-"""An address takes one call at a time: with these many, each has three seconds between two calls at the fastest pace."""
+"""An address takes one call at a time: with these many, each has three seconds between two at the fastest pace."""
 
 # SIPp's built-in caller with an INVITE of the size that carriers send; whom it dials comes from a list.
 SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
