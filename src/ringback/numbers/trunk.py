@@ -264,9 +264,13 @@ class NetworkTable:
     """Whose an address is: one look per length of prefix, however many trunks there are, since strangers ask as well.
 
     The narrowest network wins; of two trunks with the same one, the first.
+
+    Attributes:
+        open: The trunk of those who are in nobody's network: the first that is open.
     """
 
-    def __init__(self, trunks: Iterable[Trunk]) -> None:
+    def __init__(self, trunks: Sequence[Trunk]) -> None:
+        self.open = next((trunk for trunk in trunks if trunk.enabled and trunk.open), None)
         self._tables: dict[tuple[int, int], dict[int, Trunk]] = {}
         for trunk in trunks:
             for network in trunk.addresses() if trunk.enabled else ():
@@ -294,9 +298,3 @@ def _parsed(address: str) -> tuple[int, int]:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return found.version, int(found)
-
-
-def trunk_of(source: str, trunks: Sequence[Trunk]) -> Trunk | None:
-    """The trunk whose networks a request's address is in; failing that an open one."""
-    found = NetworkTable(trunks).find(source)
-    return found or next((trunk for trunk in trunks if trunk.enabled and trunk.open), None)

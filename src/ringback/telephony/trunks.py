@@ -133,7 +133,7 @@ class TrunkDesk:
             return Judged(proved, accept(proved, request, self.load(proved.name), now))
         if proved is not None:
             return proved
-        anyone = next((each for each in self.trunks if each.enabled and each.open), None)
+        anyone = self._table.open
         if anyone is None:
             return None
         return Judged(anyone, accept(anyone, request, self.load(anyone.name), now), listed=False)

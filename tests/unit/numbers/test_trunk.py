@@ -1,9 +1,15 @@
-from ringback.numbers.trunk import Host, Trunk, trunk_of
+from ringback.numbers.trunk import Host, NetworkTable, Trunk
 
 NARROW = Trunk("narrow", networks=("203.0.113.7/32",))
 WIDE = Trunk("wide", networks=("203.0.113.0/24", "2001:db8::/32"))
 OPEN = Trunk("open", open=True)
 LITERAL = Trunk("literal", hosts=(Host("198.51.100.9"), Host("sip.example.com")))
+
+
+def trunk_of(source: str, trunks: list[Trunk]) -> Trunk | None:
+    """Whose a request from that address is."""
+    table = NetworkTable(trunks)
+    return table.find(source) or table.open
 
 
 def test_the_narrowest_network_says_whose_a_request_is() -> None:
