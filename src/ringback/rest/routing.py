@@ -51,9 +51,13 @@ class Asked:
 
     def limit(self) -> int:
         """``limit`` of a list: 1 to 100, 100 when left out. Raises ``InvalidRequest``."""
-        text = self.query.get("limit", str(MOST_PER_PAGE))
-        if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= MOST_PER_PAGE:
-            raise InvalidRequest(f"limit must be a number from 1 to {MOST_PER_PAGE} [Received limit={printable(text)}]")
+        return self.number("limit", MOST_PER_PAGE, 1, MOST_PER_PAGE)
+
+    def number(self, name: str, default: int, low: int, high: int) -> int:
+        """A query parameter that is a whole number within bounds. Raises ``InvalidRequest``."""
+        text = self.query.get(name, str(default))
+        if not text.isdecimal() or not text.isascii() or not low <= int(text[:9]) <= high:
+            raise InvalidRequest(f"{name} must be a number from {low} to {high} [Received {name}={printable(text)}]")
         return int(text)
 
     def flag(self, name: str) -> bool | None:

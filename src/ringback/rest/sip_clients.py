@@ -1,10 +1,8 @@
 """``/sip-clients``: accounts with which plain SIP phones register and call."""
 
 from ringback.access.sip_clients import DEFAULT_PAGE, MOST_PER_PAGE, Fresh
-from ringback.model.errors import InvalidRequest
 from ringback.model.sip_client import SipClient
 from ringback.model.times import iso
-from ringback.rest.errors import printable
 from ringback.rest.routing import Asked, Operation
 from ringback.sip.uri import format_host_port
 
@@ -17,8 +15,8 @@ async def create(asked: Asked) -> object:
 
 
 async def index(asked: Asked) -> object:
-    limit = _number(asked, "limit", DEFAULT_PAGE, 1, MOST_PER_PAGE)
-    offset = _number(asked, "offset", 0, 0, MOST_OFFSET)
+    limit = asked.number("limit", DEFAULT_PAGE, 1, MOST_PER_PAGE)
+    offset = asked.number("offset", 0, 0, MOST_OFFSET)
     page = asked.services.sip_clients.page(asked.domain.id, limit, offset)
     return {"sip_clients": [_row(asked, client) for client in page]}
 
@@ -71,13 +69,6 @@ def _fresh(asked: Asked, fresh: Fresh) -> dict[str, object]:
     row = _row(asked, fresh.client)
     expires_at = row.pop("expires_at")
     return {**row, "password": fresh.password, "expires_at": expires_at}
-
-
-def _number(asked: Asked, name: str, default: int, low: int, high: int) -> int:
-    text = asked.query.get(name, str(default))
-    if not text.isdecimal() or not text.isascii() or not low <= int(text[:9]) <= high:
-        raise InvalidRequest(f"{name} must be a number from {low} to {high} [Received {name}={printable(text)}]")
-    return int(text)
 
 
 OPERATIONS = (
