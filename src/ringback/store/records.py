@@ -180,6 +180,21 @@ def meeting_record(row: Row[Any]) -> MeetingRecord:
     )
 
 
+def event_record(row: Row[Any]) -> EventRecord:
+    """A row of ``events`` as the value it was written from."""
+    return EventRecord(
+        domain=DomainId(row.domain),
+        room=RoomName(row.room),
+        meeting=MeetingId(row.meeting),
+        epoch=row.epoch,
+        sequence=row.sequence,
+        at=row.at,
+        name=row.name,
+        payload=json.loads(row.payload),
+        to=None if row.recipients is None else tuple(json.loads(row.recipients)),
+    )
+
+
 _CALL_FIELDS = tuple(field.name for field in dataclasses.fields(CallRecord))
 
 

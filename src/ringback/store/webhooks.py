@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from ringback.model.ids import DomainId, MeetingId, RoomName
+from ringback.model.ids import DomainId
 from ringback.model.records import EventRecord
 from ringback.model.webhook import Attempt, Delivery, DeliveryState, RetryType, Webhook, WebhookState
+from ringback.store.records import event_record
 from ringback.store.schema import events, webhook_deliveries, webhooks
 from ringback.store.sealing import Sealer
 from ringback.store.transactions import Transactions
@@ -62,7 +63,7 @@ class WebhookTable:
             .limit(limit)
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [(row.number, _event(row)) for row in rows]
+        return [(row.number, event_record(row)) for row in rows]
 
     async def owe(self, webhook: str, deliveries: Sequence[Delivery], cursor: int) -> Sequence[Delivery]:
         rows = [{**_settled(each), **_fixed(each)} for each in deliveries]
@@ -184,18 +185,4 @@ def _delivery(row: Row[Any]) -> Delivery:
         state=DeliveryState(row.state),
         next_at=row.next_at,
         attempts=tuple(Attempt(*each) for each in json.loads(row.attempts)),
-    )
-
-
-def _event(row: Row[Any]) -> EventRecord:
-    return EventRecord(
-        domain=DomainId(row.domain),
-        room=RoomName(row.room),
-        meeting=MeetingId(row.meeting),
-        epoch=row.epoch,
-        sequence=row.sequence,
-        at=row.at,
-        name=row.name,
-        payload=json.loads(row.payload),
-        to=None if row.recipients is None else tuple(json.loads(row.recipients)),
     )
