@@ -51,7 +51,7 @@ class CheckedClient:
                     return Posted(response.status)
         except TimeoutError:
             return Posted(0, f"no answer within {self._seconds:g} s")
-        except NotAllowed as error:
+        except CannotSend as error:
             return Posted(0, str(error))
         except (httpcore.ConnectError, httpcore.NetworkError) as error:
             return Posted(0, _because(error, "the connection failed"))
@@ -62,8 +62,8 @@ class CheckedClient:
         await self._pool.aclose()
 
 
-class NotAllowed(Exception):
-    """None of a name's addresses may be sent to."""
+class CannotSend(Exception):
+    """There is no address for a name, or none that may be sent to."""
 
 
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
@@ -84,11 +84,11 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except OSError:
-            raise httpcore.ConnectError("no address for the host") from None
+            raise CannotSend("no address for the host") from None
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))[:MOST_ADDRESSES]
         allowed = [address for address in addresses if self._allows(address, port)]
         if not allowed:
-            raise NotAllowed("the address is private or reserved; RINGBACK_WEBHOOKS__ALLOW_PRIVATE allows it")
+            raise CannotSend("the address is private or reserved; RINGBACK_WEBHOOKS__ALLOW_PRIVATE allows it")
         for address in allowed[:-1]:
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -102,7 +102,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        raise NotAllowed("a socket file is no place for a webhook")
+        raise CannotSend("a socket file is no place for a webhook")
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -115,6 +115,4 @@ def _because(error: BaseException, otherwise: str) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate does not verify: {cause.verify_message}"
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpcore.ConnectError) and str(error) == "no address for the host":
-        return str(error)
     return otherwise
