@@ -152,14 +152,6 @@ def parse_cseq(text: str) -> CSeq:
     return CSeq(number(match[1], 2**31 - 1), match[2])
 
 
-def parse_tokens(values: list[str]) -> list[str]:
-    """Option tags and methods (Require, Supported, Allow): empty lines count for nothing."""
-    parts = [part for value in values if value for part in split_commas(value)]
-    if not all(TOKEN.fullmatch(part) for part in parts):
-        raise SipParseError("a list of tokens is unreadable")
-    return parts
-
-
 def media_type(text: str) -> str:
     """``type/subtype`` of Content-Type in lower case, without parameters."""
     return text.partition(";")[0].replace(" ", "").replace("\t", "").lower()
