@@ -79,8 +79,7 @@ async def measure(folder: Path) -> None:
 def _calls_that_stand(folder: Path, target: str, users: list[str]) -> Process:
     folder.mkdir(parents=True, exist_ok=True)
     scenario, names = folder / "stand.xml", folder / "users.csv"
-    long = SCENARIO.replace('<recv response="200" rtd="1"/>', '<recv response="200" rtd="1" rrs="true"/>')
-    long = long.replace(
+    long = SCENARIO.replace(
         '  <send retrans="500"><![CDATA[\nBYE',
         '  <pause milliseconds="3600000"/>\n  <send retrans="500"><![CDATA[\nBYE',
     )

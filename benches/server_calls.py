@@ -38,7 +38,8 @@ WAIT_RATE, WAIT_TARGET_US = 100, 20_000
 ROOMS, ENDPOINTS = 200, 5
 """An address takes one call at a time: with these many, each has three seconds between two at the fastest pace."""
 
-# SIPp's built-in caller with an INVITE of the size that carriers send; whom it dials comes from a list.
+# SIPp's built-in caller with an INVITE of the size that carriers send; whom it dials comes from a list. With ``rrs`` it
+# takes the address for what follows from the answer's Contact.
 SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
 <scenario name="caller">
   <send retrans="500" start_rtd="1"><![CDATA[
@@ -78,7 +79,7 @@ a=maxptime:20
 ]]></send>
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
-  <recv response="200" rtd="1"/>
+  <recv response="200" rtd="1" rrs="true"/>
   <send><![CDATA[
 ACK [next_url] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -132,8 +133,7 @@ async def call(
         How many failed, and the milliseconds from INVITE to 200 of the others in order of size.
     """
     scenario, names = folder / "caller.xml", folder / "users.csv"
-    # SIPp takes the dialled address from the answer's Contact for what follows.
-    scenario.write_text(SCENARIO.replace('<recv response="200" rtd="1"/>', '<recv response="200" rtd="1" rrs="true"/>'))
+    scenario.write_text(SCENARIO)
     names.write_text("SEQUENTIAL\n" + "".join(f"{user};\n" for user in users))
     command = ["sipp", "-sf", str(scenario), "-inf", str(names), target, "-i", "127.0.0.1", "-p", str(free_port())]
     command += ["-r", str(rate), "-m", str(count), "-nostdin", "-recv_timeout", "8000", "-trace_err"]

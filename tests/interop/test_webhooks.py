@@ -1,7 +1,5 @@
 """Webhooks as an application gets them: the guide's receiver, our server as a process, a phone that calls."""
 
-import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -13,7 +11,7 @@ import pytest
 
 from interop.peers.phone import Phone
 from interop.peers.process import Process
-from interop.peers.server import ROOT, Server
+from interop.peers.server import ROOT, Server, listens
 from interop.peers.waiting import free_port, until
 from interop.test_guides import check_shape, run, steps
 
@@ -51,7 +49,7 @@ async def test_the_webhook_guide_does_what_it_prints(dev: Server, tmp_path: Path
     await until(lambda: "sound both ways" in dev.log(), "the server has called itself", 60)
     await until(lambda: _is_quiet(dev), "that call is over")
     async with Receiver(tmp_path / "app", port) as receiver:
-        await until(lambda: _listens(port), "the receiver listens")
+        await until(lambda: listens(port), "the receiver listens")
         for command, printed in steps("webhooks"):
             asked = command.replace("127.0.0.1:8090", f"127.0.0.1:{port}")
             shape = json.loads(json.dumps(printed).replace("127.0.0.1:8090", f"127.0.0.1:{port}"))
@@ -74,7 +72,7 @@ async def test_a_killed_server_delivers_what_it_owes_when_it_is_back(tmp_path: P
     settings = {"WEBHOOKS__ALLOW_PRIVATE": "true"}
     async with Server(tmp_path / "server", settings) as server:
         async with Receiver(tmp_path / "first", port) as receiver:
-            await until(lambda: _listens(port), "the receiver listens")
+            await until(lambda: listens(port), "the receiver listens")
             body = {"url": receiver.url, "hmac": SECRET, "retryType": "exponential"}
             webhook = (await server.rest("POST", "/webhooks", body)).body["uuid"]
         room = await server.room("desk", **properties)
@@ -83,7 +81,7 @@ async def test_a_killed_server_delivers_what_it_owes_when_it_is_back(tmp_path: P
             await until(lambda: _failed(server, webhook), "a delivery fails")
             await server.kill()
             async with Receiver(tmp_path / "second", port) as receiver:
-                await until(lambda: _listens(port), "the receiver listens")
+                await until(lambda: listens(port), "the receiver listens")
                 await server.restart()
                 await phone.event("ended")
                 told = await receiver.types(
@@ -106,11 +104,3 @@ async def _is_quiet(server: Server) -> bool:
 async def _failed(server: Server, webhook: str) -> bool:
     rows = (await server.rest("GET", f"/ringback/webhooks/{webhook}/deliveries")).body["data"]
     return any(attempt["error"] for row in rows for attempt in row["attempts"])
-
-
-async def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        return True
-    return False

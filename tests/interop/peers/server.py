@@ -172,15 +172,20 @@ async def wait_present(server: Server, room: str, count: int, timeout_s: float =
     return last
 
 
+async def listens(port: int) -> bool:
+    """Whether somebody takes connections on a TCP port of 127.0.0.1."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def closed(port: int) -> None:
     """Wait until nothing listens on a TCP port of 127.0.0.1."""
 
     async def nothing() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return True
-        writer.close()
-        return False
+        return not await listens(port)
 
     await until(nothing, f"port {port} is closed")
