@@ -31,6 +31,7 @@ class Engine(Protocol):
         - ``webrtc-state``: ``leg``, ``state`` (``connected``, ``disconnected``, ``closed``)
         - ``media-started``: ``leg``, ``track``
         - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign)
+        - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``
         - ``leg-failed``: ``leg``, ``reason``
@@ -72,6 +73,12 @@ class Engine(Protocol):
         ``ValueError`` for a tone that breaks the limits given there."""
 
     def stop_tone(self, leg: str) -> None: ...
+    def play_sound(self, leg: str, sound: str, data: bytes, sample_rate: int, times: int) -> None:
+        """A phone leg hears this int16 mono sound (8000 or 16000 Hz) so many times, as ``calls.ports.MediaLegs.play``
+        says. ``sound`` names the content: while any leg is played a sound of that name, its samples are shared and
+        ``data`` is not read again. ``ValueError`` for an empty one, or another rate."""
+
+    def stop_sound(self, leg: str) -> None: ...
     def open_pcm(self, room: str, leg: str, sample_rate: int) -> None: ...
     def push_pcm(self, leg: str, data: bytes) -> int: ...
     def flush_pcm(self, leg: str) -> int: ...
@@ -93,7 +100,7 @@ class Engine(Protocol):
           did not prove itself
         - ``frames_heard``, ``frames_concealed``; of these ``underruns_lost`` and ``underruns_late``, by cause;
           ``frames_stretched``, ``frames_shrunk``
-        - ``way`` (``forward``, ``transcode``, ``mix``, ``none``), ``codec``, ``srtp`` (suite, where protected)
+        - ``way`` (``forward``, ``transcode``, ``mix``, ``play``, ``none``), ``codec``, ``srtp`` (suite, if protected)
         - on a phone leg, once known: what ``calls.ports.MediaLegs.stats`` lists
         """
 

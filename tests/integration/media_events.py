@@ -13,6 +13,7 @@ class Seen:
     started: list[tuple[str, str]] = field(default_factory=list)
     digits: list[tuple[str, str, int]] = field(default_factory=list)
     speakers: list[tuple[str, str]] = field(default_factory=list)
+    played_out: list[tuple[str, str]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
@@ -24,6 +25,9 @@ class Seen:
 
     def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
         self.digits.append((leg, digit, duration_ms))
+
+    def played(self, leg: ParticipantId, sound_id: str) -> None:
+        self.played_out.append((leg, sound_id))
 
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         self.speakers.append((meeting, leg))

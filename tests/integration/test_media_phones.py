@@ -15,6 +15,7 @@ from ringback.calls.ports import PhoneCrypto, PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
 ROOM = MeetingId("room")
@@ -294,6 +295,60 @@ async def test_a_tone_stops_when_told_to_and_an_impossible_one_is_refused(media:
     media.play_tone(ParticipantId("nobody"), Tone((425,)))
     media.stop_tone(ParticipantId("nobody"))
     bob.close()
+
+
+async def test_a_phone_hears_a_sound_as_often_as_told_instead_of_its_room(media: Media, seen: Seen) -> None:
+    """Three seconds that are 600 Hz, 750 Hz, and 900 Hz: every beat in its place, and nothing of the room's 880."""
+    beat = np.arange(4000) / 8000
+    melody = np.concatenate([np.sin(2 * np.pi * hz * beat) for hz in (600, 750)])
+    sound = Sound((melody * 9000).astype("<i2").tobytes())
+    anna, bob = await rtp_call(media, "anna", 880), await rtp_call(media, "bob", 1300)
+    await until(lambda: level_db(last(bob.sound(), 8000), 8000, 880) > 30, "bob hears anna")
+
+    media.play(ParticipantId("bob"), sound, times=2)
+    await until(lambda: media.stats(ParticipantId("bob"))["way"] == "play", "it begins")
+    await until(lambda: bool(seen.played_out), "it is over")
+    await until(lambda: level_db(last(bob.sound(), 4000), 8000, 880) > 30, "bob hears anna again")
+
+    assert seen.played_out == [("bob", sound.id)]
+    heard = bob.sound()
+    alike = np.correlate(heard, melody[:4000], "valid")
+    begins = int(np.argmax(alike > 0.99 * alike.max()))
+    best = [
+        max((600, 750, 880), key=lambda hz: level_db(heard[begins + at : begins + at + 3600], 8000, hz))
+        for at in (200, 4200, 8200, 12200)
+    ]
+    assert best == [600, 750, 600, 750]
+    assert level_db(heard[begins + 200 : begins + 15800], 8000, 880) < 20, "the room is not heard meanwhile"
+    steps = {
+        ((b.sequence - a.sequence) & 0xFFFF, (b.timestamp - a.timestamp) & 0xFFFFFFFF)
+        for a, b in itertools.pairwise(bob.received)
+    }
+    assert steps == {(1, 160)}, "one unbroken stream"
+    assert level_db(last(anna.sound(), 8000), 8000, 1300) > 30, "who is played to is heard all along"
+    for phone in (anna, bob):
+        phone.close()
+
+
+async def test_a_sound_waits_for_a_far_end_and_stops_when_told_to(media: Media, seen: Seen) -> None:
+    tone = np.sin(2 * np.pi * 500 * np.arange(1600) / 16000)
+    sound = Sound((tone * 9000).astype("<i2").tobytes(), 16000)
+    eve = RtpPhone(hz=1300)
+    address, here = await eve.open(), media.open_phone(ROOM, ParticipantId("eve"))
+    media.play(ParticipantId("eve"), sound, times=1000)
+    media.play(ParticipantId("nobody"), sound)
+
+    media.set_phone(ParticipantId("eve"), PhoneMedia(address, CODECS["PCMU"], ALL))
+    eve.talk(here)
+    await until(lambda: level_db(last(eve.sound(), 8000), 8000, 500) > 30, "the tone goes on and on")
+    media.stop_playing(ParticipantId("eve"))
+    await until(lambda: np.abs(last(eve.sound(), 8000)).max() < 0.01, "silence")
+
+    media.play(ParticipantId("eve"), sound)
+    await until(lambda: seen.played_out == [("eve", sound.id)], "only what ended by itself is told")
+    with pytest.raises(ValueError, match="once at least"):
+        media.play(ParticipantId("eve"), sound, times=0)
+    eve.close()
 
 
 SRTP = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AES_256_CM_HMAC_SHA1_80": 46}

@@ -81,6 +81,10 @@ impl Worker {
                 volume: press.volume,
             });
         }
+        for (key, sound) in outcome.played {
+            let Some(leg) = self.legs.get(&key) else { continue };
+            self.mailbox.push(Event::Played { leg: leg.id.to_string(), sound });
+        }
         for key in outcome.failed {
             self.fail_leg(key, "its sound could not be handled");
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ringback_audio::ToneShape;
 
 use crate::config::PhoneMedia;
+use crate::player::Player;
 use crate::shared::LegShared;
 
 /// One thing to do. A command for an unknown leg does nothing.
@@ -22,6 +23,7 @@ pub enum Command {
     MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
     PlayTone { leg: String, shape: Option<ToneShape> },
+    PlaySound { leg: String, player: Option<Player> },
     OpenPcm { room: String, leg: String, shared: Arc<LegShared> },
     SetSources { leg: String, sources: Option<HashSet<String>> },
     SetMuted { leg: String, muted: bool },

@@ -16,6 +16,7 @@ use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
 use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
+use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
 use crate::sys;
 use crate::worker::{self, Wake};
@@ -29,6 +30,7 @@ pub struct Engine {
     mailbox: Arc<Mailbox>,
     counters: Arc<EngineCounters>,
     legs: Mutex<HashMap<String, Entry>>,
+    clips: Clips,
     next_request: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -73,6 +75,7 @@ impl Engine {
             mailbox,
             counters,
             legs: Mutex::default(),
+            clips: Clips::default(),
             next_request: AtomicU64::new(1),
             thread: Mutex::new(Some(thread)),
         })
@@ -178,6 +181,18 @@ impl Engine {
     /// It no longer does.
     pub fn stop_tone(&self, leg: &str) {
         self.send(Command::PlayTone { leg: leg.into(), shape: None });
+    }
+
+    /// A phone hears this sound instead of its room, `times` times, until `stop_sound`. `samples` is asked for when no
+    /// other leg is played a clip of that id.
+    pub fn play_sound(&self, leg: &str, id: &str, rate: u32, times: u32, samples: impl FnOnce() -> Vec<i16>) {
+        let player = Player::new(self.clips.shared(id, rate, samples), times);
+        self.send(Command::PlaySound { leg: leg.into(), player: Some(player) });
+    }
+
+    /// It hears its room again.
+    pub fn stop_sound(&self, leg: &str) {
+        self.send(Command::PlaySound { leg: leg.into(), player: None });
     }
 
     /// A participant inside this process.

@@ -40,6 +40,13 @@ pub enum Event {
         /// Power level in dBm0 without its sign, 0..63.
         volume: u8,
     },
+    /// What a phone was played came to its end.
+    Played {
+        /// Leg id.
+        leg: String,
+        /// The clip's id.
+        sound: String,
+    },
     /// Somebody else speaks now.
     ActiveSpeaker {
         /// Room id.

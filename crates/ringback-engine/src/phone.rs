@@ -20,6 +20,7 @@ use rustix::event::epoll;
 use crate::config::{PhoneCodec, PhoneMedia};
 use crate::crypto::Crypto;
 use crate::event::Event;
+use crate::player::Player;
 use crate::shared::{LegCounters, Way};
 use crate::source::format_kind;
 use crate::sys;
@@ -97,10 +98,34 @@ impl PhoneLeg {
 
     /// 20 ms for the phone: `from` is the source whose payloads these are, if they are one's.
     pub fn say(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, counters: &LegCounters, at: Instant) {
-        let open = self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some());
+        let open = self.is_open();
         let protect = self.crypto.as_mut().and_then(Crypto::sender);
         let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open, protect };
         self.voice.send(media, from, way, line, at);
+    }
+
+    /// Whether it hears a recorded sound now: not before there is somewhere to send it.
+    pub fn is_played_to(&self) -> bool {
+        self.voice.player.is_some() && self.is_open() && self.latch.destination().is_some()
+    }
+
+    /// 20 ms of its recorded sound; the id of one that is over.
+    pub fn play(&mut self, counters: &LegCounters, at: Instant) -> Option<String> {
+        self.voice.ears.rest();
+        let mut player = self.voice.player.take()?;
+        let mut pcm = Vec::new();
+        if player.tick(&mut pcm) {
+            let sample_rate = player.rate();
+            self.voice.player = Some(player);
+            self.say(Media::Pcm { pcm: &pcm, sample_rate }, None, Way::Play, counters, at);
+            return None;
+        }
+        self.say(Media::Silence, None, Way::None, counters, at);
+        Some(player.id().to_owned())
+    }
+
+    fn is_open(&self) -> bool {
+        self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some())
     }
 
     /// Whether an address is this leg's own: a far end that claims it would make us speak with ourselves.
@@ -283,6 +308,14 @@ impl Worker {
         let Some(key) = self.leg_key(id) else { return };
         if let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) {
             phone.voice.send_digits(digits, duration_ms, gap_ms);
+        }
+    }
+
+    /// Let a phone hear a recorded sound, or its room again.
+    pub fn play_sound(&mut self, id: &str, player: Option<Player>) {
+        let Some(key) = self.leg_key(id) else { return };
+        if let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) {
+            phone.voice.player = player;
         }
     }
 

@@ -20,12 +20,14 @@ pub enum Way {
     Transcode = 2,
     /// Several sources in one.
     Mix = 3,
+    /// A recorded sound.
+    Play = 4,
 }
 
 impl Way {
     /// Its name in the statistics.
     pub fn name(self) -> &'static str {
-        ["none", "forward", "transcode", "mix"][self as usize]
+        ["none", "forward", "transcode", "mix", "play"][self as usize]
     }
 }
 
@@ -161,7 +163,7 @@ impl LegCounters {
 
     /// How the leg is given its sound.
     pub fn way(&self) -> Way {
-        [Way::None, Way::Forward, Way::Transcode, Way::Mix][self.way.load(Relaxed) as usize & 3]
+        [Way::None, Way::Forward, Way::Transcode, Way::Mix, Way::Play][usize::from(self.way.load(Relaxed)).min(4)]
     }
 
     /// The codec in which the leg is given its sound.

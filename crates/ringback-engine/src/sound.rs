@@ -41,6 +41,8 @@ pub struct Outcome {
     pub levels: Vec<(LegKey, TrackKey, i8)>,
     /// In-process participants that spoke for the first time.
     pub started: Vec<LegKey>,
+    /// Phones whose recorded sound came to its end, and its id.
+    pub played: Vec<(LegKey, String)>,
     /// Keys pressed.
     pub presses: Vec<(LegKey, KeyPress)>,
     /// Legs in which something panicked.
@@ -53,6 +55,8 @@ enum Plan {
     Silence,
     /// The payloads of this source. With a rate: a bus fills at it meanwhile, so that the next tick hears it ungapped.
     Forward(TrackKey, Option<u32>),
+    /// A recorded sound.
+    Play,
     /// What is on the bus of this rate, of so many sources.
     Bus(u32, Hears, usize),
 }
@@ -60,7 +64,7 @@ enum Plan {
 impl Plan {
     fn rate(&self) -> Option<u32> {
         match self {
-            Plan::Silence => None,
+            Plan::Silence | Plan::Play => None,
             Plan::Forward(_, rate) => *rate,
             Plan::Bus(rate, ..) => Some(*rate),
         }
@@ -103,8 +107,9 @@ impl Sound {
         self.fill_buses(&rates, at, legs);
         for (key, plan) in plans {
             let Some(leg) = legs.get_mut(&key) else { continue };
-            if guarded(|| self.serve(leg, plan, at)).is_err() {
-                outcome.failed.push(key);
+            match guarded(|| self.serve(leg, plan, at)) {
+                Ok(played) => outcome.played.extend(played.map(|sound| (key, sound))),
+                Err(_) => outcome.failed.push(key),
             }
         }
         self.serve_browsers(legs, &mut outcome);
@@ -129,6 +134,7 @@ impl Sound {
             Some(_) => Hears::Only(heard.iter().map(|(track, _)| track.0).collect()),
         };
         match &leg.kind {
+            Kind::Phone(phone) if phone.is_played_to() => Some(Plan::Play),
             _ if heard.is_empty() => Some(Plan::Silence),
             Kind::Phone(phone) => Some(self.phone_plan(phone, &heard, hears)?),
             _ => Some(Plan::Bus(leg.shared.pcm.as_ref()?.rate, hears(), heard.len())),
@@ -196,14 +202,15 @@ impl Sound {
         }
     }
 
-    /// Give a phone or an in-process participant its 20 ms.
-    fn serve(&self, leg: &mut Leg, plan: Plan, at: Instant) {
+    /// Give a phone or an in-process participant its 20 ms. Answers the id of a recorded sound that is over.
+    fn serve(&self, leg: &mut Leg, plan: Plan, at: Instant) -> Option<String> {
         let bus = plan.rate().and_then(|rate| self.buses.iter().find(|bus| bus.sample_rate() == rate));
         match &mut leg.kind {
             Kind::Webrtc(_) => {}
+            Kind::Phone(phone) if plan == Plan::Play => return phone.play(&leg.shared.counters, at),
             Kind::Phone(phone) => self.serve_phone(phone, &leg.shared.counters, plan, bus, at),
             Kind::Pcm(pcm) => {
-                let Some(queues) = &leg.shared.pcm else { return };
+                let queues = leg.shared.pcm.as_ref()?;
                 if let (Plan::Bus(_, hears, heard), Some(bus)) = (plan, bus) {
                     queues.hear(pcm.ears.hear(hears, bus));
                     leg.shared.counters.set_way(way(heard), None);
@@ -214,6 +221,7 @@ impl Sound {
                 }
             }
         }
+        None
     }
 
     fn serve_phone(&self, phone: &mut PhoneLeg, counters: &LegCounters, plan: Plan, bus: Option<&MixBus>, at: Instant) {

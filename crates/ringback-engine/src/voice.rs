@@ -7,6 +7,7 @@ use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, Sende
 use ringback_rtp::{Latch, Protect, SentTotals};
 
 use crate::config::PhoneMedia;
+use crate::player::Player;
 use crate::shared::{LegCounters, Way};
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -33,6 +34,8 @@ impl Ears {
 pub struct Voice {
     pub sender: Option<Sender>,
     pub ears: Ears,
+    /// What it hears instead of its room.
+    pub player: Option<Player>,
     /// The source whose payloads it was given last.
     pub forwarded: Option<TrackKey>,
     packet: Vec<u8>,
@@ -45,7 +48,7 @@ const LITTLE_LOSS: f32 = 1.0;
 
 impl Voice {
     pub fn new() -> Voice {
-        Voice { sender: None, ears: Ears::default(), forwarded: None, packet: Vec::new(), loss: 0.0 }
+        Voice { sender: None, ears: Ears::default(), player: None, forwarded: None, packet: Vec::new(), loss: 0.0 }
     }
 
     /// Apply an offer/answer.

@@ -393,6 +393,7 @@ impl Worker {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
             }
             Command::PlayTone { leg, shape } => self.play_tone(&leg, shape),
+            Command::PlaySound { leg, player } => self.play_sound(&leg, player),
             Command::OpenPcm { room, leg, shared } => {
                 let key = self.enter(&room, &leg, shared, |_, _| Kind::Pcm(Box::new(PcmLeg::new())));
                 self.pcm_opened(key);

@@ -115,6 +115,11 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("volume", volume)?;
             "digit"
         }
+        Event::Played { leg, sound } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("sound", sound)?;
+            "played"
+        }
         Event::ActiveSpeaker { room, leg } => {
             fields.set_item("room", room)?;
             fields.set_item("leg", leg)?;

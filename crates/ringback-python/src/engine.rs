@@ -119,6 +119,30 @@ impl Engine {
         self.off(py, |e| e.stop_tone(leg));
     }
 
+    fn play_sound(
+        &self,
+        py: Python<'_>,
+        leg: &str,
+        sound: &str,
+        data: &[u8],
+        sample_rate: u32,
+        times: u32,
+    ) -> PyResult<()> {
+        if !matches!(sample_rate, 8_000 | 16_000) {
+            return Err(error::argument(format!("sample_rate {sample_rate} is none of 8000, 16000")));
+        }
+        if data.is_empty() || times == 0 {
+            return Err(error::argument("a sound has samples, and is played once at least"));
+        }
+        let samples = || data.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
+        self.off(py, |e| e.play_sound(leg, sound, sample_rate, times, samples));
+        Ok(())
+    }
+
+    fn stop_sound(&self, py: Python<'_>, leg: &str) {
+        self.off(py, |e| e.stop_sound(leg));
+    }
+
     fn open_pcm(&self, py: Python<'_>, room: &str, leg: &str, sample_rate: u32) -> PyResult<()> {
         if !matches!(sample_rate, 8_000 | 16_000 | 48_000) {
             return Err(error::argument(format!("sample_rate {sample_rate} is none of 8000, 16000, 48000")));

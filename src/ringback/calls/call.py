@@ -171,6 +171,10 @@ class Call:
         self._presses.add(request.tones, request.duration_ms, self._by_info(request.method), now.mono)
         return self._press(now)
 
+    def played(self, sound: str, now: Instant) -> list[Effect]:
+        """A sound of that id, which the far end was played, came to its end; most calls wait for none."""
+        return []
+
     def heard(self, now: Instant) -> list[Effect]:
         """The first sound of the far end arrived."""
         self._sound.heard(now)

@@ -36,6 +36,9 @@ class MediaReports:
     def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
         self._calls.digit(leg, digit, volume)
 
+    def played(self, leg: ParticipantId, sound_id: str) -> None:
+        self._calls.played(leg, sound_id)
+
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         if (actor := self._meetings.by_id.get(meeting)) is None:
             return

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 from ringback.model.values import dataclass
 
@@ -498,6 +499,16 @@ class MediaLegs(Protocol):
     def stop_tone(self, leg: ParticipantId) -> None:
         """Silence again; without a tone nothing happens."""
 
+    def play(self, leg: ParticipantId, sound: Sound, *, times: int = 1) -> None:
+        """A phone leg hears this sound, ``times`` times in a row, instead of its meeting.
+
+        In place of an earlier sound, from the moment there is somewhere to send it. ``MediaEvents.played`` follows once
+        it ended by itself; ``stop_playing`` and another ``play`` end it without a word.
+        """
+
+    def stop_playing(self, leg: ParticipantId) -> None:
+        """A phone leg hears its meeting again; without a sound nothing happens."""
+
     def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
         """A phone leg goes to another meeting, with its port and its streams; there it hears everybody."""
 
@@ -552,6 +563,9 @@ class MediaEvents(Protocol):
 
     def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
         """One key press by RFC 4733, once per press."""
+
+    def played(self, leg: ParticipantId, sound_id: str) -> None:
+        """The sound of that ``Sound.id`` that a leg was played came to its end."""
 
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
     def leg_silent(self, leg: ParticipantId) -> None:

@@ -598,6 +598,9 @@ class Calls:
     def digit(self, leg: ParticipantId, digit: str, volume: int) -> None:
         self._of_leg(leg, lambda it, now: it.digit(digit, "telephone-event", volume, now))
 
+    def played(self, leg: ParticipantId, sound: str) -> None:
+        self._of_leg(leg, lambda it, now: it.played(sound, now))
+
     def heard(self, leg: ParticipantId) -> None:
         self._of_leg(leg, lambda it, now: it.heard(now))
 

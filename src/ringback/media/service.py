@@ -11,6 +11,7 @@ from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneMedi
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
 
@@ -81,6 +82,12 @@ class Media:
 
     def stop_tone(self, leg: ParticipantId) -> None:
         self._engine.stop_tone(leg)
+
+    def play(self, leg: ParticipantId, sound: Sound, *, times: int = 1) -> None:
+        self._engine.play_sound(leg, sound.id, sound.pcm, sound.rate, times)
+
+    def stop_playing(self, leg: ParticipantId) -> None:
+        self._engine.stop_sound(leg)
 
     def close_leg(self, leg: ParticipantId) -> None:
         self._engine.close_leg(leg)
@@ -163,6 +170,10 @@ class Media:
         if self.events is not None:
             self.events.digit(fields["leg"], fields["digit"], fields["duration_ms"], fields["volume"])
 
+    def _played(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.played(fields["leg"], fields["sound"])
+
     def _speaker(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
             self.events.active_speaker(fields["room"], fields["leg"])
@@ -181,6 +192,7 @@ HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
     "webrtc-state": Media._state,
     "media-started": Media._started,
     "digit": Media._digit,
+    "played": Media._played,
     "active-speaker": Media._speaker,
     "leg-silent": Media._silent,
     "leg-failed": Media._failed,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ringback.calls.ports import MediaEvents, PhoneMedia
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
 HOST = "192.0.2.10"
@@ -28,6 +29,8 @@ class FakeLeg:
     digits: list[tuple[str, int, int]] = field(default_factory=list)
     pcm: bytearray = field(default_factory=bytearray)
     tone: Tone | None = None
+    playing: Sound | None = None
+    times: int = 0
 
 
 class FakeMedia:
@@ -76,6 +79,22 @@ class FakeMedia:
     def stop_tone(self, leg: ParticipantId) -> None:
         if leg in self.legs:
             self.legs[leg].tone = None
+
+    def play(self, leg: ParticipantId, sound: Sound, *, times: int = 1) -> None:
+        if leg in self.legs:
+            self.legs[leg].playing, self.legs[leg].times = sound, times
+
+    def stop_playing(self, leg: ParticipantId) -> None:
+        if leg in self.legs:
+            self.legs[leg].playing = None
+
+    def play_out(self, leg: ParticipantId) -> None:
+        """What a leg is played comes to its end, as it would in time."""
+        state = self.legs.get(leg)
+        assert state is not None and state.playing is not None, f"{leg} is played nothing"
+        sound, state.playing = state.playing, None
+        if self.events is not None:
+            self.events.played(leg, sound.id)
 
     def close_leg(self, leg: ParticipantId) -> None:
         self.legs.pop(leg, None)

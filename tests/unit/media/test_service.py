@@ -11,6 +11,7 @@ from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneMedia
 from ringback.media.service import Media, phone_fields
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
 ANN = ParticipantId("ann")
@@ -236,6 +237,20 @@ def test_keys_are_not_shown() -> None:
     crypto = PhoneCrypto("AEAD_AES_128_GCM", b"sesame", b"sesame")
 
     assert "sesame" not in repr(PhoneMedia(None, PCMU, crypto=crypto))
+
+
+async def test_a_sound_is_played_by_its_content_and_its_end_is_told(
+    media: Media, engine: FakeEngine, told: Told
+) -> None:
+    sound = Sound(b"\x01\x00" * 80)
+    media.play(ANN, sound, times=2)
+    media.stop_playing(ANN)
+    engine.happen("played", leg=ANN, sound=sound.id)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert engine.asked == [("play_sound", ANN, sound.id, sound.pcm, 8000, 2), ("stop_sound", ANN)]
+    assert told.events == [("played", ANN, sound.id)]
 
 
 async def test_a_tone_is_played_and_stopped(media: Media, engine: FakeEngine) -> None:

@@ -285,6 +285,9 @@ class Softphone:
         if leg == FAR:
             self._tell("digit", {"digit": digit, "duration_ms": duration_ms, "method": "telephone-event"})
 
+    def played(self, leg: ParticipantId, sound_id: str) -> None:
+        """It is played nothing."""
+
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         """There are only two."""
 
