@@ -79,6 +79,10 @@ class Access:
         """The domain a key belongs to. Raises ``Unauthenticated``."""
         return await self._domains.get(self._key(bearer).domain)
 
+    def key_id(self, bearer: str) -> str:
+        """What names a key without telling it. Raises ``Unauthenticated``."""
+        return self._key(bearer).id
+
     def is_operator(self, bearer: str) -> bool:
         """Whether the key may act on domains, keys and trunks. Raises ``Unauthenticated``."""
         return self._key(bearer).operator

@@ -11,8 +11,9 @@ from dataclasses import replace
 from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
-from ringback.calls.effects import Answer, AnswerOffer, Bye, News, Offer, PressByInfo, TellListener
+from ringback.calls.effects import Answer, AnswerOffer, Bye, Metered, News, Offer, PressByInfo, TellListener
 from ringback.calls.outcome import of_dialog_end
+from ringback.calls.paid import Meter
 from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, Presses
 from ringback.calls.sound import SoundNotes
@@ -51,6 +52,8 @@ class Call:
         media_networks: Networks (CIDR) that its sound may come from, beside where it signals from.
         listener: Told what becomes of it, if somebody waits for that.
         moving: Whether it is being transferred.
+        meter: Counts what it costs; ``None``: nothing.
+        longest: Seconds it may last once answered; ``None``: any time.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
@@ -68,6 +71,8 @@ class Call:
         self.media_networks: tuple[str, ...] = ()
         self.listener: Callable[[News], None] | None = None
         self.moving = False
+        self.meter: Meter | None = None
+        self.longest: float | None = None
         self.held_by_us = False
         self._hold_offered = self._hold_agreed = False
         self._offer_sent: bytes | None = None
@@ -80,6 +85,7 @@ class Call:
         self._held_by: frozenset[Holder] = frozenset()
         self._talked = False
         self._parts_at: float | None = None
+        self._ends_at: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -210,12 +216,15 @@ class Call:
         """Do what is due."""
         if self._parts_at is not None and now.mono >= self._parts_at and not self.ended:
             return self.hang_up(TRANSFERRED, now)
+        if self._ends_at is not None and now.mono >= self._ends_at and not self.ended:
+            return self.hang_up(EndReason(Ending.DURATION_LIMIT), now)
         return self._press(now)
 
     def next_wake(self) -> float | None:
         if self.ended:
             return None
-        return min((at for at in (self._presses.next(), self._parts_at) if at is not None), default=None)
+        times = (self._presses.next(), self._parts_at, self._ends_at)
+        return min((at for at in times if at is not None), default=None)
 
     # ── going elsewhere ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -287,8 +296,15 @@ class Call:
         self._presses.clear()
         ended = [Save(self.record), CallEnds(self.id)]
         message = reason.sentence() if step is CallStep.ERROR else ""
+        metered: list[Effect] = [] if self.meter is None else [Metered(self.meter, now, over=True)]
         told = [] if unseen else [Tell(CallEvent(self.facts, step, message, reason))]
-        return [*ended, *told, *self._news("ended", reason.sip_status or 0, reason.sip_reason or "", reason)]
+        return [*ended, *told, *metered, *self._news("ended", reason.sip_status or 0, reason.sip_reason or "", reason)]
+
+    def _metered(self, now: Instant) -> list[Effect]:
+        """It was answered: from now on it costs, and its time runs."""
+        if self.longest is not None:
+            self._ends_at = now.mono + self.longest
+        return [] if self.meter is None else [Metered(self.meter, now)]
 
     def _by_info(self, method: str) -> bool:
         """Whether keys go by INFO: what was agreed on decides for ``auto`` (and the trunk, where it knows better)."""

@@ -29,9 +29,6 @@ from ringback.model.tones import ringing_for
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_offer, read_answer
 
-RING_TIMEOUT = 60.0
-"""Seconds until an unanswered call is given up."""
-
 
 class DialOut(Call):
     """One call out of a room.
@@ -89,7 +86,7 @@ class DialOut(Call):
             self._first_offer,
             self._display_name,
             tuple(self.request.sip_headers),
-            RING_TIMEOUT,
+            self.request.ring_timeout,
             self._attempts,
             domain=self.record.domain,
             replaces=self.replaces,
@@ -149,6 +146,7 @@ class DialOut(Call):
             PhoneChanges(self.id, PhoneState.ANSWERED),
             Tell(CallEvent(self.facts, CallStep.ANSWERED)),
             Confirm(self.id),
+            *self._metered(now),
             *self._agree(agreed, now),
             *self._news("answered", 200, "OK"),
         ]

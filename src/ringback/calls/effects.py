@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from ringback.calls.outcome import Q850
+from ringback.calls.paid import Meter
 from ringback.calls.ports import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId
+from ringback.model.instant import Instant
 from ringback.model.values import dataclass
 
 
@@ -157,6 +159,21 @@ class TellListener(Outside):
 
     def apply(self, world: World) -> None:
         self.listener(self.news)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metered(Outside):
+    """A call that costs was answered, or (``over``) is over."""
+
+    meter: Meter
+    now: Instant
+    over: bool = False
+
+    def apply(self, world: World) -> None:
+        if self.over:
+            self.meter.ended(self.now)
+        else:
+            self.meter.answered(self.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ Q850: Mapping[str, int] = {
     Ending.REFRESH_MISSED: 102,
     Ending.PROTOCOL_ERROR: 111,
     Ending.LIMIT_REACHED: 42,
+    Ending.DURATION_LIMIT: 31,
+    Ending.QUOTA_EXHAUSTED: 31,
     Ending.SERVER_RESTART: 41,
     Ending.SERVER_DRAIN: 41,
     Ending.INTERNAL_ERROR: 41,

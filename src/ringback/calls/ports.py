@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import Protocol
 
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
+from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
 from ringback.model.sound import Sound
 from ringback.model.tones import Tone
@@ -174,12 +175,14 @@ class OutgoingRoute:
         attempts: Best first, at least one. The next one is made when nothing came, the network failed or 503 was
             answered, and never once a phone has rung.
         number: The number dialled after the rules that all trunks share, E.164; empty for a ``sip:`` address.
-        caller_id: The number that is shown, E.164; empty for none.
+        caller_id: What is shown, as events name it: the id of an owned number, else E.164; empty for none.
+        grant: What was granted to it, where it costs.
     """
 
     attempts: tuple[Attempt, ...]
     number: str = ""
     caller_id: str = ""
+    grant: "Grant | None" = None
 
 
 class Routes(Protocol):
@@ -202,6 +205,128 @@ class SipClients(Protocol):
 
     def address(self, domain: DomainId, user: str) -> str | None:
         """``sip:`` address of a domain's client of that name, registered now or not; ``None``: there is no such."""
+
+
+# ── calls that cost ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose word a call is made: caps count it, and the audit names it.
+
+    Attributes:
+        kind: ``key`` (an API key), ``token`` (somebody in a room), ``phone`` (a telephone's REFER), ``client`` (a SIP
+            client that dials), ``server`` (nobody outside).
+        id: Of the key (not its secret), the token (a digest), the call or the client.
+    """
+
+    domain: DomainId
+    kind: str = "server"
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaidLeg:
+    """A call over a trunk, or to a telephone number, that is about to be made.
+
+    Attributes:
+        by: ``dial-out``, ``transfer``, ``refer``, ``client``.
+        destination: As asked for: a number, or an address without headers.
+        number: E.164 with ``+`` that is called; empty for an address whose user is none.
+        trunk: The first that would carry it, empty for none.
+        consent: The customer's reference to the callee's consent, empty for none.
+    """
+
+    asker: Asker
+    room: RoomName
+    by: str
+    destination: str
+    number: str = ""
+    trunk: str = ""
+    consent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A paid leg that may be made. It counts until it is settled.
+
+    Attributes:
+        id: Names it.
+        longest: Seconds that it may last once answered.
+    """
+
+    id: str
+    longest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A paid leg that is not made.
+
+    Attributes:
+        rule: ``destination-not-allowed``, ``call-rate-reached``, ``too-many-calls``, ``minutes-cap-reached``,
+            ``spending-cap-reached``, ``outside-calling-hours``, ``do-not-call``, ``consent-missing``,
+            ``quota-unavailable``: what a refusal's text begins with.
+        info: Why, for the one who asked; the whole text without the rule.
+    """
+
+    rule: str
+    info: str
+
+
+class Quota(Protocol):
+    """Who may spend how much on calls. It fails closed: what cannot be counted is not called."""
+
+    async def reserve(self, leg: PaidLeg, now: Instant) -> Grant | Refusal:
+        """Count one more leg, durably, before it is made; never raises."""
+
+    async def check(self, leg: PaidLeg, now: Instant) -> Sequence[Refusal]:
+        """Everything that ``reserve`` would say against it; counts nothing."""
+
+    def carries(self, grant: Grant, call: CallId) -> None:
+        """This call uses the grant. ``run_out`` names it when a cap is reached while it runs."""
+
+    def answered(self, grant: Grant) -> None:
+        """From here on it costs."""
+
+    def settle(self, grant: Grant, seconds: float) -> None:
+        """It is over after so many answered seconds (0: never answered, or never made). Settling twice does nothing."""
+
+    run_out: Callable[[CallId], None]
+    """Told when a running call has to end: what it may cost is spent."""
+
+
+class Audit(Protocol):
+    """What was refused, for the operator: bounded, and never in the way of a call."""
+
+    def refused(self, leg: PaidLeg, rule: str, info: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedNumber:
+    """A telephone number of a domain's.
+
+    Attributes:
+        id: UUID (Daily: ``callerId``).
+        number: E.164.
+        trunk: Trunk it belongs to, empty for none.
+        room: Room it rings, empty for none.
+    """
+
+    id: str
+    number: str
+    trunk: str = ""
+    room: str = ""
+
+
+class OwnedNumbers(Protocol):
+    """Telephone numbers that domains own."""
+
+    def oldest(self, domain: DomainId) -> OwnedNumber | None:
+        """The one shown when a call names none."""
+
+    def by_id(self, domain: DomainId, id: str) -> OwnedNumber | None: ...
+    def by_number(self, domain: DomainId, number: str) -> OwnedNumber | None: ...
 
 
 class NumberedRooms(Protocol):

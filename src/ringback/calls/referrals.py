@@ -16,7 +16,7 @@ import structlog
 from ringback.calls.call import Call
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import AcceptRefer, News, NotifyRefer, Reject
-from ringback.calls.ports import IncomingInvite, OutgoingRoute, Refer
+from ringback.calls.ports import Asker, IncomingInvite, OutgoingRoute, Refer
 from ringback.calls.requests import PHONE_NUMBER, DialOutRequest, validate
 from ringback.calls.transfers import Dialler, Transfers
 from ringback.meetings.actor import Actor
@@ -140,8 +140,9 @@ class Referrals:
         if not settings.enable_dialout:
             raise Refused("dialout-off", FORBIDDEN)
         request = self._request(asked.refer)
-        route = await self._dialler.route(settings.room.domain, settings.room.name, request)
-        await asked.home.ask(lambda now: self._place(asked, request, route, now))
+        asker = Asker(settings.room.domain, "phone", asked.phone.id)
+        async with self._dialler.place_paid_leg(asker, settings.room.name, request, "refer") as route:
+            await asked.home.ask(lambda now: self._place(asked, request, route, now))
 
     def _request(self, refer: Refer) -> DialOutRequest:
         """The call it asks for. A number at our own host, and a ``tel:`` URI, is a telephone number."""

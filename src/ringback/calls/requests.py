@@ -7,6 +7,7 @@ Pure, and shared by REST and signalling. A body the schema allows is never refus
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ringback.calls.display_name import clean
 from ringback.calls.sip_uri import Target, parse_target
@@ -27,7 +28,15 @@ FIELDS = (
     "codecs",
     "provider",
     "permissions",
+    "ringback",
 )
+OWN_FIELDS = ("ringTimeoutSec", "maxDurationSec", "consentReference")
+"""What ``ringback`` may hold: fields that the published request has no place for."""
+
+DEFAULT_RING_TIMEOUT = 60.0
+RING_TIMEOUTS = (5, 300)
+DURATIONS = (1, 86400)
+LONGEST_CONSENT = 200
 AUDIO_CODECS = ("OPUS", "G722", "PCMU", "PCMA")
 VIDEO_CODECS = ("H264", "VP8")
 VIDEO_LIMITS = {"width": 1280, "height": 720, "fps": 30, "videoBitrate": 1000}
@@ -44,6 +53,9 @@ class DialOutRequest:
         phone_number: E.164, or ``None``.
         sip_headers: ``X-`` headers for the INVITE.
         display_name: Name of the participant; the user part or the number when none was given.
+        ring_timeout: Seconds it may ring.
+        longest: Seconds it may last once answered; ``None`` for no limit of its own.
+        consent: The customer's reference to the callee's consent, empty for none.
         accepted: The body as sent, for the record.
     """
 
@@ -59,6 +71,9 @@ class DialOutRequest:
     audio_codecs: tuple[str, ...] = ()
     provider: str = "daily"
     permissions: Mapping[str, object] = field(default_factory=dict)
+    ring_timeout: float = DEFAULT_RING_TIMEOUT
+    longest: float | None = None
+    consent: str = ""
     accepted: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -110,6 +125,7 @@ def validate(body: Mapping[str, object]) -> DialOutRequest:
         provider=_provider(body, target),
         permissions=_permissions(body.get("permissions")),
         accepted=dict(body),
+        **_own(body.get("ringback")),
     )
 
 
@@ -220,6 +236,30 @@ def _permissions(permissions: object) -> Mapping[str, object]:
             raise InvalidRequest(f'"permissions.{name}" is not allowed [Received {name}={_shown(permissions[name])}]')
     changed(Permissions(), permissions)
     return dict(permissions)
+
+
+def _own(fields: object) -> dict[str, Any]:
+    if fields is None:
+        return {}
+    if not isinstance(fields, Mapping):
+        raise InvalidRequest("ringback must be an object")
+    for name in fields:
+        if name not in OWN_FIELDS:
+            raise InvalidRequest(f'"ringback.{_shown(name)}" is not allowed [Received {_shown(name)}]')
+    consent = fields.get("consentReference")
+    if consent is not None and (not isinstance(consent, str) or not 0 < len(consent) <= LONGEST_CONSENT):
+        raise InvalidRequest(f"ringback.consentReference must be a string of 1 to {LONGEST_CONSENT} characters")
+    ring, longest = _seconds(fields, "ringTimeoutSec", RING_TIMEOUTS), _seconds(fields, "maxDurationSec", DURATIONS)
+    return {"ring_timeout": ring or DEFAULT_RING_TIMEOUT, "longest": longest, "consent": clean(consent or "")}
+
+
+def _seconds(fields: Mapping[str, object], name: str, bounds: tuple[int, int]) -> float | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not bounds[0] <= value <= bounds[1]:
+        raise InvalidRequest(f"ringback.{name} must be a number from {bounds[0]} to {bounds[1]}")
+    return float(value)
 
 
 def _text(body: Mapping[str, object], name: str) -> str | None:

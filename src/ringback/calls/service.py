@@ -6,6 +6,7 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -33,7 +34,20 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
-from ringback.calls.ports import Failure, IncomingInvite, NumberedRooms, OutgoingRoute, Refer, Routes, SipClients
+from ringback.calls.paid import PaidLegs, Unlimited
+from ringback.calls.ports import (
+    Asker,
+    Audit,
+    Failure,
+    IncomingInvite,
+    NumberedRooms,
+    OutgoingRoute,
+    OwnedNumbers,
+    Quota,
+    Refer,
+    Routes,
+    SipClients,
+)
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.referrals import Referrals
 from ringback.calls.requests import DialOutRequest, validate
@@ -72,6 +86,12 @@ class Calls:
         numbers: Which rooms telephone numbers ring.
         clients: Accounts of SIP phones.
         protection: Whether the sound of calls that no trunk carries is encrypted.
+        quota: Who may spend how much on calls; everybody anything where there is none.
+        audit: Told what is refused.
+        owned: Numbers that domains own.
+
+    Attributes:
+        paid: What every call out passes through.
     """
 
     def __init__(
@@ -83,14 +103,20 @@ class Calls:
         numbers: NumberedRooms | None = None,
         clients: SipClients | None = None,
         protection: ProtectionRules | None = None,
+        quota: Quota | None = None,
+        audit: Audit | None = None,
+        owned: OwnedNumbers | None = None,
     ) -> None:
         self._meetings = meetings
         self._reachable = reachable
-        self._routes = routes or NoTrunks()
         self._numbers = numbers or NoTrunks()
         self._clients = clients or NoClients()
         self._protection = protection or ProtectionRules()
         self._office = meetings.office
+        nobody_counts = Unlimited()
+        quota = quota or nobody_counts
+        quota.run_out = self._ran_out
+        self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock, owned)
         self.transfers = Transfers(meetings, self)
         self.referrals = Referrals(meetings, self, self.transfers, self._run)
         self._looking: set[CallId] = set()
@@ -313,21 +339,29 @@ class Calls:
     # ── dial-out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def start_dial_out(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
     ) -> CallId:
         """Start a call out of a room. Answers when its row is stored and its INVITE is queued.
 
         Args:
             body: As REST and SDKs send it (``requests.validate``).
             idempotency_key: A repeat with the same key answers with the first one's call and starts nothing.
+            asker: On whose word; the server's own where it is left out.
 
         Raises:
             InvalidRequest: The body, the room's settings or a limit forbid it; or the key was used for something else.
             NotFound: There is no such room, or nobody is in it and a call may not start a meeting.
             Unavailable: This process is ending or out of ports.
         """
+        asker = asker or Asker(domain)
         if idempotency_key is None:
-            return await self._start(domain, room, body, None)
+            return await self._start(asker, room, body, None)
         key = (domain, idempotency_key)
         if (running := self._started.get(key)) is not None:
             _check_repeat(running.asked, (room, dict(body)), idempotency_key)
@@ -338,7 +372,7 @@ class Calls:
             earlier = await self._office.records.call_by_idempotency_key(domain, idempotency_key)
             if earlier is not None:
                 _check_repeat((earlier.room, earlier.request), (room, dict(body)), idempotency_key)
-            call = earlier.id if earlier else await self._start(domain, room, body, idempotency_key)
+            call = earlier.id if earlier else await self._start(asker, room, body, idempotency_key)
         except BaseException as error:
             future.set_exception(error)
             future.exception()  # whoever waits has it; nobody waiting is no fault
@@ -349,8 +383,8 @@ class Calls:
         finally:
             del self._started[key]
 
-    async def _start(self, domain: DomainId, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
-        request = validate(body)
+    async def _start(self, asker: Asker, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
+        request, domain = validate(body), asker.domain
         if self._meetings.draining:
             raise Unavailable("this server is shutting down and starts no new calls")
         while True:
@@ -360,17 +394,19 @@ class Calls:
             settings = await self._meetings.rooms.settings(room)
             if not settings.enable_dialout:
                 raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
-            route = await self.route(domain, name, request)
-            actor = self._actor_for(room, settings)
-            try:
-                return await actor.ask(partial(self._place, actor, request, route, key))
-            except MeetingOver:
-                if not settings.dialout.allow_room_start:
-                    raise _not_hosting(name) from None
+            async with self.place_paid_leg(asker, name, request, "dial-out") as route:
+                actor = self._actor_for(room, settings)
+                try:
+                    return await actor.ask(partial(self._place, actor, request, route, key))
+                except MeetingOver:
+                    if not settings.dialout.allow_room_start:
+                        raise _not_hosting(name) from None
 
-    async def route(self, domain: DomainId, room: RoomName, request: DialOutRequest) -> OutgoingRoute:
-        """The way a call goes out; see ``Routes.route``."""
-        return await self._routes.route(domain, room, request.destination, request.caller_id)
+    def place_paid_leg(
+        self, asker: Asker, room: RoomName, request: DialOutRequest, by: str
+    ) -> AbstractAsyncContextManager[OutgoingRoute]:
+        """The way a call goes out, granted: the one door for every call out, whoever asks (``PaidLegs.place``)."""
+        return self.paid.place(asker, room, request, by)
 
     def _actor_for(self, room: Room, settings: RoomSettings) -> Actor:
         if settings.dialout.allow_room_start or (room.domain, room.name) in self._meetings.actors:
@@ -437,6 +473,8 @@ class Calls:
         )
         machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
         machine.address = address
+        machine.meter = self.paid.meter(route, call)
+        machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)
         self._register(actor, machine, first.srtp if first.trunk else "")
         return machine
 
@@ -493,9 +531,11 @@ class Calls:
         request = validate_digits(body)
         await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request, now))
 
-    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+    async def transfer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+    ) -> None:
         """``sipCallTransfer``; see ``Transfers.transfer``."""
-        await self.transfers.transfer(domain, room, body)
+        await self.transfers.transfer(domain, room, body, asker)
 
     async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
         """``sipRefer``; see ``Transfers.refer``."""
@@ -504,6 +544,12 @@ class Calls:
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""
         await self._with_call(domain, room, session_id, lambda call, now: call.hold(on, now))
+
+    def _ran_out(self, call: CallId) -> None:
+        """What a call may cost is spent: it ends."""
+        log.warning("call.quota-exhausted", call=call)
+        reason = EndReason(Ending.QUOTA_EXHAUSTED)
+        self.post(call, lambda actor, machine, now: machine.hang_up(reason, now))
 
     async def _with_call(
         self, domain: DomainId, room: RoomName, session_id: str, act: Callable[[Call, Instant], list[Effect]]
@@ -726,6 +772,11 @@ def _free_endpoint(actor: Actor) -> EndpointUser:
     endpoints = actor.meeting.settings.room.endpoints
     taken = {call.endpoint for call in actor.calls.values()}
     return next((user for user in endpoints if user not in taken), endpoints[0])
+
+
+def _shortest(*seconds: float | None) -> float | None:
+    """The least of those that are limits."""
+    return min((each for each in seconds if each is not None and each != float("inf")), default=None)
 
 
 def _not_hosting(name: RoomName) -> NotFound:

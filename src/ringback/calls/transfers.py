@@ -10,6 +10,7 @@ A transfer that fails gives the caller back to its room; each is told step by st
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
@@ -22,7 +23,7 @@ from ringback.calls.digit_request import DigitRequest
 from ringback.calls.display_name import clean
 from ringback.calls.effects import News, Refer
 from ringback.calls.outcome import transfer_status
-from ringback.calls.ports import OutgoingRoute
+from ringback.calls.ports import Asker, OutgoingRoute
 from ringback.calls.requests import DialOutRequest
 from ringback.calls.transfer_request import TransferRequest, validate_refer, validate_transfer
 from ringback.meetings.actor import Actor
@@ -58,7 +59,11 @@ LOST = EndReason(Ending.MEETING_ENDED)
 class Dialler(Protocol):
     """What transfers need of ``Calls``."""
 
-    async def route(self, domain: DomainId, room: RoomName, request: DialOutRequest) -> OutgoingRoute: ...
+    def place_paid_leg(
+        self, asker: Asker, room: RoomName, request: DialOutRequest, by: str
+    ) -> AbstractAsyncContextManager[OutgoingRoute]:
+        """The way a call goes out, granted (``PaidLegs.place``)."""
+
     def dial(self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant) -> DialOut:
         """A call that has not begun, registered with the actor, with a port of its own."""
 
@@ -140,7 +145,9 @@ class Transfers:
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+    async def transfer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], asker: Asker | None = None
+    ) -> None:
         """Move a call to another room, or connect it with an address or number that we dial.
 
         Raises:
@@ -156,8 +163,8 @@ class Transfers:
             return
         if not home.meeting.settings.enable_dialout:
             raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
-        route = await self._dialler.route(domain, room, request.dial)
-        await self._ask(home, lambda now: self._dial(home, call, request, route, now))
+        async with self._dialler.place_paid_leg(asker or Asker(domain), room, request.dial, "transfer") as route:
+            await self._ask(home, lambda now: self._dial(home, call, request, route, now))
 
     async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
         """Ask a call's far end to call somebody else itself (RFC 3515). Raises as ``transfer``."""

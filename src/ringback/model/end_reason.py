@@ -44,6 +44,8 @@ class Ending(StrEnum):
     REFRESH_MISSED = "refresh-missed"
     DIALOG_GONE = "dialog-gone"
     LIMIT_REACHED = "limit-reached"
+    DURATION_LIMIT = "duration-limit"
+    QUOTA_EXHAUSTED = "quota-exhausted"
     TRANSFERRED = "transferred"
     PEER_ENDED = "peer-ended"
     SERVER_RESTART = "server-restart"

@@ -15,7 +15,7 @@ async def start(asked: Asked) -> object:
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
     call = await asked.services.calls.start_dial_out(
-        asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=key
+        asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=key, asker=asked.asker()
     )
     return {"ok": "true", "sessionId": call}
 
@@ -41,7 +41,9 @@ async def send_dtmf(asked: Asked) -> object:
 async def transfer(asked: Asked) -> object:
     """Move a call to another room, or connect it with an address or number."""
     _not_empty(asked)
-    await asked.services.calls.transfer(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    await asked.services.calls.transfer(
+        asked.domain.id, RoomName(asked.params["name"]), asked.body, asker=asked.asker()
+    )
     return {"ok": True}
 
 

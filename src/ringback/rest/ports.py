@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ringback.calls.ports import Asker
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
@@ -30,11 +31,19 @@ class Calls(Protocol):
     """``calls.service.Calls``."""
 
     async def start_dial_out(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
     ) -> CallId: ...
     async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None: ...
     async def send_dtmf(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
-    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
+    async def transfer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+    ) -> None: ...
     async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
     def sound(self, call: CallId) -> Mapping[str, object]: ...
 

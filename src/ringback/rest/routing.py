@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ringback.calls.ports import Asker
 from ringback.model.domain import Domain
 from ringback.model.errors import (
     BadAuthorizationHeader,
@@ -68,6 +69,10 @@ class Asked:
         if text.lower() not in ("true", "false", "1", "0"):
             raise InvalidRequest(f"{name} must be true or false [Received {name}={printable(text)}]")
         return text.lower() in ("true", "1")
+
+    def asker(self) -> Asker:
+        """On whose word a call is made: this key's."""
+        return Asker(self.domain.id, "key", self.services.access.key_id(self.bearer))
 
     def require_operator(self) -> None:
         """Raises ``Forbidden`` for a key that is not the operator's."""

@@ -25,6 +25,7 @@ class Client:
 
     Attributes:
         secret: Proves on resume that it is the same one.
+        token: Digest of the token it came with, empty for none: what it does is counted as that token's.
         over: It has left or was removed: nothing more follows.
     """
 
@@ -33,6 +34,7 @@ class Client:
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     seat: Seat | None = None
     grants: TokenGrants | None = None
+    token: str = ""
     socket: Socket | None = None
     over: bool = False
 

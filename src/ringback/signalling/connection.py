@@ -8,12 +8,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 import structlog
 
 from ringback.access.errors import TokenRefused
-from ringback.calls.ports import Clock
+from ringback.calls.ports import Asker, Clock
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.meeting import GRACE
 from ringback.meetings.seat import Seat, Welcome
@@ -239,7 +240,7 @@ class Connection:
         if asked.token:
             grants = await self._desk.tokens.check_token(asked.token, now=self._desk.clock.wall())
         joiner = Joiner(ParticipantId(self._desk.new_id()), grants, asked.user_name, asked.user_data)
-        client = Client(joiner.id, grants=grants)
+        client = Client(joiner.id, grants=grants, token=_digest(asked.token))
         self._desk.clients.expect(client)
         try:
             client.seat, welcome = await self._desk.doors.join(domain, asked.room, joiner)
@@ -331,7 +332,9 @@ class Connection:
         seat.require_admin()
         key = requests.text(fields, "idempotencyKey", 255, optional=True) or None
         options = requests.mapping(fields, "options")
-        call = await self._desk.calls.start_dial_out(seat.domain, seat.room, options, idempotency_key=key)
+        call = await self._desk.calls.start_dial_out(
+            seat.domain, seat.room, options, idempotency_key=key, asker=self._asker(seat)
+        )
         return {"session": {"sessionId": call}, "sessionId": call}
 
     async def dialout_stop(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
@@ -361,12 +364,23 @@ class Connection:
             raise InvalidRequest('"useSipRefer" must be a boolean')
         names = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
         body = {name: fields[name] for name in names if name in fields}
-        move = self._desk.calls.refer if by_refer else self._desk.calls.transfer
-        await move(seat.domain, seat.room, body)
+        if by_refer:
+            await self._desk.calls.refer(seat.domain, seat.room, body)
+        else:
+            await self._desk.calls.transfer(seat.domain, seat.room, body, asker=self._asker(seat))
         return {}
+
+    def _asker(self, seat: Seat) -> Asker:
+        """On whose word this connection's calls are made: its token's, however many connections show it."""
+        token = self._client.token if self._client is not None else ""
+        return Asker(seat.domain, "token", token or seat.id)
 
     async def ping(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         return {}
+
+
+def _digest(token: str | None) -> str:
+    return sha256(token.encode()).hexdigest()[:16] if token else ""
 
 
 Verb = Callable[[Connection, Seat, Mapping[str, object]], Awaitable[Fields]]

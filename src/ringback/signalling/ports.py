@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from ringback.calls.ports import Asker
 from ringback.meetings.admission import Joiner
 from ringback.meetings.ports import Message
 from ringback.meetings.seat import Seat, Welcome
@@ -27,12 +28,20 @@ class DialOuts(Protocol):
     """Calls a room makes (``calls.service.Calls``)."""
 
     async def start_dial_out(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
     ) -> CallId: ...
     async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: object) -> None: ...
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None: ...
     async def send_dtmf(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
-    async def transfer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
+    async def transfer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+    ) -> None: ...
     async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
 
 

@@ -29,6 +29,7 @@ class FakePhone:
         asked_to_call: Targets the server asked it to call, and by which call they are replaced.
         replaces: The dialog that the server's call to it is to replace.
         info_digits: Keys pressed towards it by INFO.
+        ring_timeout: Seconds that the server lets it ring.
         direction: The most it wants of a stream: ``sendonly`` while it holds the server.
     """
 
@@ -51,6 +52,7 @@ class FakePhone:
     asked_to_call: list[tuple[str, CallId | None]] = field(default_factory=list)
     info_digits: str = ""
     replaces: Replaces | None = None
+    ring_timeout: float = 0.0
 
     @property
     def _events(self) -> CarrierEvents:
@@ -261,7 +263,7 @@ class FakeCarrier:
         phone = FakePhone(
             invite.call, self, headers=invite.headers, offer=invite.offer or b"", attempts=invite.attempts
         )
-        phone.replaces = invite.replaces
+        phone.replaces, phone.ring_timeout = invite.replaces, invite.ring_timeout
         self.phones[invite.call] = phone
         if invite.attempts:
             phone.fail_over(0)

@@ -33,6 +33,7 @@ from ringback.signalling.wire import spell
 from ringback.testing.carrier import FakeCarrier
 from ringback.testing.clock import VirtualClock, settle
 from ringback.testing.media import FakeMedia
+from ringback.testing.quota import FakeQuota
 from ringback.testing.records import MemoryRecords
 from ringback.testing.rooms import DOMAIN, MemoryRooms
 from ringback.testing.routes import MemoryRoutes
@@ -90,6 +91,7 @@ class Stage:
         self.rooms = MemoryRooms()
         self.bus: LocalBus[Message] = LocalBus()
         self.routes = MemoryRoutes()
+        self.quota = FakeQuota()
         self.guests: dict[ParticipantId, Guest] = {}
         self._early: dict[ParticipantId, list[tuple[str, Mapping[str, Any]]]] = {}
         self._seated: dict[MeetingId, list[ParticipantId]] = {}
@@ -109,7 +111,14 @@ class Stage:
             Meetings(office, self.rooms, lambda user: f"sip:{user}@ringback.example", self._new_id)
         )
         self.calls = await self._stack.enter_async_context(
-            Calls(self.meetings, clients=self._clients, routes=self.routes, numbers=self.routes)
+            Calls(
+                self.meetings,
+                clients=self._clients,
+                routes=self.routes,
+                numbers=self.routes,
+                quota=self.quota,
+                audit=self.quota,
+            )
         )
         self._connect_carrier(self.calls)
         self.media.events = MediaReports(self.meetings, self.calls)
@@ -184,6 +193,7 @@ class Stage:
         self.media.assert_idle()
         self.carrier.assert_idle()
         self.records.assert_idle()
+        self.quota.assert_idle()
 
     # ── hearing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
