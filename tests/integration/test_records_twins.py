@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.store_house import DOMAIN, a_call, a_database, a_meeting, a_stay
 from ringback.calls.ports import Records
 from ringback.model.errors import InvalidRequest
-from ringback.model.ids import CallId, MeetingId
-from ringback.model.records import CallState, Unit
+from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
+from ringback.model.records import CallState, CommandRecord, TransferRecord, TransferState, Unit
 from ringback.testing.records import MemoryRecords
 
 
@@ -83,3 +84,40 @@ async def test_only_what_earlier_lives_of_the_node_left_is_unfinished(records: R
 async def test_every_boot_of_a_node_has_a_higher_number(records: Records):
     assert [await records.next_epoch("main") for _ in range(3)] == [1, 2, 3]
     assert await records.next_epoch("other") == 1
+
+
+def a_transfer(number: int, **columns: Any) -> TransferRecord:
+    common = {"node": "main", "epoch": 1, "created_at": 1.0, "state": TransferState.INITIATED, **columns}
+    return TransferRecord(
+        f"transfer-{number}",
+        DomainId(DOMAIN),
+        RoomName("hello"),
+        MeetingId("meeting-1"),
+        CallId(f"call-{number}"),
+        "transfer",
+        "sip:bob@phones.example",
+        **common,
+    )
+
+
+async def test_a_transfer_is_unfinished_until_its_row_says_when_it_ended(records: Records):
+    first = a_transfer(1, left=True, refer_status=202)
+    await records.commit(Unit(transfers=(first, a_transfer(2), a_transfer(3, epoch=2), a_transfer(4, node="other"))))
+    done = replace(a_transfer(2), state=TransferState.COMPLETED, status="busy", ended_at=9.0)
+    await records.commit(Unit(transfers=(done,)))
+
+    assert await records.unfinished_transfers("main", 2) == [first]
+
+
+async def test_a_command_is_written_once_for_its_key_with_all_else_of_its_unit(records: Records):
+    command = CommandRecord(
+        DomainId(DOMAIN), "k", "sipRefer", RoomName("hello"), {"toEndPoint": "sip:b@c"}, {"ok": True}, 1.0
+    )
+    await records.commit(Unit(commands=(command,)))
+
+    with pytest.raises(InvalidRequest):
+        await records.commit(Unit(commands=(replace(command, verb="other"),), transfers=(a_transfer(1),)))
+
+    assert await records.command(DOMAIN, "k") == command
+    assert await records.command("another domain", "k") is None
+    assert await records.unfinished_transfers("main", 9) == [], "all of a unit or nothing"

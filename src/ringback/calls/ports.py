@@ -10,7 +10,15 @@ from typing import Protocol
 
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, DialogRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import (
+    CallRecord,
+    CommandRecord,
+    DialogRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    TransferRecord,
+    Unit,
+)
 from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 from ringback.model.values import dataclass
@@ -710,6 +718,10 @@ class Records(Protocol):
         """Write all of it or nothing, durably against a kill of the process. Units are committed in call order."""
 
     async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None: ...
+    async def command(self, domain: str, key: str) -> CommandRecord | None:
+        """The command that was carried out under an idempotency key; dial-outs are found by the method above."""
+
+    async def unfinished_transfers(self, node: str, before_epoch: int) -> Sequence[TransferRecord]: ...
     async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]: ...
     async def unfinished_meetings(self, node: str, before_epoch: int) -> Sequence[MeetingRecord]: ...
     async def unfinished_participants(self, node: str, before_epoch: int) -> Sequence[ParticipantRecord]:

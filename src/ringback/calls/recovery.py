@@ -3,19 +3,44 @@
 A call whose row says ``queued`` may or may not have left; it is never dialled again, only given up.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
 import structlog
 
 from ringback.calls.ports import Carrier, Clock, Records
+from ringback.calls.transfer import WARM, spoken
 from ringback.meetings.ports import Spell
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.events import CallEvent, CallFacts, CallStep, Event, MeetingEnded, ParticipantLeft
+from ringback.model.events import (
+    CallEvent,
+    CallFacts,
+    CallStep,
+    CallTransfer,
+    Event,
+    MeetingEnded,
+    ParticipantLeft,
+    TransferStep,
+)
+from ringback.model.ids import CallId
 from ringback.model.participant import Participant, ParticipantType
-from ringback.model.records import CallRecord, CallState, Direction, EventRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import (
+    CallRecord,
+    CallState,
+    Direction,
+    EventRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    TransferRecord,
+    TransferState,
+    Unit,
+)
 
 log = structlog.get_logger()
+
+About = CallRecord | MeetingRecord | ParticipantRecord | TransferRecord
+"""What an event is told of."""
 
 ENDED = EndReason(Ending.SERVER_RESTART, Fault.OURS)
 
@@ -37,21 +62,27 @@ async def finish_earlier_life(
         How many calls were ended.
     """
     calls = await records.unfinished_calls(node, epoch)
+    transfers = await records.unfinished_transfers(node, epoch)
     meetings = await records.unfinished_meetings(node, epoch)
     stays = await records.unfinished_participants(node, epoch)
     now = clock.wall()
     for call in calls:
         carrier.finish(call)
     number = count(1)
-    told: tuple[tuple[CallRecord | MeetingRecord | ParticipantRecord, Event], ...] = (
+    told: tuple[tuple[About, Event], ...] = (
         *((stay, _left(stay)) for stay in stays),
-        *((call, _stopped(call)) for call in calls if _was_told(call)),
+        *((transfer, _completed(transfer)) for transfer in transfers),
+        *((call, _stopped(call)) for call in calls if _was_told(call) and not _has_left(call.id, transfers)),
         *((meeting, MeetingEnded(meeting.started_at, now)) for meeting in meetings),
     )
     ended = tuple(replace(call, state=CallState.ENDED, ended_at=now, end=ENDED) for call in calls)
     unit = Unit(
         calls=ended,
         meetings=tuple(replace(meeting, ended_at=now) for meeting in meetings),
+        transfers=tuple(
+            replace(transfer, state=TransferState.COMPLETED, status=_outcome(transfer), ended_at=now)
+            for transfer in transfers
+        ),
         participants=tuple(replace(stay, left_at=now) for stay in stays),
         events=tuple(_event(about, event, next(number), epoch, now, spell) for about, event in told),
     )
@@ -64,6 +95,23 @@ async def finish_earlier_life(
 def _was_told(call: CallRecord) -> bool:
     """Whether anybody knows of the call: a caller who was never connected does not stop, either."""
     return call.direction is Direction.DIAL_OUT or call.answered_at is not None
+
+
+def _has_left(call: CallId, transfers: Sequence[TransferRecord]) -> bool:
+    """Whether its room was told that a call went elsewhere: it stopped there then, and only once."""
+    return any(
+        transfer.left and (transfer.call == call or (transfer.verb == WARM and transfer.leg == call))
+        for transfer in transfers
+    )
+
+
+def _outcome(transfer: TransferRecord) -> str:
+    """How a transfer went that the kill cut off: those who talked with each other had come together."""
+    return "completed" if transfer.state in (TransferState.ANSWERED, TransferState.MERGED) else "failed"
+
+
+def _completed(transfer: TransferRecord) -> CallTransfer:
+    return spoken(TransferStep.COMPLETED, replace(transfer, status=_outcome(transfer)))
 
 
 def _left(stay: ParticipantRecord) -> ParticipantLeft:
@@ -96,7 +144,7 @@ def _stopped(call: CallRecord) -> CallEvent:
 
 
 def _event(
-    about: CallRecord | MeetingRecord | ParticipantRecord,
+    about: About,
     event: Event,
     number: int,
     epoch: int,

@@ -50,6 +50,7 @@ from ringback.calls.ports import (
 )
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.referrals import Referrals
+from ringback.calls.repeats import DIAL_OUT, Asked, Repeats
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
 from ringback.calls.transfers import Transfers
@@ -120,7 +121,7 @@ class Calls:
         self.transfers = Transfers(meetings, self)
         self.referrals = Referrals(meetings, self, self.transfers, self._run)
         self._looking: set[CallId] = set()
-        self._started: dict[tuple[DomainId, str], _Started] = {}
+        self._repeats = Repeats(meetings.office.records)
         self._tasks: asyncio.TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -360,28 +361,11 @@ class Calls:
             Unavailable: This process is ending or out of ports.
         """
         asker = asker or Asker(domain)
-        if idempotency_key is None:
-            return await self._start(asker, room, body, None)
-        key = (domain, idempotency_key)
-        if (running := self._started.get(key)) is not None:
-            _check_repeat(running.asked, (room, dict(body)), idempotency_key)
-            return await asyncio.shield(running.call)
-        future: asyncio.Future[CallId] = asyncio.get_running_loop().create_future()
-        self._started[key] = _Started((room, dict(body)), future)
-        try:
-            earlier = await self._office.records.call_by_idempotency_key(domain, idempotency_key)
-            if earlier is not None:
-                _check_repeat((earlier.room, earlier.request), (room, dict(body)), idempotency_key)
-            call = earlier.id if earlier else await self._start(asker, room, body, idempotency_key)
-        except BaseException as error:
-            future.set_exception(error)
-            future.exception()  # whoever waits has it; nobody waiting is no fault
-            raise
-        else:
-            future.set_result(call)
-            return call
-        finally:
-            del self._started[key]
+        asked = Asked(DIAL_OUT, room, dict(body))
+        call: CallId = await self._repeats.once(
+            domain, idempotency_key, asked, lambda _: self._start(asker, room, body, idempotency_key)
+        )
+        return call
 
     async def _start(self, asker: Asker, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
         request, domain = validate(body), asker.domain
@@ -532,14 +516,26 @@ class Calls:
         await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request, now))
 
     async def transfer(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
     ) -> None:
-        """``sipCallTransfer``; see ``Transfers.transfer``."""
-        await self.transfers.transfer(domain, room, body, asker)
+        """``sipCallTransfer``; see ``Transfers.transfer``. A repeat with the same key does nothing."""
+        asked = Asked("sipCallTransfer", room, dict(body))
+        work = partial(self.transfers.transfer, domain, room, body, asker)
+        await self._repeats.once(domain, idempotency_key, asked, work)
 
-    async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
-        """``sipRefer``; see ``Transfers.refer``."""
-        await self.transfers.refer(domain, room, body)
+    async def refer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> None:
+        """``sipRefer``; see ``Transfers.refer``. A repeat with the same key does nothing."""
+        asked = Asked("sipRefer", room, dict(body))
+        work = partial(self.transfers.refer, domain, room, body)
+        await self._repeats.once(domain, idempotency_key, asked, work)
 
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""
@@ -717,25 +713,6 @@ class Calls:
             created_at=now.wall,
             **columns,
         )
-
-
-Asked = tuple[RoomName, Mapping[str, object]]
-"""A room and the body of a request to dial out of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    """A request with an idempotency key that is being carried out."""
-
-    asked: Asked
-    call: asyncio.Future[CallId]
-
-
-def _check_repeat(first: Asked, again: Asked, key: str) -> None:
-    """An idempotency key stands for one request. Raises ``InvalidRequest`` naming it when this is another one."""
-    if first != again:
-        other = "room" if first[0] != again[0] else "body"
-        raise InvalidRequest(f"idempotency key {clean(key)} was used before with another {other}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ A transfer that fails gives the caller back to its room; each is told step by st
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, cast
+from dataclasses import replace
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -22,30 +22,32 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.display_name import clean
 from ringback.calls.effects import News, Refer
+from ringback.calls.handover import HandOver, Reserved, release
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute
+from ringback.calls.repeats import Remember
 from ringback.calls.requests import DialOutRequest
+from ringback.calls.transfer import REFER, TRANSFER, Transfer
 from ringback.calls.transfer_request import TransferRequest, validate_refer, validate_transfer
 from ringback.meetings.actor import Actor
 from ringback.meetings.bridge import Bridge
-from ringback.meetings.effects import Effect, HangUp, MovePhone, Outside, Tell
+from ringback.meetings.effects import Effect, HangUp, MovePhone, Tell
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.permissions import phone_permissions
-from ringback.meetings.ports import World
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound
-from ringback.model.events import CallEvent, CallStep, CallTransfer, DigitPressed, TransferStep
+from ringback.model.events import CallEvent, CallStep, DigitPressed, TransferStep
 from ringback.model.ids import CallId, DomainId, EndpointUser, RoomName
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder
-from ringback.model.records import Direction
+from ringback.model.records import Direction, TransferRecord, TransferState
 from ringback.model.room import IdleTimeouts, Room
 from ringback.numbers.endpoints import endpoint_user
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
+OK = {"ok": True}
 
 GONE = "call closed before command could be delivered"
 PASSED_KEY_MS = 160
@@ -54,6 +56,11 @@ PASSED_KEY_MS = 160
 TRANSFERRED = EndReason(Ending.TRANSFERRED)
 GIVEN_UP = EndReason(Ending.CANCELLED_LOCAL)
 LOST = EndReason(Ending.MEETING_ENDED)
+
+
+def forget(answer: object, now: Instant) -> list[Effect]:
+    """A command without an idempotency key leaves nothing behind that says so."""
+    return []
 
 
 class Dialler(Protocol):
@@ -69,52 +76,6 @@ class Dialler(Protocol):
 
     def post(self, call: CallId, act: Callable[[Actor, Call, Instant], list[Effect]]) -> None:
         """Hand something to a call, wherever it is by then."""
-
-
-@dataclass(slots=True, eq=False)
-class Transfer:
-    """One transfer on its way.
-
-    Attributes:
-        call: What goes elsewhere.
-        home: The meeting it comes from, and comes back to if it fails.
-        to: As asked for.
-        bridge: Where both calls meet, or the caller waits.
-        leg: The call we make for it.
-        ringing: Whether the leg has rung.
-        listens: Whether the caller hears it.
-        connected: Whether both were put together.
-        over: Whether ``COMPLETED`` was told.
-    """
-
-    call: Call
-    home: Actor
-    to: str
-    by_refer: bool = False
-    bridge: Actor | None = None
-    leg: DialOut | None = None
-    ringing: bool = False
-    listens: bool = False
-    connected: bool = False
-    over: bool = False
-    refer_status: int | None = None
-    notify_status: int | None = None
-
-    def tell(self, step: TransferStep, status: str = "") -> Tell:
-        """What is told of this step."""
-        facts, final = self.call.facts, step is TransferStep.COMPLETED
-        codes = (self.refer_status, self.notify_status) if final else (None, None)
-        return Tell(CallTransfer(facts, step, self.to, self.by_refer, status, *codes))
-
-    def complete(self, status: str) -> list[Effect]:
-        """It is over, and is told so once."""
-        if self.over:
-            return []
-        self.over = True
-        self.call.moving = False
-        self.call.listener = None
-        log.info("call.transfer-completed", call=self.call.id, status=status, by_refer=self.by_refer)
-        return [self.tell(TransferStep.COMPLETED, status)]
 
 
 class Transfers:
@@ -146,9 +107,17 @@ class Transfers:
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def transfer(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], asker: Asker | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        asker: Asker | None = None,
+        remember: Remember = forget,
     ) -> None:
         """Move a call to another room, or connect it with an address or number that we dial.
+
+        Args:
+            remember: Makes what is written with it, that it was carried out (``Repeats``).
 
         Raises:
             InvalidRequest: The body, the room or the call's state forbids it.
@@ -159,26 +128,33 @@ class Transfers:
         home, call = self._standing(domain, room, request)
         target = await self.own_room(request.dial.target)
         if target is not None:
-            await self.move(home, call, request.to, *target)
+            await self.move(home, call, request.to, *target, remember=remember)
             return
         if not home.meeting.settings.enable_dialout:
             raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
         async with self._dialler.place_paid_leg(asker or Asker(domain), room, request.dial, "transfer") as route:
-            await self._ask(home, lambda now: self._dial(home, call, request, route, now))
+            await self._ask(home, lambda now: self._dial(home, call, request, route, remember, now))
 
-    async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+    async def refer(
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        remember: Remember = forget,
+    ) -> None:
         """Ask a call's far end to call somebody else itself (RFC 3515). Raises as ``transfer``."""
         request = validate_refer(body)
         home, call = self._standing(domain, room, request)
 
         def step(now: Instant) -> tuple[list[Effect], None]:
             machine = self._still(home, call)
-            transfer = self._begin(machine, home, request.to, by_refer=True)
+            transfer = self.begin(machine, home, request.to, REFER, now)
             self._by_refer[call.id] = transfer
             machine.listener = lambda news: self._referred_news(transfer, news)
             us = machine.record.dialog.local_uri if machine.record.dialog else ""
             target = request.dial.target or ""
-            return [transfer.tell(TransferStep.TRIGGERED), Refer(machine.line, target, us)], None
+            told = transfer.step(TransferStep.TRIGGERED)
+            return [*remember(OK, now), *told, Refer(machine.line, target, us)], None
 
         await self._ask(home, step)
 
@@ -233,7 +209,14 @@ class Transfers:
     # ── to a room ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def move(
-        self, home: Actor, call: Call, to: str, room: Room, user: EndpointUser, instead_of: CallId | None = None
+        self,
+        home: Actor,
+        call: Call,
+        to: str,
+        room: Room,
+        user: EndpointUser,
+        instead_of: CallId | None = None,
+        remember: Remember = forget,
     ) -> None:
         """Move a call to an endpoint of another room, where it takes the place of ``instead_of``. Raises as above."""
         here = home.meeting.settings.room
@@ -252,19 +235,20 @@ class Transfers:
             raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call") from None
 
         def step(now: Instant) -> tuple[list[Effect], None]:
-            transfer = self._begin(self._still(home, call), home, to)
+            transfer = self.begin(self._still(home, call), home, to, TRANSFER, now)
             return [
-                transfer.tell(TransferStep.TRIGGERED),
-                transfer.tell(TransferStep.INITIATED),
-                *self._leave(transfer, there, lambda now: self._arrive(transfer, there, user, now), now),
-                transfer.tell(TransferStep.ANSWERED),
-                *transfer.complete("completed"),
+                *remember(OK, now),
+                *transfer.step(TransferStep.TRIGGERED),
+                *transfer.step(TransferStep.INITIATED),
+                *self.leave(transfer, call, there, lambda now: self._arrive(transfer, there, user, now), now),
+                *transfer.step(TransferStep.ANSWERED),
+                *transfer.complete("completed", now),
             ], None
 
         try:
             await self._ask(home, step)
         except BaseException:
-            there.post(lambda now: _release(there, call.id, now))
+            there.post(lambda now: release(there, call.id, now))
             raise
 
     def _reserve(
@@ -279,13 +263,13 @@ class Transfers:
         if refusal is not None:
             raise InvalidRequest(f"toEndPoint cannot be reached: {refusal.rule.replace('-', ' ')}")
         begun = self._meetings.started(there, there.meeting.call_begins(call, sip.dialin, now))
-        there.calls[call] = _Reserved(call, user, there)
+        there.calls[call] = Reserved(call, user, there)
         return begun
 
     def _arrive(self, transfer: Transfer, there: Actor, user: EndpointUser, now: Instant) -> list[Effect]:
         """The call is in the other room from now on."""
         call = transfer.call
-        if not isinstance(there.calls.get(call.id), _Reserved):
+        if not isinstance(there.calls.get(call.id), Reserved):
             raise MeetingOver
         settings = there.meeting.settings
         call.endpoint = user
@@ -299,21 +283,27 @@ class Transfers:
     # ── to an address or number ──────────────────────────────────────────────────────────────────────────────────────
 
     def _dial(
-        self, home: Actor, call: Call, request: TransferRequest, route: OutgoingRoute, now: Instant
+        self,
+        home: Actor,
+        call: Call,
+        request: TransferRequest,
+        route: OutgoingRoute,
+        remember: Remember,
+        now: Instant,
     ) -> tuple[list[Effect], None]:
         """Dial whom the call goes to, in a bridge of its own."""
         self._still(home, call)
         if not home.meeting.may_take_call():
             limit = home.meeting.settings.max_sip_pstn_sessions
             raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
-        bridge = self._bridge(home, call.id)
+        bridge = self._meetings.bridge(home)
         try:
             leg = self._dialler.dial(bridge, request.dial, route, now)
         except BaseException:
             bridge.post(lambda now: [])  # nobody is in it, so it goes
             raise
-        transfer = self._begin(call, home, request.to)
-        transfer.bridge, transfer.leg = bridge, leg
+        transfer = self.begin(call, home, request.to, TRANSFER, now, leg)
+        self._speaks_home(transfer, bridge)
         call.listener = lambda news: self._caller_news(transfer, news)
         leg.listener = lambda news: self._leg_news(transfer, news)
         address = leg.address
@@ -323,7 +313,8 @@ class Transfers:
             return bridge.meeting.call_begins(leg.id, IdleTimeouts(), now) + leg.begin(address, now)
 
         bridge.post(begin)
-        return [transfer.tell(TransferStep.TRIGGERED), transfer.tell(TransferStep.INITIATED)], None
+        told = [*transfer.step(TransferStep.TRIGGERED), *transfer.step(TransferStep.INITIATED)]
+        return [*remember(OK, now), *told], None
 
     def _caller_news(self, transfer: Transfer, news: News) -> None:
         """The caller hung up, or was removed, before anybody answered: whom we dial need not, either."""
@@ -338,8 +329,7 @@ class Transfers:
         """What becomes of whom we dial."""
         home, bridge = transfer.home, transfer.bridge
         assert bridge is not None, "a leg is dialled in a bridge"
-        if news.what == "rings" and not transfer.ringing:
-            transfer.ringing = True
+        if news.what == "rings" and not transfer.listens:
             home.post(lambda now: self._listen_in(transfer, bridge))
         elif news.what == "answered":
             leg = news.call
@@ -349,12 +339,13 @@ class Transfers:
 
     def _listen_in(self, transfer: Transfer, bridge: Actor) -> list[Effect]:
         """The caller hears how it rings where it goes; it is still in its room."""
-        if transfer.call.id not in transfer.home.calls or bridge.meeting.ended or transfer.over:
+        gone = transfer.call.id not in transfer.home.calls or bridge.meeting.ended or transfer.over
+        if gone or transfer.listens or transfer.connected:
             return []
         transfer.listens = True
         if isinstance(bridge.meeting, Bridge):
             bridge.meeting.guest = transfer.call.leg
-        return [MovePhone(transfer.call.leg, bridge.meeting.id)]
+        return [transfer.note(state=TransferState.RINGING), MovePhone(transfer.call.leg, bridge.meeting.id)]
 
     def _connect(self, transfer: Transfer, now: Instant) -> list[Effect]:
         """Whom we dialled answered: both calls are connected with each other."""
@@ -371,20 +362,20 @@ class Transfers:
             bridge.calls[call.id] = call
             assert isinstance(bridge.meeting, Bridge)
             bridge.meeting.guest = None
-            bridge.meeting.farewell = lambda: transfer.complete("completed")
+            bridge.meeting.farewell = lambda now: transfer.complete("completed", now)
             return call.hold(False, now)
 
-        return [*self._leave(transfer, bridge, attach, now), transfer.tell(TransferStep.ANSWERED)]
+        return [*self.leave(transfer, call, bridge, attach, now), *transfer.step(TransferStep.ANSWERED)]
 
     def _give_back(self, transfer: Transfer, news: News, now: Instant) -> list[Effect]:
         """Whom we dialled did not answer: the caller is in its room as before."""
         home, call = transfer.home, transfer.call
         status = transfer_status(news.end)
         if home.calls.get(call.id) is not call:
-            return transfer.complete("canceled")
+            return transfer.complete("canceled", now)
         back = home.meeting.sources_of(call.id) if transfer.listens else []
         words = news.end.sentence() if news.end else status
-        return [*back, _warning(call, f"transfer to {transfer.to} failed: {words}"), *transfer.complete(status)]
+        return [*back, _warning(call, f"transfer to {transfer.to} failed: {words}"), *transfer.complete(status, now)]
 
     # ── by REFER ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -402,17 +393,18 @@ class Transfers:
         self, transfer: Transfer, where: Actor, status: int, reason: str, final: bool, notified: bool, now: Instant
     ) -> list[Effect]:
         call, home = transfer.call, transfer.home
+        said: list[Effect] = []
         if notified:
-            transfer.notify_status = status
-        else:
-            transfer.refer_status = status if transfer.refer_status is None else transfer.refer_status
+            said = [transfer.note(notify_status=status)]
+        elif transfer.record.refer_status is None:
+            said = [transfer.note(refer_status=status)]
         if not final:
-            return self._park(transfer, now) if transfer.bridge is None else []
+            return [*said, *(self._park(transfer, now) if transfer.bridge is None else [])]
         if transfer.bridge is None:
             words = f"transfer to {transfer.to} failed: the far end refused ({status} {reason})".replace(" )", ")")
-            return [_warning(call, words), *transfer.complete("failed")]
+            return [_warning(call, words), *transfer.complete("failed", now)]
         if notified and 200 <= status < 300:
-            return [*transfer.complete("completed"), *call.hang_up(TRANSFERRED, now)]
+            return [*transfer.complete("completed", now), *call.hang_up(TRANSFERRED, now)]
         outcome = {486: "busy", 600: "busy", 480: "no-answer", 487: "canceled"}.get(status, "failed")
         if status == 408:
             outcome = "no-answer" if notified else "failed"
@@ -421,16 +413,16 @@ class Transfers:
             home.meeting.call_begins(call.id, _surely(home), now)
             home.calls[call.id] = call
             words = f"transfer to {transfer.to} failed: {outcome} ({status} {reason})".replace(" )", ")")
-            return [*call.arrives(now), _warning(call, words), *transfer.complete(outcome)]
+            return [*call.arrives(now), _warning(call, words), *transfer.complete(outcome, now)]
 
         del where.calls[call.id]
         self._between[call.id] = []
-        return [HandOver(self, call, home, attach, transfer), *where.meeting.phone_leaves(call.id, now)]
+        return [HandOver(self.hand_over, call, home, attach, transfer), *where.meeting.phone_leaves(call.id, now)]
 
     def _park(self, transfer: Transfer, now: Instant) -> list[Effect]:
         """The far end took it on: the caller is out of the room, and its call stands until the outcome is known."""
         call = transfer.call
-        bridge = transfer.bridge = self._bridge(transfer.home, call.id)
+        bridge = self._speaks_home(transfer, self._meetings.bridge(transfer.home))
 
         def attach(now: Instant) -> list[Effect]:
             bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
@@ -438,40 +430,59 @@ class Transfers:
             call.listener = None
             assert isinstance(bridge.meeting, Bridge)
             # A far end that hangs up after it said that it takes the call on has done so.
-            bridge.meeting.farewell = lambda: self._referred_away(transfer)
+            bridge.meeting.farewell = lambda now: self._referred_away(transfer, now)
             return []
 
-        return [transfer.tell(TransferStep.INITIATED), *self._leave(transfer, bridge, attach, now)]
+        return [*transfer.step(TransferStep.INITIATED), *self.leave(transfer, call, bridge, attach, now)]
 
     def _referred_news(self, transfer: Transfer, news: News) -> None:
         """A far end that hangs up before it answered the REFER goes nowhere."""
         if news.what == "ended" and not transfer.over:
             self._by_refer.pop(transfer.call.id, None)
-            self._speak(transfer, lambda now: transfer.complete("canceled"))
+            self._speak(transfer, lambda now: transfer.complete("canceled", now))
 
-    def _referred_away(self, transfer: Transfer) -> list[Effect]:
+    def _referred_away(self, transfer: Transfer, now: Instant) -> list[Effect]:
         self._by_refer.pop(transfer.call.id, None)
-        return transfer.complete("completed")
+        return transfer.complete("completed", now)
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, call: Call, home: Actor, to: str, by_refer: bool = False) -> Transfer:
+    def begin(self, call: Call, home: Actor, to: str, verb: str, now: Instant, leg: DialOut | None = None) -> Transfer:
+        """A transfer of a call that can be transferred (``_still``)."""
         call.moving = True
-        log.info("call.transfer-triggered", call=call.id, by_refer=by_refer)
-        return Transfer(call, home, to, by_refer)
+        log.info("call.transfer-triggered", call=call.id, verb=verb)
+        office, room = self._meetings.office, home.meeting.settings.room
+        record = TransferRecord(
+            self._meetings.new_id(),
+            room.domain,
+            room.name,
+            home.meeting.id,
+            call.id,
+            verb,
+            to,
+            TransferState.TRIGGERED,
+            office.node,
+            office.epoch,
+            now.wall,
+            call.facts.remote,
+            leg.id if leg is not None else "",
+        )
+        return Transfer(call, home, record, leg=leg)
 
-    def _leave(
-        self, transfer: Transfer, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant
+    def leave(
+        self, transfer: Transfer, call: Call, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant
     ) -> list[Effect]:
         """A call leaves its meeting; ``attach`` is the first step of it in the other."""
-        home, call = transfer.home, transfer.call
+        home = transfer.home
         del home.calls[call.id]
         self._between[call.id] = []
-        over = HandOver(self, call, there, attach, transfer)
+        transfer.gone.add(call.id)
+        over = HandOver(self.hand_over, call, there, attach, transfer)
         left = home.meeting.phone_leaves(call.id, now)
-        return [over, *left, Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))]
+        stopped = Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))
+        return [transfer.note(left=True), over, *left, stopped]
 
-    def hand_over(self, over: "HandOver") -> None:
+    def hand_over(self, over: HandOver) -> None:
         """What a ``HandOver`` does once it is stored that the call left."""
         call, there, media = over.call, over.there, self._meetings.office.world.media
         if not there.meeting.ended:
@@ -484,24 +495,25 @@ class Transfers:
         for again in self._between.pop(call.id, []):
             again()
 
-    def _arrived(self, over: "HandOver", done: "asyncio.Future[None]") -> None:
+    def _arrived(self, over: HandOver, done: "asyncio.Future[None]") -> None:
         """The other meeting ended before the call was in it: nobody is left to talk with."""
         if done.cancelled() or done.exception() is None:
             return
         log.warning("call.transfer-lost", call=over.call.id, error=repr(done.exception()))
-        last, call = self._bridge(over.transfer.home, over.call.id), over.call
+        last, call = self._speaks_home(over.transfer, self._meetings.bridge(over.transfer.home)), over.call
 
         def end(now: Instant) -> list[Effect]:
             last.meeting.call_begins(call.id, IdleTimeouts(), now)
             last.calls[call.id] = call
-            return [*over.transfer.complete("failed"), *call.hang_up(LOST, now)]
+            return [*over.transfer.complete("failed", now), *call.hang_up(LOST, now)]
 
         self._meetings.by_call[call.id] = last
         last.post(end)
 
-    def _bridge(self, home: Actor, caller: CallId) -> Actor:
-        bridge = self._meetings.bridge(home)
-        bridge.speaks_elsewhere = lambda tell: self._pass_on(bridge, home, caller, tell)
+    def _speaks_home(self, transfer: Transfer, bridge: Actor) -> Actor:
+        """What the calls of a bridge tell is heard in the room they came from."""
+        transfer.bridge = bridge
+        bridge.speaks_as = lambda tell: self._pass_on(bridge, transfer, tell)
         return bridge
 
     def _speak(self, transfer: Transfer, step: Callable[[Instant], list[Effect]]) -> None:
@@ -510,11 +522,12 @@ class Transfers:
 
         def done(taken: "asyncio.Future[None]") -> None:
             if not taken.cancelled() and isinstance(taken.exception(), MeetingOver):
-                self._bridge(transfer.home, transfer.call.id).post(lambda now: transfer.complete("canceled"))
+                last = self._speaks_home(transfer, self._meetings.bridge(transfer.home))
+                last.post(lambda now: transfer.complete("canceled", now))
 
         future.add_done_callback(done)
 
-    def _pass_on(self, bridge: Actor, home: Actor, caller: CallId, tell: Tell) -> bool:
+    def _pass_on(self, bridge: Actor, transfer: Transfer, tell: Tell) -> Actor | None:
         """What the calls of a bridge tell: keys and hold go to the other one, the rest to the room they came from.
 
         The room was told that the caller stopped when it left, so it hears no more of it.
@@ -522,16 +535,13 @@ class Transfers:
         event = tell.event
         if isinstance(event, DigitPressed):
             self._to_other(bridge, event.call, lambda it, now: _press(it, event.digit, now))
-            return True
+            return None
         if isinstance(event, CallEvent) and event.held_by is Holder.FAR_END:
             held = event.step is CallStep.HELD
             self._to_other(bridge, event.facts.call, lambda it, now: it.hold(held, now))
-        if isinstance(event, CallEvent) and event.facts.call == caller and not home.calls.get(caller):
-            return True
-        if home.meeting.ended:
-            return False
-        home.post(lambda now: [tell])
-        return True
+        if isinstance(event, CallEvent) and event.facts.call in transfer.gone:
+            return None
+        return transfer.home
 
     def _to_other(self, bridge: Actor, call: CallId, act: Callable[[Call, Instant], list[Effect]]) -> None:
         def step(now: Instant) -> list[Effect]:
@@ -561,43 +571,3 @@ def _press(call: Call, digit: str, now: Instant) -> list[Effect]:
 
 def _warning(call: Call, words: str) -> Tell:
     return Tell(CallEvent(call.facts, CallStep.WARNING, clean(words)))
-
-
-def _release(there: Actor, call: CallId, now: Instant) -> list[Effect]:
-    """A call does not come after all."""
-    if not isinstance(there.calls.get(call), _Reserved):
-        return []
-    del there.calls[call]
-    return there.meeting.phone_leaves(call, now)
-
-
-class _Reserved:
-    """Keeps the place of a call that is on its way into a meeting."""
-
-    def __init__(self, call: CallId, endpoint: str, there: Actor) -> None:
-        self.endpoint = endpoint
-        self._call = call
-        self._there = there
-
-    def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
-        return _release(self._there, self._call, now)
-
-    def wake(self, now: Instant) -> list[Effect]:
-        return []
-
-    def next_wake(self) -> float | None:
-        return None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HandOver(Outside):
-    """A call that left its meeting arrives in another: ``attach`` is its first step there."""
-
-    transfers: Transfers
-    call: Call
-    there: Actor
-    attach: Callable[[Instant], list[Effect]]
-    transfer: Transfer
-
-    def apply(self, world: World) -> None:
-        self.transfers.hand_over(self)

@@ -34,7 +34,16 @@ from ringback.model.errors import RingbackError, Unavailable
 from ringback.model.events import DURABLE, MeetingEnded
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import (
+    CallRecord,
+    CommandRecord,
+    EventRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    Row,
+    TransferRecord,
+    Unit,
+)
 
 log = structlog.get_logger()
 
@@ -56,7 +65,7 @@ class Batch:
     """What one gulp of steps wants: rows (the last version of each), events, effects outside."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[type, str], CallRecord | MeetingRecord | ParticipantRecord] = {}
+        self.rows: dict[tuple[type, str], Row] = {}
         self.events: list[EventRecord] = []
         self.outside: list[Outside] = []
         self.answers: list[tuple[asyncio.Future[Any], Any, range]] = []
@@ -69,6 +78,8 @@ class Batch:
             meetings=tuple(row for row in rows if isinstance(row, MeetingRecord)),
             participants=tuple(row for row in rows if isinstance(row, ParticipantRecord)),
             events=tuple(self.events),
+            transfers=tuple(row for row in rows if isinstance(row, TransferRecord)),
+            commands=tuple(row for row in rows if isinstance(row, CommandRecord)),
         )
 
 
@@ -82,7 +93,8 @@ class Actor:
         call_gone: Called for each call that no longer exists.
 
     Attributes:
-        speaks_elsewhere: Takes what its calls tell to where it is to be heard; false when nobody is there any more.
+        speaks_as: In whose name something is told that happens here: its own, unless its calls are of another
+            meeting. ``None``: it is told to nobody.
     """
 
     def __init__(
@@ -97,7 +109,7 @@ class Actor:
         self._office = office
         self._gone = gone
         self._call_gone = call_gone
-        self.speaks_elsewhere: Callable[[Tell], bool] = lambda tell: False
+        self.speaks_as: Callable[[Tell], Actor | None] = lambda tell: self
         self._queue: deque[tuple[Question[Any], asyncio.Future[Any] | None, Callable[[], None] | None]] = deque()
         self._ready = asyncio.Event()
         self._hang_ups: deque[HangUp] = deque()
@@ -221,8 +233,9 @@ class Actor:
                 case Tell(MeetingEnded()):
                     self._last_words = effect
                 case Tell():
-                    if not self.speaks_elsewhere(effect):
-                        self._tell(effect, now, batch)
+                    # In this unit of work, whoever is told: what happened and the event of it are stored together.
+                    if (speaker := self.speaks_as(effect)) is not None:
+                        speaker._tell(effect, now, batch)
                 case Save(row):
                     batch.rows[type(row), row.id] = self.steps.counted(row) if isinstance(row, CallRecord) else row
                 case HangUp():

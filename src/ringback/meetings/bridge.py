@@ -34,7 +34,7 @@ class Bridge(Meeting):
         super().__init__(id, home.settings, node, epoch)
         self.told_as = home.told_as
         self.guest: ParticipantId | None = None
-        self.farewell: Callable[[], list[Effect]] = list
+        self.farewell: Callable[[Instant], list[Effect]] = lambda now: []
 
     def call_begins(self, call: CallId, idle: IdleTimeouts, now: Instant) -> list[Effect]:
         """A call is in it from now on; nobody is asked, for its room was."""
@@ -55,7 +55,7 @@ class Bridge(Meeting):
         if self.calls.pop(call, None) is None:
             return []
         others: list[Effect] = [HangUp(other, PEER_ENDED) for other in self.calls]
-        return [CloseLeg(ParticipantId(call)), *self.farewell(), *others, *self._end_if_empty()]
+        return [CloseLeg(ParticipantId(call)), *self.farewell(now), *others, *self._end_if_empty()]
 
     def phone_leaves(self, call: CallId, now: Instant) -> list[Effect]:
         """A call goes elsewhere, back to its room."""

@@ -14,7 +14,7 @@ from ringback.model.events import Event
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState
-from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+from ringback.model.records import Row
 from ringback.model.tones import Tone
 from ringback.model.values import dataclass
 
@@ -41,7 +41,7 @@ class Tell(Effect):
 class Save(Effect):
     """Write a row."""
 
-    row: CallRecord | MeetingRecord | ParticipantRecord
+    row: Row
 
 
 # ── between a meeting and its calls ──────────────────────────────────────────────────────────────────────────────────

@@ -143,10 +143,15 @@ class CallEvent:
 
 
 class TransferStep(StrEnum):
-    """Steps of a transfer that are told. Values end the wire names (``calltransfer-triggered``, …)."""
+    """Steps of a transfer that are told. Values end the wire names (``calltransfer-triggered``, …).
+
+    ``BRIEFING`` and ``MERGED`` are of warm transfers (``records.TransferState``).
+    """
 
     TRIGGERED = "triggered"
     INITIATED = "initiated"
+    BRIEFING = "briefing"
+    MERGED = "merged"
     ANSWERED = "answered"
     COMPLETED = "completed"
 
@@ -156,20 +161,26 @@ class CallTransfer:
     """One step of a transfer of a call.
 
     Attributes:
+        remote: Who is at the call's far end.
         to: Where it goes: a ``sip:`` address or a number.
         by_refer: The far end was asked to call there itself; otherwise we do.
         status: On ``COMPLETED``: ``completed``, ``failed``, ``busy``, ``no-answer``, ``canceled``.
         refer_status: What the far end answered to our REFER.
         notify_status: The last it told of its call.
+        warm: Whom it goes to is told about it before.
+        leg: The call that is made for it; empty for none.
     """
 
-    facts: CallFacts
+    call: CallId
+    remote: str
     step: TransferStep
     to: str
     by_refer: bool = False
     status: str = ""
     refer_status: int | None = None
     notify_status: int | None = None
+    warm: bool = False
+    leg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

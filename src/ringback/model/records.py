@@ -106,6 +106,82 @@ class CallRecord:
     sound: Mapping[str, object] = field(default_factory=dict)
 
 
+class TransferState(StrEnum):
+    """Life of a transfer. ``COMPLETED`` is final.
+
+    ``ANSWERED``: both were put together. The two in the middle are of warm transfers: whom it goes to is told about it
+    (``BRIEFING``), and is in the room with the caller (``MERGED``).
+    """
+
+    TRIGGERED = "triggered"
+    INITIATED = "initiated"
+    RINGING = "ringing"
+    BRIEFING = "briefing"
+    MERGED = "merged"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRecord:
+    """One row per transfer, from before anybody is asked anything. Times are Unix seconds.
+
+    Attributes:
+        call: What goes elsewhere.
+        verb: ``transfer``, ``refer``, ``warm-transfer``.
+        to: Where to, as asked for.
+        remote: Who is at the far end of the call.
+        leg: The call made for it; empty for none.
+        left: Whether the call was told to have left the room it came from.
+        status: At the end: ``completed``, ``failed``, ``busy``, ``no-answer``, ``canceled``.
+        refer_status, notify_status: What the far end said to a REFER.
+    """
+
+    id: str
+    domain: DomainId
+    room: RoomName
+    meeting: MeetingId
+    call: CallId
+    verb: str
+    to: str
+    state: TransferState
+    node: str
+    epoch: int
+    created_at: float
+    remote: str = ""
+    leg: str = ""
+    left: bool = False
+    status: str = ""
+    refer_status: int | None = None
+    notify_status: int | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A command that was carried out under an idempotency key: a repeat is answered with what it was answered.
+
+    It is written with what the command changed, so that after a kill either both are there or neither.
+
+    Attributes:
+        verb: Which command, and what it was about: ``sipCallTransfer``, ``warm-transfer call-1``.
+        request: Its body (wire names).
+        answer: What is answered (JSON-ready).
+    """
+
+    domain: DomainId
+    key: str
+    verb: str
+    room: RoomName
+    request: Mapping[str, object]
+    answer: Mapping[str, object]
+    created_at: float
+
+    @property
+    def id(self) -> str:
+        return self.key
+
+
 @dataclass(frozen=True, slots=True)
 class MeetingRecord:
     """One run of a room. Times are Unix seconds."""
@@ -166,6 +242,12 @@ class Unit:
     meetings: tuple[MeetingRecord, ...] = ()
     participants: tuple[ParticipantRecord, ...] = ()
     events: tuple[EventRecord, ...] = ()
+    transfers: tuple[TransferRecord, ...] = ()
+    commands: tuple[CommandRecord, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.meetings or self.participants or self.events)
+        return bool(self.calls or self.meetings or self.participants or self.events or self.transfers or self.commands)
+
+
+Row = CallRecord | MeetingRecord | ParticipantRecord | TransferRecord | CommandRecord
+"""What a step may save."""

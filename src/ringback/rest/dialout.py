@@ -10,12 +10,21 @@ from ringback.rooms.checks import not_allowed, refusal
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
-async def start(asked: Asked) -> object:
+def idempotency_key(asked: Asked) -> str | None:
+    """The key under which a command is carried out once, if it has one."""
     key = asked.headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
+    return key
+
+
+async def start(asked: Asked) -> object:
     call = await asked.services.calls.start_dial_out(
-        asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=key, asker=asked.asker()
+        asked.domain.id,
+        RoomName(asked.params["name"]),
+        asked.body,
+        idempotency_key=idempotency_key(asked),
+        asker=asked.asker(),
     )
     return {"ok": "true", "sessionId": call}
 
@@ -42,7 +51,11 @@ async def transfer(asked: Asked) -> object:
     """Move a call to another room, or connect it with an address or number."""
     _not_empty(asked)
     await asked.services.calls.transfer(
-        asked.domain.id, RoomName(asked.params["name"]), asked.body, asker=asked.asker()
+        asked.domain.id,
+        RoomName(asked.params["name"]),
+        asked.body,
+        idempotency_key=idempotency_key(asked),
+        asker=asked.asker(),
     )
     return {"ok": True}
 
@@ -50,7 +63,9 @@ async def transfer(asked: Asked) -> object:
 async def refer(asked: Asked) -> object:
     """Ask a call's far end to call somebody else itself."""
     _not_empty(asked)
-    await asked.services.calls.refer(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    await asked.services.calls.refer(
+        asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=idempotency_key(asked)
+    )
     return {"ok": True}
 
 

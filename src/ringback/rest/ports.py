@@ -42,9 +42,17 @@ class Calls(Protocol):
     async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None: ...
     async def send_dtmf(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
     async def transfer(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+        self,
+        domain: DomainId,
+        room: RoomName,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
     ) -> None: ...
-    async def refer(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None: ...
+    async def refer(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> None: ...
     def sound(self, call: CallId) -> Mapping[str, object]: ...
 
 

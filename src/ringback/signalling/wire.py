@@ -208,12 +208,14 @@ def _(event: CallEvent) -> Spelled:
 @_spell.register
 def _(event: CallTransfer) -> Spelled:
     payload: Fields = {
-        "sessionId": event.facts.call,
-        "fromEndPoint": event.facts.remote,
+        "sessionId": event.call,
+        "fromEndPoint": event.remote,
         "toEndPoint": event.to,
         "isSipRefer": event.by_refer,
     }
     known: Fields = {
+        "isWarm": event.warm or None,
+        "toSessionId": event.leg or None,
         "completeStatus": event.status or None,
         "referSipResponseCode": event.refer_status,
         "notifySipResponseCode": event.notify_status,

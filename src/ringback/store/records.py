@@ -19,16 +19,19 @@ from ringback.model.payload import json_text
 from ringback.model.records import (
     CallRecord,
     CallState,
+    CommandRecord,
     DialogRecord,
     Direction,
     EventRecord,
     MeetingRecord,
     ParticipantRecord,
+    TransferRecord,
+    TransferState,
     Unit,
 )
 from ringback.store.errors import DuplicateKey
 from ringback.store.prepared import Prepared
-from ringback.store.schema import calls, events, idempotency_keys, meetings, nodes, participants
+from ringback.store.schema import calls, commands, events, idempotency_keys, meetings, nodes, participants, transfers
 from ringback.store.transactions import Transactions
 
 
@@ -41,6 +44,10 @@ class StoredRecords:
         self._put_call = Prepared(_replace(insert(calls), calls), dialect)
         self._put_meeting = Prepared(_replace(insert(meetings), meetings), dialect)
         self._put_participant = Prepared(_replace(insert(participants), participants), dialect)
+        self._put_transfer = Prepared(_replace(insert(transfers), transfers), dialect)
+        self._remember = Prepared(
+            insert(commands).values({c.name: None for c in commands.c}).on_conflict_do_nothing(), dialect
+        )
         self._append = Prepared(insert(events).values(dict.fromkeys(_EVENT_COLUMNS)), dialect)
         assert self._put_call.columns == _CALL_COLUMNS, "rows of calls are in the order of their table"
         assert self._append.columns == _EVENT_COLUMNS, "rows of events are in the order of their table"
@@ -60,7 +67,7 @@ class StoredRecords:
         ).returning(nodes.c.epoch)
 
     async def commit(self, unit: Unit) -> None:
-        """Raises ``DuplicateKey`` when a call's idempotency key is another call's; then nothing was written."""
+        """Raises ``DuplicateKey`` when an idempotency key is another call's or command's; then nothing was written."""
         if not unit:
             return
         claims = [call for call in unit.calls if call.idempotency_key is not None]
@@ -70,6 +77,7 @@ class StoredRecords:
                 (self._put_call, [_call_row(call) for call in unit.calls]),
                 (self._put_meeting, [_meeting_row(meeting) for meeting in unit.meetings]),
                 (self._put_participant, [_participant_row(participant) for participant in unit.participants]),
+                (self._put_transfer, [_transfer_row(transfer) for transfer in unit.transfers]),
                 (self._append, [_event_row(event) for event in unit.events]),
             )
             if rows
@@ -78,6 +86,9 @@ class StoredRecords:
         def work(connection: Connection) -> None:
             for call in claims:
                 self._claim_key(connection, call)
+            for command in unit.commands:
+                if self._remember.run(connection, _command_row(command)) == 0:
+                    raise DuplicateKey(f"idempotency key {command.key} belongs to another command")
             for prepared, rows in writes:
                 prepared.write(connection, rows)
 
@@ -91,6 +102,18 @@ class StoredRecords:
         )
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else call_record(row)
+
+    async def command(self, domain: str, key: str) -> CommandRecord | None:
+        query = select(commands).where(commands.c.domain == domain, commands.c.key == key)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else _command(row)
+
+    async def unfinished_transfers(self, node: str, before_epoch: int) -> Sequence[TransferRecord]:
+        query = select(transfers).where(
+            transfers.c.ended_at.is_(None), transfers.c.node == node, transfers.c.epoch < before_epoch
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [transfer_record(row) for row in rows]
 
     async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
         query = select(calls).where(
@@ -149,6 +172,17 @@ def call_record(row: Row[Any]) -> CallRecord:
         request=json.loads(row.request),
         sound=json.loads(row.sound),
     )
+
+
+def transfer_record(row: Row[Any]) -> TransferRecord:
+    """A row of ``transfers`` as the value it was written from."""
+    values = {column.name: getattr(row, column.name) for column in transfers.c}
+    return TransferRecord(**{**values, "state": TransferState(row.state), "left": bool(row.left)})
+
+
+def _command(row: Row[Any]) -> CommandRecord:
+    values = {column.name: getattr(row, column.name) for column in commands.c}
+    return CommandRecord(**{**values, "request": json.loads(row.request), "answer": json.loads(row.answer)})
 
 
 def participant_record(row: Row[Any]) -> ParticipantRecord:
@@ -215,9 +249,15 @@ def _call_row(call: CallRecord) -> tuple[Any, ...]:
 
 
 _CALL_COLUMNS = tuple(column.name for column in calls.c)
+_transfer_row = attrgetter(*(column.name for column in transfers.c))
 _meeting_row = attrgetter(*(column.name for column in meetings.c))
 _participant_row = attrgetter(*(column.name for column in participants.c))
 _EVENT_COLUMNS = tuple(column.name for column in events.c if column.name != "number")
+
+
+def _command_row(command: CommandRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {column.name: getattr(command, column.name) for column in commands.c}
+    return {**row, "request": json_text(command.request), "answer": json_text(command.answer)}
 
 
 _event_head = attrgetter(*_EVENT_COLUMNS[:-2])

@@ -8,9 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, Delete, Row, Table, delete, func, select
 
 from ringback.model.ids import DomainId, MeetingId
-from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
-from ringback.store.records import call_record, meeting_record, participant_record
-from ringback.store.schema import calls, events, idempotency_keys, meetings, participants, webhook_deliveries
+from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, TransferRecord
+from ringback.store.records import call_record, meeting_record, participant_record, transfer_record
+from ringback.store.schema import (
+    calls,
+    commands,
+    events,
+    idempotency_keys,
+    meetings,
+    participants,
+    transfers,
+    webhook_deliveries,
+)
 from ringback.store.transactions import Transactions
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
@@ -59,6 +68,13 @@ class StoredReports:
         query = select(calls).where(calls.c.domain == domain, calls.c.id == call)
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else call_record(row)
+
+    async def transfers(self, domain: DomainId, call: str) -> Sequence[TransferRecord]:
+        """Transfers of a call, oldest first."""
+        query = select(transfers).where(transfers.c.domain == domain, transfers.c.call == call)
+        query = query.order_by(transfers.c.created_at, transfers.c.id)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [transfer_record(row) for row in rows]
 
     async def meetings(
         self,
@@ -116,8 +132,10 @@ class StoredReports:
             _oldest(calls, calls.c.id, calls.c.ended_at < old),
             _oldest(meetings, meetings.c.id, meetings.c.ended_at < old),
             _oldest(participants, participants.c.id, participants.c.left_at < old),
-            delete(idempotency_keys).where(
-                idempotency_keys.c.created_at < now - min(IDEMPOTENCY_SECONDS, keep_seconds)
+            _oldest(transfers, transfers.c.id, transfers.c.ended_at < old),
+            *(
+                delete(table).where(table.c.created_at < now - min(IDEMPOTENCY_SECONDS, keep_seconds))
+                for table in (idempotency_keys, commands)
             ),
         )
         gone = 0

@@ -191,6 +191,42 @@ idempotency_keys = Table(
     Column("created_at", Float, nullable=False, index=True),
 )
 
+# Commands that were carried out under a key, other than dial-outs: their calls' rows have it.
+commands = Table(
+    "commands",
+    metadata,
+    Column("domain", String(36), primary_key=True),
+    Column("key", String(256), primary_key=True),
+    Column("verb", Text, nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("domain", String(36), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("meeting", String(64), nullable=False),
+    Column("call", String(64), nullable=False, index=True),
+    Column("verb", String(16), nullable=False),
+    Column("to", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("remote", Text, nullable=False),
+    Column("leg", String(64), nullable=False),
+    Column("left", Boolean, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("refer_status", Integer),
+    Column("notify_status", Integer),
+    Column("ended_at", Float, index=True),
+)
+
 # The outbox: what happened, in the unit of work that made it happen.
 events = Table(
     "events",

@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 from ringback.model.errors import InvalidRequest, Unavailable
-from ringback.model.records import CallRecord, EventRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import (
+    CallRecord,
+    CommandRecord,
+    EventRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    TransferRecord,
+    Unit,
+)
 
 
 class MemoryRecords:
@@ -20,6 +28,8 @@ class MemoryRecords:
         self.meetings: dict[str, MeetingRecord] = {}
         self.participants: dict[tuple[str, str], ParticipantRecord] = {}
         self.events: list[EventRecord] = []
+        self.transfers: dict[str, TransferRecord] = {}
+        self.commands: dict[tuple[str, str], CommandRecord] = {}
         self.commits = 0
         self.broken = False
         self._keys: dict[tuple[str, str], str] = {}
@@ -34,6 +44,11 @@ class MemoryRecords:
                 owner = self._keys.setdefault((call.domain, call.idempotency_key), call.id)
                 if owner != call.id:
                     raise InvalidRequest(f"idempotency key {call.idempotency_key} belongs to another call")
+        for command in unit.commands:
+            if (command.domain, command.key) in self.commands:
+                raise InvalidRequest(f"idempotency key {command.key} belongs to another command")
+        self.commands |= {(command.domain, command.key): command for command in unit.commands}
+        self.transfers |= {transfer.id: transfer for transfer in unit.transfers}
         self.calls |= {call.id: call for call in unit.calls}
         self.meetings |= {meeting.id: meeting for meeting in unit.meetings}
         self.participants |= {(stay.id, stay.meeting): stay for stay in unit.participants}
@@ -44,6 +59,14 @@ class MemoryRecords:
         await asyncio.sleep(0)
         owner = self._keys.get((domain, key))
         return None if owner is None else self.calls[owner]
+
+    async def command(self, domain: str, key: str) -> CommandRecord | None:
+        await asyncio.sleep(0)
+        return self.commands.get((domain, key))
+
+    async def unfinished_transfers(self, node: str, before_epoch: int) -> Sequence[TransferRecord]:
+        rows = self.transfers.values()
+        return [row for row in rows if row.ended_at is None and row.node == node and row.epoch < before_epoch]
 
     async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
         rows = self.calls.values()
@@ -66,6 +89,7 @@ class MemoryRecords:
         copy = MemoryRecords()
         copy.calls, copy.meetings, copy.participants = dict(self.calls), dict(self.meetings), dict(self.participants)
         copy.events = list(self.events)
+        copy.transfers, copy.commands = dict(self.transfers), dict(self.commands)
         copy._keys, copy._epochs = dict(self._keys), dict(self._epochs)
         return copy
 
@@ -81,6 +105,8 @@ class MemoryRecords:
         """No row tells of something that still goes on."""
         for call in self.calls.values():
             assert call.ended_at is not None, f"left unfinished: {call}"
+        for transfer in self.transfers.values():
+            assert transfer.ended_at is not None, f"left unfinished: {transfer}"
         for meeting in self.meetings.values():
             assert meeting.ended_at is not None, f"left unfinished: {meeting}"
         for stay in self.participants.values():

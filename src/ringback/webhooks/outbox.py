@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ringback.calls.ports import Records
 from ringback.model.ids import DomainId
-from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, Unit
+from ringback.model.records import CallRecord, CommandRecord, MeetingRecord, ParticipantRecord, TransferRecord, Unit
 
 
 class WatchedRecords:
@@ -24,6 +24,12 @@ class WatchedRecords:
 
     async def call_by_idempotency_key(self, domain: str, key: str) -> CallRecord | None:
         return await self._records.call_by_idempotency_key(domain, key)
+
+    async def command(self, domain: str, key: str) -> CommandRecord | None:
+        return await self._records.command(domain, key)
+
+    async def unfinished_transfers(self, node: str, before_epoch: int) -> Sequence[TransferRecord]:
+        return await self._records.unfinished_transfers(node, before_epoch)
 
     async def unfinished_calls(self, node: str, before_epoch: int) -> Sequence[CallRecord]:
         return await self._records.unfinished_calls(node, before_epoch)

@@ -174,8 +174,8 @@ def test_every_step_of_a_call_that_is_told_is_told_to_webhooks_too(facts: CallFa
 
 
 def test_a_transfer_is_told_with_both_ends_and_its_codes() -> None:
-    begun = told(CallTransfer(IN, TransferStep.TRIGGERED, "sip:x@example.org"))
-    done = told(CallTransfer(IN, TransferStep.COMPLETED, "sip:x@example.org", True, "busy", 202, 486))
+    begun = told(CallTransfer(IN.call, IN.remote, TransferStep.TRIGGERED, "sip:x@example.org"))
+    done = told(CallTransfer(IN.call, IN.remote, TransferStep.COMPLETED, "sip:x@example.org", True, "busy", 202, 486))
     assert begun is not None and done is not None
 
     assert begun["type"] == "calltransfer.triggered"
@@ -200,7 +200,7 @@ def test_a_transfer_is_told_with_both_ends_and_its_codes() -> None:
 
 @pytest.mark.parametrize("step", list(TransferStep))
 def test_every_step_of_a_transfer_has_a_webhook(step: TransferStep) -> None:
-    found = told(CallTransfer(OUT, step, "+15550123", status="completed"))
+    found = told(CallTransfer(OUT.call, OUT.remote, step, "+15550123", status="completed"))
     assert found is not None
     assert found["type"] == f"calltransfer.{step.value}"
 
