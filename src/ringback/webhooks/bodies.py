@@ -94,8 +94,9 @@ def _transfer(event: EventRecord, told: Mapping[str, Any]) -> Payload:
         "to_endpoint": told["toEndPoint"],
         "is_sip_refer": told["isSipRefer"],
     }
-    if "completeStatus" in told:
-        payload["complete_status"] = told["completeStatus"]
+    for name, key in _TRANSFER_KEYS.items():
+        if name in told:
+            payload[key] = told[name]
     for name, key in _REFER_KEYS.items():
         if name in told:
             # Codes are text in the published schema.
@@ -127,6 +128,13 @@ _CALL_KEYS = {
     "sipReason": "sip_reason",
 }
 
+_TRANSFER_KEYS = {
+    "completeStatus": "complete_status",
+    # Ours: the call that is made for it, and whether whom it goes to is told about it before.
+    "toSessionId": "to_session_id",
+    "isWarm": "is_warm",
+}
+
 _REFER_KEYS = {
     "referSipResponseCode": "refer_sip_response_code",
     "notifySipResponseCode": "notify_sip_response_code",
@@ -151,6 +159,9 @@ _TYPES: dict[str, tuple[str, str, Make]] = {
     "dialout-error": ("dialout.error", "dial-out-err", _call),
     "calltransfer-triggered": ("calltransfer.triggered", "call-transfer-trig", _transfer),
     "calltransfer-initiated": ("calltransfer.initiated", "call-transfer-init", _transfer),
+    # Ours, of warm transfers.
+    "calltransfer-briefing": ("calltransfer.briefing", "call-transfer-brief", _transfer),
+    "calltransfer-merged": ("calltransfer.merged", "call-transfer-merge", _transfer),
     "calltransfer-answered": ("calltransfer.answered", "call-transfer-ans", _transfer),
     "calltransfer-completed": ("calltransfer.completed", "call-transfer-comp", _transfer),
 }
