@@ -100,7 +100,19 @@ class Engine(Protocol):
           did not prove itself
         - ``frames_heard``, ``frames_concealed``; of these ``underruns_lost`` and ``underruns_late``, by cause;
           ``frames_stretched``, ``frames_shrunk``
-        - ``way`` (``forward``, ``transcode``, ``mix``, ``play``, ``none``), ``codec``, ``srtp`` (suite, if protected)
+        - of those rejected: ``rejected_source`` (from elsewhere; ``refused_source`` is the last such address),
+          ``rejected_type`` (payload type not agreed on; ``refused_type`` is the last), ``rejected_stream`` (an SSRC or
+          sequence that has not proved itself)
+        - ``packets_withheld`` (the far end has not proved that it wants them), ``send_errors`` (the kernel refused),
+          ``unreachable`` (ICMP said that it did not arrive), ``source`` and ``destination`` (``ip:port``)
+        - ``reports_received`` (RTCP), ``reports_on_ours`` (of these, blocks on the stream we send)
+        - its sound in frames of 20 ms: ``frames_speech``, ``frames_quiet`` (below -42 dBov), ``frames_silent`` (below
+          -60), ``frames_clipped``; ``level_dbov`` of the last one
+        - ``way`` (``forward``, ``transcode``, ``mix``, ``play``, ``none``), ``codec``, ``srtp`` (suite, if protected);
+          ``forward_seconds``, ``transcode_seconds``, ``mix_seconds``, ``play_seconds``, ``silent_seconds``; how often
+          that changed: ``way_switches``
+        - ``first_heard_ms``, ``first_sent_ms``, ``last_heard_ms``: how long ago, once it has happened
+        - ``webrtc`` of a WebRTC leg: ``connecting``, ``connected``, ``disconnected``
         - on a phone leg, once known: what ``calls.ports.MediaLegs.stats`` lists
         """
 

@@ -40,4 +40,4 @@ pub use engine::Engine;
 pub use event::Event;
 pub use ringback_audio::{Codec, ToneShape};
 pub use ringback_rtp::{MasterKey, Network, Suite};
-pub use shared::{LegCounters, Way};
+pub use shared::{LegCounters, Places, Way};

@@ -205,6 +205,7 @@ impl Worker {
         let track = self.tracks.publish(&room, &id, "audio", key, None);
         let Some(phone) = leg.phone() else { return };
         phone.track = Some(track);
+        sys::tell_unreachable(&phone.rtp);
         for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
             let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
             debug_assert!(watched.is_ok(), "a fresh socket can be watched");
@@ -320,10 +321,16 @@ impl Worker {
     }
 
     /// One datagram: a phone sends one in 20 ms, and a second one makes the socket ready again.
-    pub fn read_rtp(&mut self, key: LegKey) {
+    ///
+    /// `errors`: ICMP messages wait about something we sent: the far end is not there yet, or no longer.
+    pub fn read_rtp(&mut self, key: LegKey, errors: bool) {
         let mut buffer = [0; LONGEST];
-        let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
-        // An error is an ICMP message about something we sent: the far end is not there yet, or no longer.
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let shared = leg.shared.clone();
+        let Some(phone) = leg.phone() else { return };
+        if errors {
+            LegCounters::add(&shared.counters.unreachable, sys::take_unreachable(&phone.rtp));
+        }
         match phone.rtp.recv_from(&mut buffer) {
             Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
             Ok((n, from)) => self.rtp_packet(key, from, &mut buffer[..n]),
@@ -370,6 +377,7 @@ impl Worker {
             }
             Verdict::Reject(why) => {
                 LegCounters::add(&counters.packets_rejected, 1);
+                note_rejected(counters, why, from, &packet);
                 if why != Rejection::PayloadType {
                     phone.held.0 = from;
                     phone.held.1.clear();
@@ -393,6 +401,8 @@ impl Worker {
         LegCounters::add(&counters.packets_received, 1);
         LegCounters::add(&counters.bytes_received, packet.payload.len() as u64);
         if fresh {
+            let source = phone.latch.source().map(|(from, _)| from);
+            counters.place(|places| places.source = source);
             phone.stream += 1;
             phone.extended = Extended16::default();
         }
@@ -456,6 +466,7 @@ impl Worker {
         // A BYE is not believed: the call ends by SIP, or by silence.
         phone.alive = now;
         phone.silence_told = false;
+        LegCounters::add(&shared.counters.reports_received, 1);
         let ours = phone.voice.sent().ssrc;
         for packet in packets {
             let blocks = match packet {
@@ -469,6 +480,7 @@ impl Worker {
                 _ => continue,
             };
             for block in blocks.iter().filter(|block| block.ssrc == ours) {
+                LegCounters::add(&shared.counters.reports_on_ours, 1);
                 phone.reported(block, &shared.counters);
             }
         }
@@ -510,6 +522,21 @@ impl Worker {
             phone.send_rtcp(goodbye);
         }
     }
+}
+
+fn note_rejected(counters: &LegCounters, why: Rejection, from: SocketAddr, packet: &RtpPacket<'_>) {
+    let counter = match why {
+        Rejection::PayloadType => {
+            counters.wrong_type.store(packet.payload_type + 1, Relaxed);
+            &counters.rejected_type
+        }
+        Rejection::Source => {
+            counters.place(|places| places.refused = Some(from));
+            &counters.rejected_source
+        }
+        Rejection::Ssrc | Rejection::Sequence => &counters.rejected_stream,
+    };
+    LegCounters::add(counter, 1);
 }
 
 /// Whether the far end has to be heard of: neither side holds the other.
@@ -805,6 +832,38 @@ mod tests {
         assert!(quality.remote_mos.is_some_and(|mos| mos < 3.0), "a quarter of it is lost");
         assert_eq!(shared.counters.remote_lost.load(Relaxed), 12);
         assert_eq!(shared.counters.remote_jitter_us.load(Relaxed), 10_000);
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_by_its_reason_and_the_last_one_is_known() {
+        let (mut worker, key) = answered();
+        worker.rtp_packet(key, far(), &mut rtp(1));
+        let stranger = SocketAddr::from(([127, 0, 0, 9], 5000));
+        let mut wrong_type = Vec::new();
+        RtpHeader { payload_type: 18, marker: false, sequence: 2, timestamp: 320, ssrc: 7 }
+            .write(&[0; 20], &mut wrong_type);
+
+        worker.rtp_packet(key, stranger, &mut rtp(2));
+        worker.rtp_packet(key, far(), &mut wrong_type);
+
+        let counters = &worker.legs[&key].shared.counters;
+        assert_eq!([&counters.rejected_source, &counters.rejected_type].map(|c| c.load(Relaxed)), [1, 1]);
+        assert_eq!(counters.wrong_type.load(Relaxed), 19);
+        assert_eq!((counters.places().source, counters.places().refused), (Some(far()), Some(stranger)));
+    }
+
+    #[test]
+    fn a_far_end_that_nobody_is_at_is_told_by_the_network() {
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (mut worker, key) = answered();
+        worker.set_phone("ann", PhoneMedia { remote: Some(closed), ..media() });
+
+        testing::pass(&mut worker, Duration::from_millis(100));
+        worker.read_rtp(key, true);
+
+        let counters = &worker.legs[&key].shared.counters;
+        assert!(counters.unreachable.load(Relaxed) > 0);
+        assert!(counters.packets_sent.load(Relaxed) >= 4, "it is tried on");
     }
 
     #[test]

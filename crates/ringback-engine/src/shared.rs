@@ -1,7 +1,8 @@
 //! What the caller's thread and the worker both touch of a leg: counters, and the sound of in-process participants.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI8, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,18 @@ impl Way {
     pub fn name(self) -> &'static str {
         ["none", "forward", "transcode", "mix", "play"][self as usize]
     }
+}
+
+/// How a WebRTC connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WebrtcState {
+    /// No way was found yet.
+    Connecting = 1,
+    /// ICE and DTLS are up.
+    Connected = 2,
+    /// ICE lost it; it may return.
+    Disconnected = 3,
 }
 
 /// What moments of counters are counted from.
@@ -79,12 +92,69 @@ pub struct LegCounters {
     pub packets_forged: AtomicU64,
     /// Protected packets that came twice; among those rejected.
     pub packets_replayed: AtomicU64,
+    /// Packets from elsewhere than where its sound is believed to come from; among those rejected.
+    pub rejected_source: AtomicU64,
+    /// Packets of a payload type that was not agreed on; among those rejected.
+    pub rejected_type: AtomicU64,
+    /// Packets of a stream that has not proved itself; among those rejected.
+    pub rejected_stream: AtomicU64,
+    /// The last payload type that was not agreed on, and 1; 0 is none.
+    pub wrong_type: AtomicU8,
+    /// Frames of its sound by loudness: see [`LegCounters::note_level`].
+    pub frames_speech: AtomicU64,
+    /// See `frames_speech`.
+    pub frames_quiet: AtomicU64,
+    /// See `frames_speech`.
+    pub frames_silent: AtomicU64,
+    /// Frames whose sound hits the limits of its codec.
+    pub frames_clipped: AtomicU64,
+    /// How loud its last 20 ms were, in dBov.
+    level: AtomicI8,
+    /// RTCP packets taken.
+    pub reports_received: AtomicU64,
+    /// Of the reports: those that say how our stream arrives.
+    pub reports_on_ours: AtomicU64,
+    /// Packets that the kernel did not take: no route, a firewall of this machine.
+    pub send_errors: AtomicU64,
+    /// ICMP messages that what we sent did not arrive.
+    pub unreachable: AtomicU64,
+    /// Packets kept back because the far end has not proved that it wants them.
+    pub packets_withheld: AtomicU64,
+    /// Times the way of giving it its sound changed.
+    pub way_switches: AtomicU64,
+    /// 20 ms each that it was given its sound in each way, by the number of `Way`.
+    ticks: [AtomicU64; 5],
     /// When the last packet was taken, in milliseconds since `EPOCH` and 1; 0 is never.
     heard: AtomicU64,
+    first_heard: AtomicU64,
+    first_sent: AtomicU64,
+    last_way: AtomicU8,
+    webrtc: AtomicU8,
+    places: Mutex<Places>,
     way: AtomicU8,
     codec: AtomicU8,
     srtp: AtomicU8,
 }
+
+/// Where a leg's packets come from and go to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Where what is taken comes from.
+    pub source: Option<SocketAddr>,
+    /// Where what was refused last came from.
+    pub refused: Option<SocketAddr>,
+    /// Where its sound is sent.
+    pub destination: Option<SocketAddr>,
+}
+
+/// Below this, in dBov, nobody speaks.
+const SILENT_DBOV: f32 = -60.0;
+/// Below this speech is hard to hear; commonly it is at -26.
+const QUIET_DBOV: f32 = -42.0;
+/// What G.711 can just carry; Opus and G.722 can be a little louder.
+const CLIPPED: u16 = 31_900;
+/// Samples of a frame at the limit that can be heard.
+const CLIPPED_SAMPLES: usize = 5;
 
 /// How good a leg sounds, as far as anybody knows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,6 +186,74 @@ impl LegCounters {
     pub fn heard(&self, now: Instant) {
         let since = now.saturating_duration_since(*EPOCH).as_millis() as u64;
         self.heard.store(since + 1, Relaxed);
+        let _ = self.first_heard.compare_exchange(0, since + 1, Relaxed, Relaxed);
+    }
+
+    /// Note that a packet of so many payload bytes left at `now`.
+    pub fn sent(&self, now: Instant, bytes: usize) {
+        Self::add(&self.bytes_sent, bytes as u64);
+        if self.packets_sent.fetch_add(1, Relaxed) == 0 {
+            self.first_sent.store(now.saturating_duration_since(*EPOCH).as_millis() as u64 + 1, Relaxed);
+        }
+    }
+
+    /// How long ago the first packet was taken, and how long ago the first one left.
+    pub fn since_first(&self, now: Instant) -> (Option<Duration>, Option<Duration>) {
+        let since = |at: &AtomicU64| {
+            let at = Duration::from_millis(at.load(Relaxed).checked_sub(1)?);
+            Some(now.saturating_duration_since(*EPOCH).saturating_sub(at))
+        };
+        (since(&self.first_heard), since(&self.first_sent))
+    }
+
+    /// Note 20 ms of its sound: speech, quiet (below -42 dBov), or silence (below -60).
+    pub fn note_level(&self, dbov: f32) {
+        self.level.store(dbov.round() as i8, Relaxed);
+        let counter = match dbov {
+            level if level < SILENT_DBOV => &self.frames_silent,
+            level if level < QUIET_DBOV => &self.frames_quiet,
+            _ => &self.frames_speech,
+        };
+        Self::add(counter, 1);
+    }
+
+    /// The same for samples that are known: they may be clipped, too.
+    pub fn note_sound(&self, pcm: &[i16], dbov: f32) {
+        self.note_level(dbov);
+        // A sine that touches the limits is at -3 dBov; speech that does is rarely far below it.
+        if dbov > -15.0 && pcm.iter().filter(|s| s.unsigned_abs() >= CLIPPED).count() >= CLIPPED_SAMPLES {
+            Self::add(&self.frames_clipped, 1);
+        }
+    }
+
+    /// How loud its last 20 ms were, in dBov; meaningless before any were.
+    pub fn level(&self) -> i8 {
+        self.level.load(Relaxed)
+    }
+
+    /// Change where packets come from or go to.
+    pub fn place(&self, change: impl FnOnce(&mut Places)) {
+        change(&mut lock(&self.places));
+    }
+
+    /// Where packets come from and go to.
+    pub fn places(&self) -> Places {
+        *lock(&self.places)
+    }
+
+    /// 20 ms each that it was given its sound in each way, in the order of `Way`.
+    pub fn ticks(&self) -> [u64; 5] {
+        std::array::from_fn(|way| self.ticks[way].load(Relaxed))
+    }
+
+    /// Note how its WebRTC connection is.
+    pub fn set_webrtc(&self, state: WebrtcState) {
+        self.webrtc.store(state as u8, Relaxed);
+    }
+
+    /// How its WebRTC connection is; empty for other legs.
+    pub fn webrtc(&self) -> &'static str {
+        ["", "connecting", "connected", "disconnected"][usize::from(self.webrtc.load(Relaxed)).min(3)]
     }
 
     /// How long ago the last packet was taken; `None` when none ever was.
@@ -124,9 +262,14 @@ impl LegCounters {
         Some(now.saturating_duration_since(*EPOCH).saturating_sub(heard))
     }
 
-    /// Note how the leg is given its sound, and in which codec.
+    /// Note how the leg is given its next 20 ms of sound, and in which codec.
     pub fn set_way(&self, way: Way, codec: Option<Codec>) {
         self.way.store(way as u8, Relaxed);
+        Self::add(&self.ticks[way as usize], 1);
+        if way != Way::None {
+            let before = self.last_way.swap(way as u8, Relaxed);
+            Self::add(&self.way_switches, u64::from(before != 0 && before != way as u8));
+        }
         self.codec.store(codec.map_or(0, |c| c as u8 + 1), Relaxed);
     }
 
@@ -266,6 +409,32 @@ mod tests {
         let since = counters.since_heard(now + Duration::from_secs(2)).unwrap();
 
         assert!(since.abs_diff(Duration::from_secs(2)) <= Duration::from_millis(2), "{since:?}");
+    }
+
+    #[test]
+    fn sound_is_counted_by_its_loudness_and_what_hits_the_limits_besides() {
+        let counters = LegCounters::default();
+        let square = |amplitude: i16| (0..160).map(|n| if n % 2 == 0 { amplitude } else { -amplitude }).collect();
+        let sound: [Vec<i16>; 4] = [square(0), square(150), square(3000), square(32_124)];
+
+        sound.iter().for_each(|pcm| counters.note_sound(pcm, ringback_audio::level_dbov(pcm)));
+
+        let counted = [&counters.frames_silent, &counters.frames_quiet, &counters.frames_speech];
+        assert_eq!(counted.map(|counter| counter.load(Relaxed)), [1, 1, 2]);
+        assert_eq!(counters.frames_clipped.load(Relaxed), 1);
+        assert_eq!(counters.level(), 0);
+    }
+
+    #[test]
+    fn a_pause_is_no_other_way_of_giving_sound() {
+        let counters = LegCounters::default();
+
+        for way in [Way::Forward, Way::None, Way::Forward, Way::Mix, Way::None, Way::Forward] {
+            counters.set_way(way, None);
+        }
+
+        assert_eq!(counters.ticks(), [2, 3, 0, 1, 0]);
+        assert_eq!(counters.way_switches.load(Relaxed), 2);
     }
 
     #[test]

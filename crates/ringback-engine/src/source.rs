@@ -42,6 +42,8 @@ pub struct Source {
     pub browsers: Vec<(LegKey, Mid)>,
     encoders: Vec<Encoded>,
     concealed_before: u64,
+    /// A browser says with each packet how loud it is: that is counted where it arrives.
+    tells_level: bool,
 }
 
 /// Where its sound comes from.
@@ -97,6 +99,7 @@ impl Source {
             browsers: Vec::new(),
             encoders: Vec::new(),
             concealed_before: 0,
+            tells_level: false,
         }
     }
 
@@ -136,6 +139,7 @@ impl Source {
 
     /// A browser's packet, in the clothes of a phone's; another SSRC is another stream.
     pub fn push_browser(&mut self, now: Instant, packet: &RtpPacket<'_>, codec: Codec) {
+        self.tells_level = true;
         let fresh = self.ssrc.replace(packet.ssrc).is_some_and(|before| before != packet.ssrc);
         self.push(now, packet, codec, fresh);
     }
@@ -159,7 +163,11 @@ impl Source {
                 receiver.set_decoding(decode);
                 let frame = receiver.pull(at);
                 if !frame.pcm().is_empty() || frame.origin() == Origin::Silence {
-                    self.level = level_dbov(frame.pcm()).round() as i8;
+                    let level = level_dbov(frame.pcm());
+                    self.level = level.round() as i8;
+                    if frame.origin() == Origin::Heard && !self.tells_level {
+                        self.shared.counters.note_sound(frame.pcm(), level);
+                    }
                 }
                 let stats = receiver.stats();
                 let counters = &self.shared.counters;
@@ -185,7 +193,11 @@ impl Source {
                     frame.resize(wanted, 0);
                     self.last_sound = Some(at);
                 }
-                self.level = level_dbov(frame).round() as i8;
+                let level = level_dbov(frame);
+                self.level = level.round() as i8;
+                if !frame.is_empty() {
+                    self.shared.counters.note_sound(frame, level);
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a phone is sent: one unbroken stream, whether it is forwarded, transcoded, mixed or silent.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, SenderConfig};
@@ -38,6 +38,8 @@ pub struct Voice {
     pub player: Option<Player>,
     /// The source whose payloads it was given last.
     pub forwarded: Option<TrackKey>,
+    /// Where its packets go.
+    to: Option<SocketAddr>,
     packet: Vec<u8>,
     /// Smoothed, in percent.
     loss: f32,
@@ -48,7 +50,15 @@ const LITTLE_LOSS: f32 = 1.0;
 
 impl Voice {
     pub fn new() -> Voice {
-        Voice { sender: None, ears: Ears::default(), player: None, forwarded: None, packet: Vec::new(), loss: 0.0 }
+        Voice {
+            sender: None,
+            ears: Ears::default(),
+            player: None,
+            forwarded: None,
+            to: None,
+            packet: Vec::new(),
+            loss: 0.0,
+        }
     }
 
     /// Apply an offer/answer.
@@ -116,13 +126,18 @@ impl Voice {
         if std::mem::replace(&mut self.forwarded, from) != from {
             sender.source_changed();
         }
-        let Some(to) = line.latch.destination().filter(|_| line.open) else {
+        let to = line.latch.destination().filter(|_| line.open);
+        if std::mem::replace(&mut self.to, to) != to {
+            line.counters.place(|places| places.destination = to);
+        }
+        let Some(to) = to else {
             sender.pass();
             return;
         };
         let packet = &mut self.packet;
         sender.tick(media, &mut |header, payload| {
             if !line.latch.may_send(now) {
+                LegCounters::add(&line.counters.packets_withheld, 1);
                 return;
             }
             packet.clear();
@@ -130,10 +145,18 @@ impl Voice {
             if !line.protect.as_mut().is_none_or(|protect| protect.rtp(packet)) {
                 return;
             }
-            // What the kernel does not take is lost, as the network might lose it.
-            if line.socket.send_to(packet, to).is_ok() {
-                LegCounters::add(&line.counters.packets_sent, 1);
-                LegCounters::add(&line.counters.bytes_sent, payload.len() as u64);
+            // What the kernel does not take is lost, as the network might lose it. It may tell here of an earlier
+            // packet that did not arrive: this one has not left then.
+            let refused = |sent: &std::io::Result<usize>| {
+                sent.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+            };
+            let mut sent = line.socket.send_to(packet, to);
+            if refused(&sent) {
+                sent = line.socket.send_to(packet, to);
+            }
+            match sent {
+                Ok(_) => line.counters.sent(now, payload.len()),
+                Err(_) => LegCounters::add(&line.counters.send_errors, 1),
             }
         });
     }

@@ -13,7 +13,7 @@ use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, Pee
 use crate::counters::count;
 use crate::demux::Source;
 use crate::event::Event;
-use crate::shared::LegCounters;
+use crate::shared::{LegCounters, WebrtcState};
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
@@ -369,6 +369,11 @@ impl Worker {
             PeerEvent::State(state) => {
                 let Some(leg) = self.legs.get_mut(&key) else { return };
                 let id = leg.id.to_string();
+                match state {
+                    PeerState::Connected => leg.shared.counters.set_webrtc(WebrtcState::Connected),
+                    PeerState::Disconnected => leg.shared.counters.set_webrtc(WebrtcState::Disconnected),
+                    PeerState::Closed => {}
+                }
                 if let Some(webrtc) = leg.webrtc() {
                     let connected = state == PeerState::Connected;
                     if std::mem::replace(&mut webrtc.connected, connected) == connected && connected {
@@ -393,6 +398,7 @@ impl Worker {
         let Some(leg) = self.legs.get_mut(&key) else { return };
         LegCounters::add(&leg.shared.counters.packets_received, 1);
         LegCounters::add(&leg.shared.counters.bytes_received, packet.payload.len() as u64);
+        leg.shared.counters.heard(now);
         let (muted, spurt, shared) = (leg.muted, leg.spurt, leg.shared.clone());
         let id = leg.id.clone();
         let Some(published) = leg.webrtc().and_then(|w| w.published.get_mut(&packet.mid)) else { return };
@@ -410,6 +416,9 @@ impl Worker {
             return;
         }
         if is_audio {
+            if let Some(level) = packet.extensions.audio_level {
+                shared.counters.note_level(level.into());
+            }
             self.heard_level(key, track, packet.extensions.audio_level);
             self.audio_packet(key, track, packet);
         }
@@ -444,8 +453,7 @@ impl Worker {
         }
         let sent = webrtc.send(mid, source, packet, made, now)?;
         if sent {
-            LegCounters::add(&leg.shared.counters.packets_sent, 1);
-            LegCounters::add(&leg.shared.counters.bytes_sent, packet.payload.len() as u64);
+            leg.shared.counters.sent(now, packet.payload.len());
             self.touch(key);
         }
         Ok(sent)

@@ -23,7 +23,7 @@ use crate::outbox::Outbox;
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
 use crate::room::Room;
-use crate::shared::LegShared;
+use crate::shared::{LegShared, WebrtcState};
 use crate::sys;
 use crate::tcp::{ConnectionKey, Reading, TcpPeers};
 use crate::timers::Timers;
@@ -225,7 +225,7 @@ impl Worker {
             Token::Udp => self.read_udp(),
             Token::Listener => self.accept(),
             Token::Connection(key) => self.connection_ready(key, flags),
-            Token::Rtp(key) => self.of_leg(key, |worker| worker.read_rtp(key)),
+            Token::Rtp(key) => self.of_leg(key, |worker| worker.read_rtp(key, flags.contains(epoll::EventFlags::ERR))),
             Token::Rtcp(key) => self.of_leg(key, |worker| worker.read_rtcp(key)),
         }
     }
@@ -377,6 +377,7 @@ impl Worker {
             }
             Command::CloseRoom(room) => self.close_room(&room),
             Command::OpenWebrtc { room, leg, shared } => {
+                shared.counters.set_webrtc(WebrtcState::Connecting);
                 self.enter(&room, &leg, shared, |worker, key| Kind::Webrtc(Box::new(worker.open_webrtc(key))));
             }
             Command::Offer { leg, sdp, request } => self.offer(&leg, &sdp, request),

@@ -202,6 +202,19 @@ impl Engine {
             ("packets_rejected", &c.packets_rejected),
             ("packets_forged", &c.packets_forged),
             ("packets_replayed", &c.packets_replayed),
+            ("rejected_source", &c.rejected_source),
+            ("rejected_type", &c.rejected_type),
+            ("rejected_stream", &c.rejected_stream),
+            ("packets_withheld", &c.packets_withheld),
+            ("send_errors", &c.send_errors),
+            ("unreachable", &c.unreachable),
+            ("reports_received", &c.reports_received),
+            ("reports_on_ours", &c.reports_on_ours),
+            ("frames_speech", &c.frames_speech),
+            ("frames_quiet", &c.frames_quiet),
+            ("frames_silent", &c.frames_silent),
+            ("frames_clipped", &c.frames_clipped),
+            ("way_switches", &c.way_switches),
         ] {
             stats.set_item(name, counter.load(Relaxed))?;
         }
@@ -209,8 +222,22 @@ impl Engine {
         if let Some(codec) = c.codec_in_use() {
             quality(&stats, c, codec)?;
         }
-        if let Some(since) = c.since_heard(Instant::now()) {
-            stats.set_item("last_heard_ms", since.as_millis() as u64)?;
+        let now = Instant::now();
+        let (first_heard, first_sent) = c.since_first(now);
+        let ages =
+            [("last_heard_ms", c.since_heard(now)), ("first_heard_ms", first_heard), ("first_sent_ms", first_sent)];
+        for (name, since) in ages {
+            if let Some(since) = since {
+                stats.set_item(name, since.as_millis() as u64)?;
+            }
+        }
+        places(&stats, c)?;
+        let ways = ["silent_seconds", "forward_seconds", "transcode_seconds", "mix_seconds", "play_seconds"];
+        let ticks = c.ticks();
+        if ticks.iter().any(|ticks| *ticks > 0) {
+            for (name, ticks) in ways.into_iter().zip(ticks) {
+                stats.set_item(name, ticks as f64 / TICKS_A_SECOND)?;
+            }
         }
         if let Some(suite) = c.srtp() {
             stats.set_item("srtp", suite)?;
@@ -227,6 +254,33 @@ impl Engine {
         }
         Ok(stats)
     }
+}
+
+/// Sound is given in pieces of 20 ms.
+const TICKS_A_SECOND: f64 = 50.0;
+
+/// Where a leg's packets come from and go to, how loud it is and how it is connected; what is unknown is left out.
+fn places(stats: &Bound<'_, PyDict>, counters: &core::LegCounters) -> PyResult<()> {
+    let places = counters.places();
+    for (name, place) in
+        [("source", places.source), ("refused_source", places.refused), ("destination", places.destination)]
+    {
+        if let Some(place) = place {
+            stats.set_item(name, place.to_string())?;
+        }
+    }
+    if let Some(payload_type) = counters.wrong_type.load(Relaxed).checked_sub(1) {
+        stats.set_item("refused_type", payload_type)?;
+    }
+    let frames = [&counters.frames_speech, &counters.frames_quiet, &counters.frames_silent];
+    if frames.iter().any(|frames| frames.load(Relaxed) > 0) {
+        stats.set_item("level_dbov", counters.level())?;
+    }
+    let state = counters.webrtc();
+    if !state.is_empty() {
+        stats.set_item("webrtc", state)?;
+    }
+    Ok(())
 }
 
 /// What is known of a leg's quality; what is unknown is left out.

@@ -16,7 +16,7 @@ from ringback.calls.outcome import of_dialog_end
 from ringback.calls.paid import Meter
 from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, Presses
-from ringback.calls.sound import SoundNotes
+from ringback.calls.timeline import Timeline
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest
@@ -54,6 +54,8 @@ class Call:
         moving: Whether it is being transferred.
         meter: Counts what it costs; ``None``: nothing.
         longest: Seconds it may last once answered; ``None``: any time.
+        timeline: Its times; whoever does something with it notes it there.
+        fell_back: Whether none of the codecs it was asked to use could be.
     """
 
     def __init__(self, record: CallRecord, facts: CallFacts, codecs: Sequence[str]) -> None:
@@ -81,7 +83,8 @@ class Call:
         self._said = b""
         self._digits = DigitFilter()
         self._presses = Presses()
-        self._sound = SoundNotes()
+        self.timeline = Timeline()
+        self.fell_back = False
         self._held_by: frozenset[Holder] = frozenset()
         self._talked = False
         self._parts_at: float | None = None
@@ -132,7 +135,7 @@ class Call:
             agreed = read_answer(offer, sdp or b"", self.protection)
         except (BadSdp, NoCommonCodec) as error:
             return self._hang_up_answered(why(error), now)
-        return [*self._note_codec(agreed), *self._agree(agreed, now)]
+        return [*self._note_codec(agreed, now), *self._agree(agreed, now)]
 
     def reoffer_answered(self, sdp: bytes, now: Instant) -> list[Effect]:
         """The far end took our re-INVITE; or answered a refresh, which offered what held, with something else."""
@@ -168,13 +171,17 @@ class Call:
         """A key was pressed at the far end; told once, however often it is reported."""
         if self.ended or not self._digits.is_new(digit, method, now.mono):
             return []
+        self.timeline.note("key-pressed", now, method=method)
         return [Tell(DigitPressed(self.id, digit, method, volume))]
 
     def send_digits(self, request: DigitRequest, now: Instant) -> list[Effect]:
         """Press keys towards the far end, behind those that wait. Raises ``InvalidRequest`` when that cannot be."""
         if not self.answered:
             raise InvalidRequest("call is not answered: tones can be sent once it is")
-        self._presses.add(request.tones, request.duration_ms, self._by_info(request.method), now.mono)
+        by_info = self._by_info(request.method)
+        self._presses.add(request.tones, request.duration_ms, by_info, now.mono)
+        method = "sip-info" if by_info else "telephone-event"
+        self.timeline.note("keys-sent", now, keys=len(request.tones), method=method)
         return self._press(now)
 
     def played(self, sound: str, now: Instant) -> list[Effect]:
@@ -183,12 +190,12 @@ class Call:
 
     def heard(self, now: Instant) -> list[Effect]:
         """The first sound of the far end arrived."""
-        self._sound.heard(now)
+        self.timeline.heard(now)
         return []
 
     def sound(self, now: Instant) -> dict[str, object]:
         """What it has sounded like so far, as its row will say."""
-        return self._sound.row(now)
+        return self.timeline.sound(now)
 
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
@@ -246,7 +253,11 @@ class Call:
         )
 
     def arrives(self, now: Instant) -> list[Effect]:
-        """It comes into a meeting as it is: its row, its participant, and what tells of them."""
+        """It comes into another meeting as it is: its row, its participant, and what tells of them."""
+        self.timeline.note("moved", now, room=self.record.room)
+        return self._come_in(now)
+
+    def _come_in(self, now: Instant) -> list[Effect]:
         steps = [CallStep.CONNECTED]
         if self.record.direction is Direction.DIAL_OUT and self.answered:
             steps.append(CallStep.ANSWERED)
@@ -262,11 +273,12 @@ class Call:
         except (BadSdp, NoCommonCodec):
             return None
         before, self.line = self.line, invite.call
+        self.timeline.note("replaced", now)
         self._offer_sent = self._late_offer = None
         self.record = replace(self.record, dialog=invite.dialog, sip_call_id=invite.sip_call_id, remote=invite.from_uri)
         self.facts = replace(self.facts, sip_call_id=invite.sip_call_id, remote=invite.from_uri)
         return [
-            *self._note_codec(agreed),
+            *self._note_codec(agreed, now),
             Save(self.record),
             *self._agree(agreed, now),
             Answer(self.line, answer, self.id),
@@ -291,8 +303,16 @@ class Call:
         A caller who was never connected stops without a word: there is nothing that anybody was told of.
         """
         unseen = step is CallStep.STOPPED and self.record.direction is Direction.DIAL_IN and not self.answered
-        sound = self._sound.row(now)
-        self.record = replace(self.record, state=CallState.ENDED, ended_at=now.wall, end=reason, sound=sound)
+        self.timeline.note("ended", now, reason=reason.ending.value)
+        self.record = replace(
+            self.record,
+            state=CallState.ENDED,
+            ended_at=now.wall,
+            end=reason,
+            sound=self.timeline.sound(now),
+            timeline=self.timeline.steps(),
+            fell_back=self.fell_back,
+        )
         self._presses.clear()
         ended = [Save(self.record), CallEnds(self.id)]
         message = reason.sentence() if step is CallStep.ERROR else ""
@@ -381,7 +401,7 @@ class Call:
 
     def _run(self, media: PhoneMedia, now: Instant) -> SetPhone:
         if media.send and media.remote is not None:
-            self._sound.sent(now)
+            self.timeline.sent(now)
         return SetPhone(self.leg, media)
 
     def _holds(self, agreed: Negotiated, now: Instant) -> list[Effect]:
@@ -398,16 +418,19 @@ class Call:
         before, self._held_by = self._held_by, held_by
         if held_by == before:
             return []
-        self._sound.hold(bool(held_by), now)
+        self.timeline.hold(bool(held_by), now)
+        for who in sorted(held_by ^ before):
+            self.timeline.note("held" if who in held_by else "resumed", now, by=who.value)
         began = [Tell(CallEvent(self.facts, CallStep.HELD, held_by=who)) for who in sorted(held_by - before)]
         over = [Tell(CallEvent(self.facts, CallStep.RESUMED, held_by=who)) for who in sorted(before - held_by)]
         return [PhoneChanges(self.id, held_by=held_by), *began, *over]
 
-    def _note_codec(self, agreed: Negotiated) -> list[Effect]:
+    def _note_codec(self, agreed: Negotiated, now: Instant) -> list[Effect]:
         """The row says what was agreed on, also when that came late."""
         if self.record.codec == agreed.codec.name:
             return []
         self.record = replace(self.record, codec=agreed.codec.name)
+        self.timeline.note("codec", now, codec=agreed.codec.name)
         return [Save(self.record)]
 
     def _speaks_from(self, remote: tuple[str, int] | None) -> bool:

@@ -69,11 +69,13 @@ class DialIn(Call):
 
     def begin(self, address: tuple[str, int] | None, now: Instant) -> list[Effect]:
         """The call was let in; ``address`` is our advertised RTP address, ``None`` while there is no free port."""
+        self.timeline.note("queued", now)
         if address is not None:
             return self.port_found(address, now)
         self._wait_until = now.mono + WAIT
         self._look_at = now.mono + RETRY
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
+        self.timeline.note("ringing", now)
         return [Save(self.record), Ring(self.line)]
 
     def port_found(self, address: tuple[str, int], now: Instant) -> list[Effect]:
@@ -90,6 +92,7 @@ class DialIn(Call):
         except (BadSdp, NoCommonCodec) as error:
             return self._refuse(488, why(error, 488), now, CallStep.ERROR)
         effects = self._enter(now, agreed.codec.name)
+        self.fell_back = fell_back
         if fell_back:
             effects.append(self._warn(f"none of the room's codecs is offered: {agreed.codec.name} is used instead"))
         if agreed.video_refused and self._sip.video:
@@ -149,7 +152,8 @@ class DialIn(Call):
         self.record = replace(
             self.record, state=CallState.ANSWERED, answered_at=now.wall, media=f"{host}:{port}", codec=codec
         )
-        return self.arrives(now)
+        self.timeline.note("answered", now, codec=codec)
+        return self._come_in(now)
 
     def _refuse(self, status: int, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         self._wait_until = None

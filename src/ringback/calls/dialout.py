@@ -72,6 +72,7 @@ class DialOut(Call):
 
     def begin(self, address: tuple[str, int], now: Instant) -> list[Effect]:
         """Row first, then the INVITE."""
+        self.timeline.note("queued", now)
         self.address = address
         self.record = replace(self.record, media=f"{address[0]}:{address[1]}")
         assert self.record.dialog is not None, "a dial-out's dialog is prepared before it begins"
@@ -140,6 +141,7 @@ class DialOut(Call):
             return [Bye(self.id, reason.ending.value), *self._finish(reason, now, CallStep.ERROR)]
         effects = self._enter(now)
         self.record = replace(self.record, state=CallState.ANSWERED, answered_at=now.wall, codec=agreed.codec.name)
+        self.timeline.note("answered", now, codec=agreed.codec.name)
         effects += [
             *self._stop_tone(),
             Save(self.record),
@@ -154,7 +156,8 @@ class DialOut(Call):
             self._presses.wait(self.request.wait_before_extension, now.mono)
             self._presses.add(self.request.extension, DEFAULT_DURATION_MS, self._by_info("auto"), now.mono)
             effects += self._press(now)
-        if _fell_back(self.request.audio_codecs, agreed.codec.name):
+        self.fell_back = _fell_back(self.request.audio_codecs, agreed.codec.name)
+        if self.fell_back:
             effects.append(self._warn(f"none of the codecs asked for was taken: {agreed.codec.name} is used instead"))
         return effects
 
@@ -233,6 +236,7 @@ class DialOut(Call):
         if self.record.state is not CallState.QUEUED:
             return []
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
+        self.timeline.note("ringing", now)
         return [Save(self.record), PhoneJoins(self.participant(now)), Tell(CallEvent(self.facts, CallStep.CONNECTED))]
 
 

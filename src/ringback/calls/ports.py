@@ -682,6 +682,8 @@ class MediaLegs(Protocol):
         packet was taken), ``round_trip_ms``, ``loss_percent`` and ``mos`` (1.0 to 4.5, of what we hear of it),
         ``remote_packets_lost``, ``remote_loss_percent``, ``remote_jitter_ms`` and ``remote_mos`` (of what it hears of
         us, by its own reports), ``buffer_ms`` (what the jitter buffer aims at), ``srtp`` (the suite, where protected).
+        ``core.Engine.stats`` lists the rest: what was refused and why, where packets come from and go to, how loud the
+        sound is, what became of what was sent, and how it was made.
         """
 
 

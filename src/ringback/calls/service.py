@@ -298,6 +298,8 @@ class Calls:
             display_name=name,
             request=headers,
             trunk=invite.trunk,
+            called=invite.called_number,
+            caller="" if invite.withheld else invite.caller,
         )
         facts = CallFacts(
             call=invite.call,
@@ -441,6 +443,8 @@ class Calls:
             idempotency_key=key,
             request=dict(request.accepted),
             trunk=first.trunk,
+            called=route.number,
+            caller=route.caller_id,
         )
         facts = CallFacts(
             call=call,

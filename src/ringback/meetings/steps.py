@@ -11,7 +11,10 @@ from ringback.model.events import CallEvent, CallStep, Event
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.records import CallRecord, CallState, Unit
 
-UNTOLD = ("way", "codec", "last_heard_ms")
+FIRSTS = {"first_heard_ms": "first_heard_at", "first_sent_ms": "first_sent_at"}
+"""How long ago the first packet came and left: the media side knows it better than whoever told it to begin."""
+
+UNTOLD = frozenset({"way", "codec", "last_heard_ms", "level_dbov", "webrtc", *FIRSTS})
 """Counters that say how a leg is now: nothing to keep of one that is over."""
 
 LOGGED = (
@@ -44,6 +47,7 @@ class Steps:
 
     def __init__(self, media: MediaLegs, clock: Clock, log: FilteringBoundLogger) -> None:
         self._media = media
+        self._clock = clock
         self._log = log
         self._seen: dict[CallId, tuple[CallState, str]] = {}
         self._watch = SilenceWatch(media, clock, log)
@@ -57,7 +61,13 @@ class Steps:
     def counters(self, call: CallId) -> dict[str, float | int | str]:
         """What is counted of a leg now; empty when it is not known (any more), or has carried nothing."""
         stats = self._media.stats(ParticipantId(call))
-        return {name: value for name, value in stats.items() if name not in UNTOLD}
+        now = self._clock.wall()
+        firsts = {
+            name: round(now - age / 1000, 3)
+            for of, name in FIRSTS.items()
+            if isinstance(age := stats.get(of), (int, float))
+        }
+        return {**{name: value for name, value in stats.items() if name not in UNTOLD}, **firsts}
 
     def told(self, event: Event) -> None:
         """An event goes out: holding and resuming are steps that no row has."""

@@ -4,13 +4,19 @@ Every row carries its ``domain``. A ``Unit`` is committed whole or not at all; w
 event to a browser) happens only after the commit, so a process killed at any moment has either not begun or left a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
 from ringback.model.end_reason import EndReason
 from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.values import dataclass
+
+DAY_SECONDS = 86_400
+
+
+def _ms(begin: float | None, end: float | None) -> int:
+    return 0 if begin is None or end is None else max(0, round((end - begin) * 1000))
 
 
 class Direction(StrEnum):
@@ -77,6 +83,10 @@ class CallRecord:
         trunk: Name of the trunk that carries it, empty for none.
         sound: What it sounded like, JSON-ready: ``first_heard_at`` and ``first_sent_at`` (Unix seconds),
             ``held_seconds``, and once it has ended the media side's counters of its leg.
+        called: The telephone number that was called (E.164), empty for a SIP address.
+        caller: Who is shown as the caller: a number or ``sip:`` address, empty when nobody vouches for one.
+        timeline: What happened in it, once it has ended: steps as ``calls.timeline`` names them, JSON-ready.
+        fell_back: Whether none of the codecs asked for could be used, once it has ended: it counts as transcoded.
     """
 
     id: CallId
@@ -104,6 +114,25 @@ class CallRecord:
     request: Mapping[str, object] = field(default_factory=dict)
     trunk: str = ""
     sound: Mapping[str, object] = field(default_factory=dict)
+    called: str = ""
+    caller: str = ""
+    timeline: Sequence[Mapping[str, object]] = ()
+    fell_back: bool = False
+
+    @property
+    def day(self) -> int | None:
+        """The day it counts for: that of its end, in days since 1970 (UTC). So a day that is over stays as it is."""
+        return None if self.ended_at is None else int(self.ended_at // DAY_SECONDS)
+
+    @property
+    def talked_ms(self) -> int:
+        """Milliseconds from its answer to its end; 0 for one that goes on, or that nobody answered."""
+        return _ms(self.answered_at, self.ended_at)
+
+    @property
+    def transcoded_ms(self) -> int:
+        """Of these the ones in a codec that nobody had asked for."""
+        return self.talked_ms if self.fell_back else 0
 
 
 class TransferState(StrEnum):
@@ -209,6 +238,16 @@ class ParticipantRecord:
     participant_type: str | None
     joined_at: float
     left_at: float | None = None
+
+    @property
+    def day(self) -> int | None:
+        """The day it counts for, as ``CallRecord.day``."""
+        return None if self.left_at is None else int(self.left_at // DAY_SECONDS)
+
+    @property
+    def stayed_ms(self) -> int:
+        """Milliseconds from coming to going; 0 while it is there."""
+        return _ms(self.joined_at, self.left_at)
 
 
 @dataclass(frozen=True, slots=True)

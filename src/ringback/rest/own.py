@@ -75,7 +75,7 @@ def call_row(record: CallRecord) -> dict[str, object]:
         "ringing_at": _time(record.ringing_at),
         "answered_at": _time(record.answered_at),
         "ended_at": _time(record.ended_at),
-        "duration": _talked(record),
+        "duration": None if record.answered_at is None or record.ended_at is None else record.talked_ms / 1000,
         "end": _end(record.end),
         "sound": _sound(record.sound),
         "request": dict(record.request),
@@ -123,12 +123,6 @@ async def _key_row(asked: Asked, key: ApiKey) -> dict[str, object]:
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else iso(seconds)
-
-
-def _talked(record: CallRecord) -> float | None:
-    if record.answered_at is None or record.ended_at is None:
-        return None
-    return round(max(0.0, record.ended_at - record.answered_at), 3)
 
 
 def _sound(sound: Mapping[str, object]) -> dict[str, object]:

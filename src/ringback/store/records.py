@@ -162,7 +162,7 @@ class StoredRecords:
 
 def call_record(row: Row[Any]) -> CallRecord:
     """A row of ``calls`` as the value it was written from."""
-    values = {name: getattr(row, name) for name in _CALL_FIELDS if name not in ("end", "dialog", "request", "sound")}
+    values = {name: getattr(row, name) for name in _CALL_FIELDS if name not in _CALL_JSON}
     values["direction"] = Direction(row.direction)
     values["state"] = CallState(row.state)
     return CallRecord(
@@ -171,6 +171,7 @@ def call_record(row: Row[Any]) -> CallRecord:
         dialog=_dialog(row.dialog),
         request=json.loads(row.request),
         sound=json.loads(row.sound),
+        timeline=tuple(json.loads(row.timeline)),
     )
 
 
@@ -230,6 +231,7 @@ def event_record(row: Row[Any]) -> EventRecord:
 
 
 _CALL_FIELDS = tuple(field.name for field in dataclasses.fields(CallRecord))
+_CALL_JSON = ("end", "dialog", "request", "sound", "timeline")
 
 
 # ── values as rows, in the order of their tables' columns ────────────────────────────────────────────────────────────
@@ -244,6 +246,7 @@ def _call_row(call: CallRecord) -> tuple[Any, ...]:
         "dialog": _dialog_text(call.dialog) if call.dialog else None,
         "request": json.dumps(call.request) if call.request else "{}",
         "sound": json.dumps(call.sound) if call.sound else "{}",
+        "timeline": json.dumps(call.timeline) if call.timeline else "[]",
     }
     return tuple([written[name] if name in written else getattr(call, name) for name in _CALL_COLUMNS])
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    sql,
 )
 
 metadata = MetaData(
@@ -147,6 +148,9 @@ participants = Table(
     Column("participant_type", String(32)),
     Column("joined_at", Float, nullable=False),
     Column("left_at", Float, index=True),
+    Column("day", Integer),
+    Column("stayed_ms", Integer, nullable=False, server_default="0"),
+    Index(None, "domain", "day"),
 )
 
 calls = Table(
@@ -178,7 +182,15 @@ calls = Table(
     Column("request", Text, nullable=False),
     Column("trunk", Text, nullable=False, server_default=""),
     Column("sound", Text, nullable=False, server_default="{}"),
+    Column("called", Text, nullable=False, server_default=""),
+    Column("caller", Text, nullable=False, server_default=""),
+    Column("timeline", Text, nullable=False, server_default="[]"),
+    Column("fell_back", Boolean, nullable=False, server_default=sql.false()),
+    Column("day", Integer),
+    Column("talked_ms", Integer, nullable=False, server_default="0"),
+    Column("transcoded_ms", Integer, nullable=False, server_default="0"),
     Index(None, "domain", "created_at"),
+    Index(None, "domain", "day"),
     Index(None, "ended_at"),
 )
 
