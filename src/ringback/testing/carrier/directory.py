@@ -1,0 +1,83 @@
+"""Numbers that regulators keep free for fiction, and who answers them at a pretend carrier.
+
+Sources: +1 NPA 555-0100 to 555-0199 (ATIS-0300115, the 555 guidelines of the North American Numbering Plan);
++44 20 7946 0000 to 0999 and +44 7700 900000 to 900999 (Ofcom, numbers for use in drama); +61 491 570 … (ACMA, numbers
+for use in creative works, which lists single ones).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ringback.testing.carrier.personas import PERSONAS, Persona
+
+AREA_CODES = {
+    "212": "New York",
+    "202": "Washington",
+    "305": "Miami",
+    "312": "Chicago",
+    "415": "San Francisco",
+    "416": "Toronto",
+    "604": "Vancouver",
+}
+"""Those of +1 whose pretend numbers are listed; every other area code has the same ones."""
+
+AUSTRALIAN = ("006", "110", "156", "157", "158", "159", "313", "737")
+"""Endings of +61 491 570 that are kept free."""
+
+AUSTRALIAN_PERSONAS = ("talks", "echoes", "rings-for-ever", "busy", "voicemail", "menu", "hangs-up", "test-tone")
+PERSONAS_HAVE = 50
+"""Of a hundred numbers of an area the first fifty are people's, the others are for sale."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForSale:
+    """A number that nobody answers: it can be had.
+
+    Attributes:
+        number: E.164.
+        country: ISO 3166.
+        region: City or kind, in words.
+        kind: ``local`` or ``mobile``.
+    """
+
+    number: str
+    country: str
+    region: str
+    kind: str = "local"
+
+
+def people() -> Mapping[str, Persona]:
+    """Number → persona, of all numbers that are listed."""
+    found: dict[str, Persona] = {}
+    for at, persona in enumerate(PERSONAS.values()):
+        for area in AREA_CODES:
+            found[f"+1{area}55501{at:02}"] = persona
+        found[f"+4420794600{at:02}"] = persona
+        found[f"+4477009000{at:02}"] = persona
+    for ending, name in zip(AUSTRALIAN, AUSTRALIAN_PERSONAS, strict=True):
+        found[f"+61491570{ending}"] = PERSONAS[name]
+    return found
+
+
+def for_sale() -> tuple[ForSale, ...]:
+    """The pretend carrier's stock of numbers."""
+    canadian = ("416", "604")
+    found = [
+        ForSale(f"+1{area}55501{at:02}", "CA" if area in canadian else "US", city)
+        for area, city in AREA_CODES.items()
+        for at in range(PERSONAS_HAVE, 100)
+    ]
+    found += [ForSale(f"+4420794609{at:02}", "GB", "London") for at in range(PERSONAS_HAVE, 100)]
+    found += [ForSale(f"+4477009009{at:02}", "GB", "Mobile", "mobile") for at in range(PERSONAS_HAVE, 100)]
+    return tuple(found)
+
+
+def standing_for(number: str) -> str:
+    """The listed number that has the same person as any number of +1 NXX 555-01xx."""
+    if len(number) == 12 and number.startswith("+1") and number[5:10] == "55501":
+        return f"+1{next(iter(AREA_CODES))}{number[5:]}"
+    return number
+
+
+PATTERNS = ("+1[2-9]xx55501xx", "+442079460xxx", "+447700900xxx", "+61491570xxx")
+"""As in the rules of trunks: every number of fiction."""
