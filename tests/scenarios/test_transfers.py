@@ -617,3 +617,87 @@ async def test_only_calls_that_stand_in_this_room_can_be_transferred():
         with pytest.raises(InvalidRequest, match="not answered"):
             await transfers.transfer(DOMAIN, HELLO, {"sessionId": ringing, "toEndPoint": BOB})
         assert CallId(ringing) in stage.carrier.phones
+
+
+# ── asked for in a bridge ────────────────────────────────────────────────────────────────────────────────────────────
+
+CAROL = "sip:carol@phones.example"
+
+
+@pytest.mark.parametrize("who", ["caller", "callee"])
+async def test_a_phone_in_a_bridge_puts_another_in_its_place(who: str):
+    """The bridge used to end with whoever had been replaced."""
+    async with Stage() as stage:
+        it = await Scene(stage, enable_phone_transfer=True).begin()
+        await it.transfer(BOB)
+        callee = it.callee()
+        callee.pick_up()
+        await stage.settle()
+        asks, stays = (it.caller, callee) if who == "caller" else (callee, it.caller)
+
+        refer = asks.refer(CAROL)
+        await stage.settle()
+        carol = it.callee()
+        carol.ring()
+        carol.pick_up()
+        await stage.wait(3)
+
+        assert asks.referred[refer] == [100, 180, 200] and asks.state == "over"
+        assert (stays.state, carol.state) == ("answered", "answered")
+        legs = stage.media.legs
+        assert legs[ParticipantId(stays.call)].meeting == legs[ParticipantId(carol.call)].meeting
+        assert "calltransfer-completed" not in it.ann.names(), "the transfer lasts as long as its bridge"
+        carol.press("4")
+        await stage.settle()
+        assert legs[ParticipantId(stays.call)].digits == [("4", 160, 100)]
+
+        carol.hang_up()
+        await stage.settle()
+        assert stays.state == "over" and outcome(it.ann)["completeStatus"] == "completed"
+
+
+async def test_a_phone_in_a_bridge_stays_when_whom_it_names_is_busy():
+    async with Stage() as stage:
+        it = await Scene(stage, enable_phone_transfer=True).begin()
+        await it.transfer(BOB)
+        callee = it.callee()
+        callee.pick_up()
+        await stage.settle()
+
+        refer = callee.refer(CAROL)
+        await stage.settle()
+        it.callee().refuse(486, "Busy Here")
+        await stage.wait(5)
+
+        assert callee.referred[refer] == [100, 486]
+        assert (it.caller.state, callee.state) == ("answered", "answered")
+
+
+async def test_what_a_phone_in_a_bridge_asks_for_counts_against_the_rooms_limit():
+    async with Stage() as stage:
+        it = await Scene(stage, enable_phone_transfer=True, max_sip_pstn_sessions=2).begin()
+        await it.transfer(BOB)
+        callee = it.callee()
+        callee.pick_up()
+        await stage.settle()
+
+        refer = callee.refer(CAROL)
+        await stage.settle()
+
+        assert callee.referred[refer] == [486] and it.callee() is callee
+
+
+async def test_keys_can_be_pressed_for_a_program_towards_either_side_of_a_bridge():
+    async with Stage() as stage:
+        it = await Scene(stage).begin()
+        await it.transfer(BOB)
+        callee = it.callee()
+        callee.pick_up()
+        await stage.settle()
+
+        for phone in (it.caller, callee):
+            await stage.calls.send_dtmf(DOMAIN, HELLO, {"sessionId": phone.call, "tones": "42"})
+            await stage.settle()
+            assert stage.media.legs[ParticipantId(phone.call)].digits == [("42", 500, 100)]
+        with pytest.raises(NotFound):
+            await stage.calls.send_dtmf(DOMAIN, SALES, {"sessionId": callee.call, "tones": "1"})

@@ -86,6 +86,7 @@ class Call:
         self.timeline = Timeline()
         self.fell_back = False
         self._held_by: frozenset[Holder] = frozenset()
+        self._apart = False
         self._talked = False
         self._parts_at: float | None = None
         self._ends_at: float | None = None
@@ -167,12 +168,20 @@ class Call:
         self.held_by_us = on
         return [] if self._offer_sent is not None else self._reoffer()
 
+    def keep_apart(self, on: bool, now: Instant) -> list[Effect]:
+        """Let it hear nobody and be heard by nobody, or take it back. The far end is told nothing of it, so it can
+        neither refuse nor delay it; what it is played meanwhile it hears."""
+        if self.ended or self._apart == on:
+            return []
+        self._apart = on
+        return self._held_now(Holder.FAR_END in self._held_by, now)
+
     def digit(self, digit: str, method: str, volume: int, now: Instant) -> list[Effect]:
         """A key was pressed at the far end; told once, however often it is reported."""
         if self.ended or not self._digits.is_new(digit, method, now.mono):
             return []
         self.timeline.note("key-pressed", now, method=method)
-        return [Tell(DigitPressed(self.id, digit, method, volume))]
+        return [Tell(DigitPressed(self.id, digit, method, volume)), *self._news("pressed", reason=digit)]
 
     def send_digits(self, request: DigitRequest, now: Instant) -> list[Effect]:
         """Press keys towards the far end, behind those that wait. Raises ``InvalidRequest`` when that cannot be."""
@@ -413,8 +422,11 @@ class Call:
         if not self.answered:
             return []
         self._talked = self._talked or (agreed.send and agreed.listen)
-        far_end = {Holder.FAR_END} if self._talked and not agreed.send else set()
-        held_by = frozenset(far_end | ({Holder.ROOM} if self._hold_agreed else set()))
+        return self._held_now(self._talked and not agreed.send, now)
+
+    def _held_now(self, by_far_end: bool, now: Instant) -> list[Effect]:
+        by_room = self._hold_agreed or self._apart
+        held_by = frozenset(who for who, on in ((Holder.FAR_END, by_far_end), (Holder.ROOM, by_room)) if on)
         before, self._held_by = self._held_by, held_by
         if held_by == before:
             return []

@@ -138,8 +138,8 @@ class News:
     """What became of a call, for whoever started it on somebody's behalf.
 
     Attributes:
-        what: ``rings``, ``answered``, ``ended``.
-        status, reason: Of the SIP answer that said so.
+        what: ``rings``, ``answered``, ``pressed``, ``ended``.
+        status, reason: Of the SIP answer that said so; of ``pressed``, ``reason`` is the key.
         end: How it ended.
         answered: Whether it had been answered before.
     """

@@ -182,7 +182,7 @@ class Referrals:
         elif news.what == "answered":
             leg.listener = None
             self._worked(asked)
-        else:
+        elif news.what == "ended":
             self._failed(asked, news.status or (487 if news.end and news.end.ending is Ending.CANCELLED_LOCAL else 503))
 
     def _worked(self, asked: Asked) -> None:

@@ -554,7 +554,7 @@ class Calls:
     async def _with_call(
         self, domain: DomainId, room: RoomName, session_id: str, act: Callable[[Call, Instant], list[Effect]]
     ) -> None:
-        actor = self._meetings.running(domain, room)
+        actor = self.transfers.bridge_of(domain, room, session_id) or self._meetings.running(domain, room)
         if actor is None:
             raise NotFound(f"room {room} is not hosting a call")
 

@@ -67,8 +67,9 @@ class Transfer:
         """It is over, and is told so once."""
         if self.over:
             return []
-        self.call.moving = False
-        self.call.listener = None
+        if not self.connected:
+            self.call.moving = False
+            self.call.listener = None
         log.info("call.transfer-completed", call=self.call.id, status=status, verb=self.record.verb)
         return self.step(TransferStep.COMPLETED, status=status, ended_at=now.wall)
 

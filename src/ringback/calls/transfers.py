@@ -133,7 +133,7 @@ class Transfers:
         if not home.meeting.settings.enable_dialout:
             raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
         async with self._dialler.place_paid_leg(asker or Asker(domain), room, request.dial, "transfer") as route:
-            await self._ask(home, lambda now: self._dial(home, call, request, route, remember, now))
+            await self.ask(home, lambda now: self._dial(home, call, request, route, remember, now))
 
     async def refer(
         self,
@@ -147,7 +147,7 @@ class Transfers:
         home, call = self._standing(domain, room, request)
 
         def step(now: Instant) -> tuple[list[Effect], None]:
-            machine = self._still(home, call)
+            machine = self.still(home, call)
             transfer = self.begin(machine, home, request.to, REFER, now)
             self._by_refer[call.id] = transfer
             machine.listener = lambda news: self._referred_news(transfer, news)
@@ -156,20 +156,24 @@ class Transfers:
             told = transfer.step(TransferStep.TRIGGERED)
             return [*remember(OK, now), *told, Refer(machine.line, target, us)], None
 
-        await self._ask(home, step)
+        await self.ask(home, step)
 
     async def stop(self, domain: DomainId, room: RoomName, session_id: str) -> bool:
         """Hang up the call that was made for a transfer out of this room; false when that is none."""
-        actor = self._meetings.by_call.get(CallId(session_id))
-        if actor is None or not isinstance(actor.meeting, Bridge):
+        actor = self.bridge_of(domain, room, session_id)
+        call = actor.calls.get(CallId(session_id)) if actor is not None else None
+        if actor is None or not isinstance(call, DialOut):
             return False
-        home = actor.meeting.settings.room
-        machine = actor.calls.get(CallId(session_id))
-        if (home.domain, home.name) != (domain, room) or not isinstance(machine, DialOut):
-            return False
-        call = machine
-        await self._ask(actor, lambda now: (call.hang_up(EndReason(Ending.HANGUP_LOCAL), now), None))
+        await self.ask(actor, lambda now: (call.hang_up(EndReason(Ending.HANGUP_LOCAL), now), None))
         return True
+
+    def bridge_of(self, domain: DomainId, room: RoomName, session_id: str) -> Actor | None:
+        """The bridge that a call of this room is in, if it is in one."""
+        actor = self._meetings.by_call.get(CallId(session_id))
+        if actor is None or not isinstance(actor.meeting, Bridge) or CallId(session_id) not in actor.calls:
+            return None
+        home = actor.meeting.settings.room
+        return actor if (home.domain, home.name) == (domain, room) else None
 
     # ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,9 +184,9 @@ class Transfers:
         call = home.calls.get(CallId(request.session_id))
         if not isinstance(call, Call):
             raise NotFound(f"invalid sessionId {clean(request.session_id)[:64]}")
-        return home, self._still(home, call)
+        return home, self.still(home, call)
 
-    def _still(self, home: Actor, call: Call) -> Call:
+    def still(self, home: Actor, call: Call) -> Call:
         """The call, if it can be transferred now."""
         if home.calls.get(call.id) is not call or call.ended:
             raise InvalidRequest(GONE)
@@ -235,7 +239,7 @@ class Transfers:
             raise InvalidRequest(f"toEndPoint cannot be reached: room {room.name} is not hosting a call") from None
 
         def step(now: Instant) -> tuple[list[Effect], None]:
-            transfer = self.begin(self._still(home, call), home, to, TRANSFER, now)
+            transfer = self.begin(self.still(home, call), home, to, TRANSFER, now)
             return [
                 *remember(OK, now),
                 *transfer.step(TransferStep.TRIGGERED),
@@ -246,7 +250,7 @@ class Transfers:
             ], None
 
         try:
-            await self._ask(home, step)
+            await self.ask(home, step)
         except BaseException:
             there.post(lambda now: release(there, call.id, now))
             raise
@@ -292,7 +296,7 @@ class Transfers:
         now: Instant,
     ) -> tuple[list[Effect], None]:
         """Dial whom the call goes to, in a bridge of its own."""
-        self._still(home, call)
+        self.still(home, call)
         if not home.meeting.may_take_call():
             limit = home.meeting.settings.max_sip_pstn_sessions
             raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
@@ -303,7 +307,7 @@ class Transfers:
             bridge.post(lambda now: [])  # nobody is in it, so it goes
             raise
         transfer = self.begin(call, home, request.to, TRANSFER, now, leg)
-        self._speaks_home(transfer, bridge)
+        self.speaks_home(transfer, bridge)
         call.listener = lambda news: self._caller_news(transfer, news)
         leg.listener = lambda news: self._leg_news(transfer, news)
         address = leg.address
@@ -335,7 +339,7 @@ class Transfers:
             leg = news.call
             home.post(lambda now: self._connect(transfer, now), lambda: self._give_up(bridge, leg))
         elif news.what == "ended" and not transfer.connected:
-            self._speak(transfer, lambda now: self._give_back(transfer, news, now))
+            self.speak(transfer, lambda now: self._give_back(transfer, news, now))
 
     def _listen_in(self, transfer: Transfer, bridge: Actor) -> list[Effect]:
         """The caller hears how it rings where it goes; it is still in its room."""
@@ -354,8 +358,7 @@ class Transfers:
         if home.calls.get(call.id) is not call:
             self._give_up(bridge, leg.id)
             return []
-        call.listener = None
-        transfer.connected = True
+        self.connects(transfer)
 
         def attach(now: Instant) -> list[Effect]:
             bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
@@ -367,6 +370,12 @@ class Transfers:
 
         return [*self.leave(transfer, call, bridge, attach, now), *transfer.step(TransferStep.ANSWERED)]
 
+    def connects(self, transfer: Transfer) -> None:
+        """Both calls are put together: from here on each goes its own way, and may be transferred anew."""
+        transfer.connected = True
+        transfer.call.moving = False
+        transfer.call.listener = None
+
     def _give_back(self, transfer: Transfer, news: News, now: Instant) -> list[Effect]:
         """Whom we dialled did not answer: the caller is in its room as before."""
         home, call = transfer.home, transfer.call
@@ -375,7 +384,7 @@ class Transfers:
             return transfer.complete("canceled", now)
         back = home.meeting.sources_of(call.id) if transfer.listens else []
         words = news.end.sentence() if news.end else status
-        return [*back, _warning(call, f"transfer to {transfer.to} failed: {words}"), *transfer.complete(status, now)]
+        return [*back, warning(call, f"transfer to {transfer.to} failed: {words}"), *transfer.complete(status, now)]
 
     # ── by REFER ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -402,7 +411,7 @@ class Transfers:
             return [*said, *(self._park(transfer, now) if transfer.bridge is None else [])]
         if transfer.bridge is None:
             words = f"transfer to {transfer.to} failed: the far end refused ({status} {reason})".replace(" )", ")")
-            return [_warning(call, words), *transfer.complete("failed", now)]
+            return [warning(call, words), *transfer.complete("failed", now)]
         if notified and 200 <= status < 300:
             return [*transfer.complete("completed", now), *call.hang_up(TRANSFERRED, now)]
         outcome = {486: "busy", 600: "busy", 480: "no-answer", 487: "canceled"}.get(status, "failed")
@@ -413,7 +422,7 @@ class Transfers:
             home.meeting.call_begins(call.id, _surely(home), now)
             home.calls[call.id] = call
             words = f"transfer to {transfer.to} failed: {outcome} ({status} {reason})".replace(" )", ")")
-            return [*call.arrives(now), _warning(call, words), *transfer.complete(outcome, now)]
+            return [*call.arrives(now), warning(call, words), *transfer.complete(outcome, now)]
 
         del where.calls[call.id]
         self._between[call.id] = []
@@ -422,7 +431,7 @@ class Transfers:
     def _park(self, transfer: Transfer, now: Instant) -> list[Effect]:
         """The far end took it on: the caller is out of the room, and its call stands until the outcome is known."""
         call = transfer.call
-        bridge = self._speaks_home(transfer, self._meetings.bridge(transfer.home))
+        bridge = self.speaks_home(transfer, self._meetings.bridge(transfer.home))
 
         def attach(now: Instant) -> list[Effect]:
             bridge.meeting.call_begins(call.id, IdleTimeouts(), now)
@@ -439,7 +448,7 @@ class Transfers:
         """A far end that hangs up before it answered the REFER goes nowhere."""
         if news.what == "ended" and not transfer.over:
             self._by_refer.pop(transfer.call.id, None)
-            self._speak(transfer, lambda now: transfer.complete("canceled", now))
+            self.speak(transfer, lambda now: transfer.complete("canceled", now))
 
     def _referred_away(self, transfer: Transfer, now: Instant) -> list[Effect]:
         self._by_refer.pop(transfer.call.id, None)
@@ -448,7 +457,7 @@ class Transfers:
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, call: Call, home: Actor, to: str, verb: str, now: Instant, leg: DialOut | None = None) -> Transfer:
-        """A transfer of a call that can be transferred (``_still``)."""
+        """A transfer of a call that can be transferred (``still``)."""
         call.moving = True
         log.info("call.transfer-triggered", call=call.id, verb=verb)
         office, room = self._meetings.office, home.meeting.settings.room
@@ -500,7 +509,7 @@ class Transfers:
         if done.cancelled() or done.exception() is None:
             return
         log.warning("call.transfer-lost", call=over.call.id, error=repr(done.exception()))
-        last, call = self._speaks_home(over.transfer, self._meetings.bridge(over.transfer.home)), over.call
+        last, call = self.speaks_home(over.transfer, self._meetings.bridge(over.transfer.home)), over.call
 
         def end(now: Instant) -> list[Effect]:
             last.meeting.call_begins(call.id, IdleTimeouts(), now)
@@ -510,19 +519,19 @@ class Transfers:
         self._meetings.by_call[call.id] = last
         last.post(end)
 
-    def _speaks_home(self, transfer: Transfer, bridge: Actor) -> Actor:
+    def speaks_home(self, transfer: Transfer, bridge: Actor) -> Actor:
         """What the calls of a bridge tell is heard in the room they came from."""
         transfer.bridge = bridge
         bridge.speaks_as = lambda tell: self._pass_on(bridge, transfer, tell)
         return bridge
 
-    def _speak(self, transfer: Transfer, step: Callable[[Instant], list[Effect]]) -> None:
+    def speak(self, transfer: Transfer, step: Callable[[Instant], list[Effect]]) -> None:
         """Take a step in the room the call came from. Where nobody is left there, the transfer ends all the same."""
         future = transfer.home.ask(lambda now: (step(now), None))
 
         def done(taken: "asyncio.Future[None]") -> None:
             if not taken.cancelled() and isinstance(taken.exception(), MeetingOver):
-                last = self._speaks_home(transfer, self._meetings.bridge(transfer.home))
+                last = self.speaks_home(transfer, self._meetings.bridge(transfer.home))
                 last.post(lambda now: transfer.complete("canceled", now))
 
         future.add_done_callback(done)
@@ -550,9 +559,10 @@ class Transfers:
 
         bridge.post(step)
 
-    async def _ask(self, actor: Actor, step: Callable[[Instant], tuple[list[Effect], Any]]) -> None:
+    async def ask(self, actor: Actor, step: Callable[[Instant], tuple[list[Effect], Any]]) -> Any:
+        """Take a step of a command in a meeting. Raises ``InvalidRequest`` where it ended before."""
         try:
-            await actor.ask(step)
+            return await actor.ask(step)
         except MeetingOver:
             raise InvalidRequest(GONE) from None
 
@@ -569,5 +579,6 @@ def _press(call: Call, digit: str, now: Instant) -> list[Effect]:
     return call.send_digits(DigitRequest(call.id, digit, duration_ms=PASSED_KEY_MS), now)
 
 
-def _warning(call: Call, words: str) -> Tell:
+def warning(call: Call, words: str) -> Tell:
+    """Told to everybody: a transfer came to nothing, and why."""
     return Tell(CallEvent(call.facts, CallStep.WARNING, clean(words)))

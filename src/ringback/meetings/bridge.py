@@ -42,6 +42,10 @@ class Bridge(Meeting):
         self.calls[call] = Held(idle)
         return []
 
+    def is_full(self) -> bool:
+        """``max_participants`` is of those in the room."""
+        return False
+
     def phone_joins(self, participant: Participant, now: Instant) -> list[Effect]:
         return []
 
@@ -51,9 +55,11 @@ class Bridge(Meeting):
         return []
 
     def call_ends(self, call: CallId, now: Instant) -> list[Effect]:
-        """The other one is hung up, too."""
+        """The other one is hung up, too. Where two others stay, one of them took its place: they talk on."""
         if self.calls.pop(call, None) is None:
             return []
+        if len(self.calls) > 1:
+            return [CloseLeg(ParticipantId(call))]
         others: list[Effect] = [HangUp(other, PEER_ENDED) for other in self.calls]
         return [CloseLeg(ParticipantId(call)), *self.farewell(now), *others, *self._end_if_empty()]
 

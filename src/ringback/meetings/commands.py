@@ -136,7 +136,7 @@ def update_permissions(meeting: Meeting, who: ParticipantId, change: Mapping[str
         told = [Tell(ParticipantLeft(after, "hidden"), but=who)]
     effects += told + meeting.recount()
     if may_send(before.permissions, "audio") != may_send(after.permissions, "audio"):
-        effects.append(SetMuted(who, target.muted or not may_send(after.permissions, "audio")))
+        effects.append(SetMuted(who, target.silenced))
     if before.permissions.can_receive != after.permissions.can_receive:
         if target.is_client:
             effects.append(SetSubscriptions(who, _subscriptions(meeting, target)[0]))
@@ -189,7 +189,7 @@ def _set_audio(meeting: Meeting, target: Member, on: bool) -> list[Effect]:
         return []
     target.muted = not on
     track = replace(old, state="playable", reason={}) if on else replace(old, state="off", reason=_BY_REMOTE)
-    return [SetMuted(who.id, not on), *_put_track(meeting, target, "audio", track)]
+    return [SetMuted(who.id, target.silenced), *_put_track(meeting, target, "audio", track)]
 
 
 _BY_REMOTE = {"byRemoteRequest": True}

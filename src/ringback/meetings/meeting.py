@@ -19,11 +19,12 @@ from ringback.meetings.effects import (
     MeetingEnds,
     Publish,
     Save,
+    SetMuted,
     SetSources,
     Tell,
 )
 from ringback.meetings.hearing import Subscriptions, sources
-from ringback.meetings.permissions import initial
+from ringback.meetings.permissions import initial, may_send
 from ringback.meetings.ports import Seated, Unseated
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import (
@@ -82,6 +83,12 @@ class Member:
     @property
     def is_client(self) -> bool:
         return self.participant.type is None
+
+    @property
+    def silenced(self) -> bool:
+        """Whether nobody hears it, for whatever reason: a telephone that the room holds is not heard, either."""
+        who = self.participant
+        return self.muted or Holder.ROOM in who.held_by or not may_send(who.permissions, "audio")
 
 
 @dataclass(slots=True)
@@ -295,6 +302,7 @@ class Meeting:
         effects = self.update(member, changed)
         if (Holder.ROOM in who.held_by) != (Holder.ROOM in held_by):
             effects.append(SetSources(who.id, sources(changed, self.participants())))
+            effects.append(SetMuted(who.id, member.silenced))
         return effects + self._answered(call, state, now)
 
     def call_ends(self, call: CallId, now: Instant) -> list[Effect]:

@@ -135,6 +135,8 @@ class Meetings:
     def bridge(self, home: Actor) -> Actor:
         """The actor of a new bridge for calls of a meeting; it is gone when its last call is."""
         bridge = Bridge(MeetingId(self.new_id()), home.meeting, self.office.node, self.office.epoch)
+        room = home.meeting.settings.room
+        bridge.elsewhere = lambda: self._in_room((room.domain, room.name)) - len(bridge.calls)
         actor = Actor(bridge, self.office, self._gone, self._call_gone)
         self.bridges[bridge.id] = actor
         self._run(actor)
@@ -144,6 +146,11 @@ class Meetings:
         """How many calls of a room are in bridges."""
         rooms = ((actor.meeting.settings.room, actor.meeting) for actor in self.bridges.values())
         return sum(len(bridge.calls) for room, bridge in rooms if (room.domain, room.name) == key)
+
+    def _in_room(self, key: Key) -> int:
+        """How many calls count as a room's, wherever they are."""
+        home = self.actors.get(key)
+        return self._bridged(key) + (len(home.meeting.calls) if home is not None else 0)
 
     def _run(self, actor: Actor) -> None:
         assert self._tasks is not None, "meetings are used while their service runs"
