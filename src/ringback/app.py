@@ -32,6 +32,7 @@ from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.room import Room
 from ringback.numbers.diagnosis import Facts
+from ringback.numbers.purchases import Purchases
 from ringback.numbers.service import Numbers
 from ringback.numbers.trunk import Trunk
 from ringback.rest.api import Services, create_api
@@ -81,7 +82,7 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, webhooks: The parts, for
+        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, purchases, webhooks: The parts, for
             ``ringback dev`` and tests.
     """
 
@@ -94,6 +95,7 @@ class Application:
     webhooks: Webhooks
     sip_clients: SipClients
     numbers: Numbers
+    purchases: Purchases
     addresses: Addresses
     domain: Domain
     api_key: str
@@ -159,6 +161,9 @@ class Application:
             database.trunks, database.numbers, domains, clock, chance, lambda: self.addresses.sip_domain
         )
         await self._load_trunks()
+        self.purchases = Purchases(
+            self.numbers, domains, clock, chance, release_after=settings.numbers.release_after_days * 86400
+        )
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -195,6 +200,7 @@ class Application:
                 routes=self.numbers,
                 numbers=self.numbers,
                 clients=self.sip_clients,
+                owned=self.numbers,
                 protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
             )
         )
@@ -225,6 +231,7 @@ class Application:
                 counts=lambda: {"sip_registrations": registry.count, **self.telephony.trunks.registrations.counts},
                 numbers=self.numbers,
                 webhooks=self.webhooks,
+                purchases=self.purchases,
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,

@@ -261,6 +261,14 @@ class Dialout(Section):
     allow_private: bool = Field(default=False, description="Allow calls to loopback and private addresses (on in dev).")
 
 
+class Numbers(Section):
+    """Telephone numbers that domains buy."""
+
+    release_after_days: float = Field(
+        default=0.0, ge=0, description="Days for which a number that was bought cannot be given back."
+    )
+
+
 class Webhooks(Section):
     """Requests that the server makes to its customers' servers."""
 
@@ -337,6 +345,7 @@ class Settings(BaseSettings):
     sip: Sip = Field(default_factory=Sip)
     media: Media = Field(default_factory=Media)
     dialout: Dialout = Field(default_factory=Dialout)
+    numbers: Numbers = Field(default_factory=Numbers)
     webhooks: Webhooks = Field(default_factory=Webhooks)
     limits: Limits = Field(default_factory=Limits)
 

@@ -17,6 +17,7 @@ from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
 from ringback.model.traces import Remembered
+from ringback.numbers.purchases import Purchases
 from ringback.numbers.service import Numbers
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
@@ -76,7 +77,13 @@ class FakeTraces(dict[tuple[str, str], Remembered]):
 
 @asynccontextmanager
 async def a_house(
-    folder: Path, *, rate_limits: bool = False, caps: Caps | None = None, bare: bool = False, seed: int = 1
+    folder: Path,
+    *,
+    rate_limits: bool = False,
+    caps: Caps | None = None,
+    bare: bool = False,
+    seed: int = 1,
+    release_after: float = 0.0,
 ) -> AsyncIterator[House]:
     """Build it, and take it down."""
     clock, chance = VirtualClock(), random.Random(seed)
@@ -127,6 +134,7 @@ async def a_house(
             sip_clients,
             numbers,
             webhooks,
+            Purchases(numbers, domains, clock, chance, release_after=release_after),
             rate_limits=rate_limits,
             web=folder / "web",
         )

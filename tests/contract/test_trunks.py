@@ -127,7 +127,7 @@ async def test_a_number_is_dialled_over_the_domains_trunk_and_its_row_names_it(t
 
         assert "ringback trunks add" in without[1]["info"]
         assert (help_[0], help_[1]["error"]) == (403, "number-not-allowed")
-        assert "callerId" in strange[1]["info"]
+        assert "Incorrect callerID!" in strange[1]["info"]
         assert status == 200
         assert [attempt.uri for attempt in phone.attempts] == ["sip:030123456@sip.acme.example:5070"]
         assert phone.attempts[0].from_uri == f"sip:+4940999@{SIP_DOMAIN}"

@@ -22,7 +22,8 @@ async def test_the_exchange_goes_as_published(case: dict[str, Any], tmp_path: Pa
     async with a_house(tmp_path, bare=case.get("bare_endpoints", False)) as house:
         for number, step in enumerate(case["steps"]):
             status, answer = await _ask(house, step)
-            found = differences(filled(step["answer"], house.clock.wall()), answer)
+            wanted = answer if step.get("any_answer") else filled(step["answer"], house.clock.wall())
+            found = differences(wanted, answer)
             if status != step.get("status", 200):
                 found.insert(0, f"status is {status}, not {step.get('status', 200)}")
             assert not found, f"step {number}, {step['ask']}: " + "; ".join(found) + f"\n{answer}"

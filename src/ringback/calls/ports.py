@@ -159,6 +159,7 @@ class Attempt:
         media_networks: Networks (CIDR) its sound may come from, beside where it signals from.
         patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.
         offer: SDP for this attempt; empty for the call's own.
+        caller_id: The number that is shown, E.164; empty for none.
     """
 
     uri: str
@@ -173,6 +174,7 @@ class Attempt:
     media_networks: tuple[str, ...] = ()
     patience: float | None = None
     offer: bytes = b""
+    caller_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

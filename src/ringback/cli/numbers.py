@@ -1,15 +1,19 @@
-"""``ringback numbers``: telephone numbers and the rooms they ring."""
+"""``ringback numbers``: telephone numbers, the rooms they ring, and buying them."""
 
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
 from ringback.cli.client import connect, quoted, show_json, show_table
+from ringback.cli.fail import fail
 
-app = typer.Typer(help="Telephone numbers and the rooms they ring.", no_args_is_help=True)
+app = typer.Typer(help="Telephone numbers, the rooms they ring, and buying them.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answers.")]
 Number = Annotated[str, typer.Argument(help="E.164, as in +4930123456.")]
+MOST_AT_ONCE = 1000
 
 
 @app.command("list")
@@ -20,7 +24,8 @@ def list_numbers(as_json: AsJson = False) -> None:
         show_json(rows)
         return
     empty = "There are no numbers; let one ring a room with: ringback numbers add +NUMBER --room NAME"
-    show_table(rows, {"number": "number", "room": "room", "since": "created_at"}, empty)
+    columns = {"number": "number", "room": "room", "trunk": "trunk", "name": "name", "since": "created_at", "id": "id"}
+    show_table(rows, columns, empty)
 
 
 @app.command()
@@ -43,3 +48,74 @@ def remove(number: Number, as_json: AsJson = False) -> None:
         show_json(answer)
     else:
         typer.echo(f"removed {answer['number']}")
+
+
+@app.command()
+def available(
+    areacode: Annotated[str, typer.Option(help="Area code.")] = "",
+    region: Annotated[str, typer.Option(help="State or province, as in CA.")] = "",
+    city: Annotated[str, typer.Option(help="City; needs a region.")] = "",
+    contains: Annotated[str, typer.Option(help="3 to 7 digits anywhere.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Numbers that can be bought."""
+    wanted = {"areacode": areacode, "region": region, "city": city, "contains": contains}
+    query = urlencode({name: text for name, text in wanted.items() if text})
+    answer = connect().get("/list-available-numbers" + (f"?{query}" if query else ""))
+    if as_json:
+        show_json(answer)
+        return
+    empty = "There are no numbers to buy; the operator puts some up with: ringback numbers import FILE --trunk NAME"
+    show_table(answer["data"], {"number": "number", "region": "region"}, empty)
+
+
+@app.command()
+def buy(
+    number: Annotated[str, typer.Argument(help="E.164; left out: any number of the United States.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Buy a number: calls from rooms may show it, and it may ring a room."""
+    answer = connect().post("/buy-phone-number", {"number": number} if number else {})
+    if as_json:
+        show_json(answer)
+    else:
+        typer.echo(f"bought {answer['number']} ({answer['id']})")
+
+
+@app.command()
+def release(
+    id: Annotated[str, typer.Argument(help="Id of the number, as 'ringback numbers list' shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a number back; that cannot be undone."""
+    answer = connect().delete(f"/release-phone-number/{quoted(id)}")
+    if as_json:
+        show_json(answer)
+    else:
+        typer.echo(f"released {answer['id']}")
+
+
+@app.command("import")
+def import_numbers(
+    file: Annotated[Path, typer.Argument(help="A number per line, with region and city after commas.")],
+    trunk: Annotated[str, typer.Option(help="Trunk that the numbers belong to.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put numbers of a trunk up for sale. Needs the operator's key."""
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file}: {getattr(error, 'strerror', None) or error}")
+    listed = []
+    for line in lines:
+        number, *where = [part.strip() for part in line.partition("#")[0].split(",")]
+        if number:
+            listed.append({"number": number, **dict(zip(("region", "city"), where, strict=False))})
+    client, rows = connect(), []
+    for begin in range(0, len(listed), MOST_AT_ONCE):
+        body = {"trunk": trunk, "numbers": listed[begin : begin + MOST_AT_ONCE]}
+        rows += client.post("/ringback/number-stock", body)["data"]
+    if as_json:
+        show_json(rows)
+    else:
+        typer.echo(f"{len(rows)} numbers of {trunk} can be bought")

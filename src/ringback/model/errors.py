@@ -43,6 +43,12 @@ class NumberNotAllowed(Forbidden):
     code = "number-not-allowed"
 
 
+class NumberRefused(RingbackError):
+    """A vendor of telephone numbers does not sell or take this one (Daily: 422, in the vendor's own shape)."""
+
+    code = "number-refused"
+
+
 class Unauthenticated(RingbackError):
     """The key or token is unknown or revoked (Daily: 401 ``authentication-error``)."""
 

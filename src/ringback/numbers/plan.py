@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeVar
 
+from ringback.calls.display_name import clean
 from ringback.calls.ports import Attempt
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers import guard
@@ -112,8 +113,8 @@ def to_number(
         return (*up, *down)[:MOST_ATTEMPTS]
     if strange_caller:
         raise InvalidRequest(
-            f"callerId {wanted.caller_id} is not a number of this domain: add it with"
-            f" 'ringback numbers add {wanted.caller_id} --room NAME', or to a trunk's caller_ids"
+            f"Incorrect callerID! No phone number maps to: {clean(wanted.caller_id or '')}; it has to be the id or the"
+            " number of a purchased number of this domain, or one of a trunk's caller_ids"
         )
     raise NumberNotAllowed(f"{wanted.number} is not called: {'; '.join(refusals)}")
 
@@ -164,6 +165,7 @@ def _attempt(trunk: Trunk, uri: str, caller_id: str, our_domain: str) -> Attempt
         srtp=trunk.srtp.value,
         media_networks=trunk.media_networks,
         patience=PATIENCE,
+        caller_id=caller_id,
     )
 
 
@@ -173,7 +175,7 @@ def _serves(trunk: Trunk, domain: str) -> bool:
 
 def _caller_id(trunk: Trunk, wanted: Wanted) -> str | None:
     """The number to show; empty for none, ``None`` when the one asked for is not theirs to show."""
-    allowed = (*trunk.caller_ids, *wanted.own_numbers)
+    allowed = (*wanted.own_numbers, *trunk.caller_ids)
     if wanted.caller_id is None:
         return allowed[0] if allowed else ""
     return wanted.caller_id if wanted.caller_id in allowed else None

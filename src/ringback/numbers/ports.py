@@ -21,12 +21,74 @@ class KeptTrunk:
 
 @dataclass(frozen=True, slots=True)
 class KeptNumber:
-    """A telephone number (E.164) and the room it rings. ``created_at`` is Unix seconds."""
+    """A telephone number (E.164).
+
+    Attributes:
+        domain: Whose it is; ``NO_DOMAIN``: nobody's yet, it can be bought.
+        room: The room it rings, empty for none.
+        created_at: Since when it is the domain's, or can be bought; Unix seconds.
+        id: UUID.
+        name: The domain's own name for it.
+        trunk: Trunk that it belongs to, empty for none.
+        vendor: Who it was bought from, empty where the operator just gave it.
+        region: Subdivision of the country without the country (ISO 3166-2), empty when unknown.
+    """
 
     number: str
     domain: DomainId
     room: RoomName
     created_at: float
+    id: str = ""
+    name: str = ""
+    trunk: str = ""
+    vendor: str = ""
+    region: str = ""
+    city: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSearch:
+    """Which numbers somebody looks for; empty fields ask for nothing."""
+
+    areacode: str = ""
+    region: str = ""
+    city: str = ""
+    contains: str = ""
+    starts_with: str = ""
+    ends_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedNumber:
+    """A number that can be bought, or was: E.164, where it is, and the trunk its calls come over."""
+
+    number: str
+    region: str = ""
+    city: str = ""
+    trunk: str = ""
+
+
+class NumberVendor(Protocol):
+    """Sells telephone numbers. One file per vendor: see ``numbers.inventory`` and docs/guides/numbers.md.
+
+    Attributes:
+        name: Kept with each number that was bought, so that it is given back to whom it came from.
+    """
+
+    name: str
+
+    async def available(self, domain: str, search: NumberSearch, most: int) -> tuple[int, Sequence[OfferedNumber]]:
+        """How many match, and at most so many of them.
+
+        Args:
+            domain: Name of the domain that looks.
+        """
+
+    async def buy(self, domain: str, number: str | None) -> OfferedNumber:
+        """Buy one; ``None``: any number of the United States. Raises ``NumberRefused`` when that cannot be."""
+
+    async def release(self, number: str) -> None:
+        """Give one back. Raises ``NumberRefused`` when the vendor does not take it."""
 
 
 class TrunkStore(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ringback.calls.ports import Attempt, OutgoingRoute
+from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
 from ringback.model.errors import InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers import guard
@@ -18,10 +18,11 @@ from ringback.numbers.profiles import PROFILES, defaults_of
 from ringback.numbers.rules import Outcome, apply
 from ringback.numbers.trunk import Host, Trunk, key_of
 from ringback.numbers.trunk_body import read_trunk, secrets_of, show_trunk, with_secrets
-from ringback.rooms.domains import Domains
+from ringback.rooms.domains import Domains, new_uuid
 from ringback.rooms.ports import Chance, WallClock
 
 MOST_TRUNKS = 1000
+NOT_BOUGHT = "this number can be bought: POST /v1/buy-phone-number, or 'ringback numbers buy'"
 
 Examiner = Callable[[Trunk, tuple[Attempt, ...], str, str, str], Awaitable[Facts]]
 """Of a trunk, the ways to a number, how registering goes, the number, and why it is refused."""
@@ -209,24 +210,69 @@ class Numbers:
             raise InvalidRequest(f"number {number} cannot be used: {why}")
         before = self._numbers.get(number)
         if before is not None and before.domain != domain:
-            raise InvalidRequest(f"number {number} belongs to another domain")
-        kept = KeptNumber(number, domain, room, before.created_at if before else self._clock.wall())
-        await self._number_store.put(kept)
-        self._numbers[number] = kept
+            # Numbers that can be bought have to be: whose they are is the vendor's word.
+            raise InvalidRequest(f"number {number} belongs to another domain" if before.domain else NOT_BOUGHT)
+        before = before or KeptNumber(number, domain, room, self._clock.wall(), new_uuid(self._chance))
+        return await self.keep(replace(before, room=room))
+
+    def number(self, number: str) -> KeptNumber | None:
+        """Whosoever's it is, or nobody's."""
+        return self._numbers.get(number)
+
+    def serves(self, trunk: str, domain: str) -> bool:
+        """Whether a trunk is there for a domain, both by name."""
+        kept = self._trunks.get(trunk)
+        return kept is not None and (not kept.trunk.domains or domain in kept.trunk.domains)
+
+    def stock(self) -> list[KeptNumber]:
+        """Numbers that nobody has bought, in the order they came."""
+        return [kept for kept in self._numbers.values() if not kept.domain]
+
+    async def keep(self, kept: KeptNumber) -> KeptNumber:
+        """Store a number as it is now. It is taken at once: nobody else gets it while it is being stored."""
+        before = self._numbers.get(kept.number)
+        self._numbers[kept.number] = kept
+        try:
+            await self._number_store.put(kept)
+        except BaseException:
+            self._forget(kept.number, before)
+            raise
+        if before is None or before.domain != kept.domain:
+            # The youngest comes last, so that the first is the oldest.
+            self._numbers[kept.number] = self._numbers.pop(kept.number)
         return kept
 
-    async def delete_number(self, domain: DomainId, number: str) -> None:
-        kept = self._numbers.get(number)
-        if kept is None or kept.domain != domain:
+    async def forget(self, number: str) -> None:
+        """Remove a number. Raises ``NotFound``."""
+        before = self._numbers.get(number)
+        if before is None:
             raise NotFound(f"there is no number {_shown(number)}")
         await self._number_store.delete(number)
-        del self._numbers[number]
+        self._forget(number, None)
+
+    def _forget(self, number: str, instead: KeptNumber | None) -> None:
+        self._numbers.pop(number, None)
+        if instead is not None:
+            self._numbers[number] = instead
+
+    # ── as calls see them (``calls.ports.OwnedNumbers``) ─────────────────────────────────────────────────────────────
+
+    def oldest(self, domain: DomainId) -> OwnedNumber | None:
+        return next((_owned(kept) for kept in self._numbers.values() if kept.domain == domain), None)
+
+    def by_id(self, domain: DomainId, id: str) -> OwnedNumber | None:
+        found = (kept for kept in self._numbers.values() if kept.domain == domain and kept.id == id)
+        return next(map(_owned, found), None)
+
+    def by_number(self, domain: DomainId, number: str) -> OwnedNumber | None:
+        kept = self._numbers.get(number)
+        return _owned(kept) if kept is not None and kept.domain == domain else None
 
     # ── for calls ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
         kept = self._numbers.get(number)
-        if kept is None:
+        if kept is None or not kept.domain or not kept.room:
             return None
         owner = self._trunks.get(trunk)
         if owner is not None and owner.trunk.domains:
@@ -240,12 +286,15 @@ class Numbers:
     ) -> OutgoingRoute:
         owner = await self._domains.get(domain)
         own = tuple(kept.number for kept in self.numbers_of(domain))
+        named = self.by_id(domain, caller_id.lower()) if caller_id is not None else None
+        caller_id = named.number if named is not None else caller_id
         wanted = Wanted(destination, caller_id, owner.name, own, self._our_domain())
         if not destination.startswith("+"):
             return OutgoingRoute((to_address(self.trunks, destination, wanted),))
         attempts = to_number(self.trunks, wanted, self._fraction, self._is_down)
-        shown = caller_id or (own[0] if own else "")
-        return OutgoingRoute(attempts, destination, shown)
+        shown = attempts[0].caller_id
+        mine = self.by_number(domain, shown)
+        return OutgoingRoute(attempts, destination, (mine.id if mine is not None else "") or shown)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -294,6 +343,10 @@ def _steps(trunk: Trunk, outcome: Outcome, direction: str) -> dict[str, object]:
             {"rule": step.rule + 1, "match": rules[step.rule].match, "number": step.number} for step in outcome.steps
         ],
     }
+
+
+def _owned(kept: KeptNumber) -> OwnedNumber:
+    return OwnedNumber(kept.id, kept.number, kept.trunk, kept.room)
 
 
 def _shown(text: str) -> str:

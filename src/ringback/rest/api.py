@@ -13,6 +13,7 @@ from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
 from ringback.model.sip_client import Binding, SipClient
+from ringback.numbers.purchases import Purchases
 from ringback.numbers.service import Numbers
 from ringback.rest import (
     dialout,
@@ -20,6 +21,7 @@ from ringback.rest import (
     meetings,
     own,
     pages,
+    phone_numbers,
     presence,
     rooms,
     sip_clients,
@@ -49,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *traces.OPERATIONS,
     *sip_clients.OPERATIONS,
     *trunks.OPERATIONS,
+    *phone_numbers.OPERATIONS,
     *webhooks.OPERATIONS,
 )
 
@@ -85,6 +88,7 @@ class Services:
     sip_clients: SipClients
     numbers: Numbers
     webhooks: Webhooks
+    purchases: Purchases
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

@@ -11,6 +11,7 @@ from ringback.model.errors import (
     InvalidRequest,
     NotFound,
     NotJson,
+    NumberRefused,
     RateLimited,
     RingbackError,
     Unauthenticated,
@@ -26,6 +27,7 @@ STATUS: dict[type[RingbackError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
+    NumberRefused: 422,
     RateLimited: 429,
     Unavailable: 503,
 }
@@ -43,6 +45,10 @@ def error_response(error: RingbackError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, error.retry_after))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, NumberRefused):
+        # The one answer with another body: the published API hands its carrier's own through.
+        fault = {"detail": error.info, "status": "422", "title": "Unprocessable Entity", "code": error.code}
+        return JSONResponse({"errors": [fault]}, 422, headers)
     return JSONResponse({"error": error.code, "info": error.info}, status_of(error), headers)
 
 

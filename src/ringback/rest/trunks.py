@@ -1,6 +1,6 @@
 """``/ringback/trunks`` (the operator's) and ``/ringback/numbers`` (a domain's): the ways to the telephone network."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import RoomName
@@ -12,6 +12,9 @@ from ringback.numbers.profiles import PROFILES
 from ringback.numbers.trunk_body import show_trunk
 from ringback.rest.routing import Asked, Operation
 from ringback.rooms.checks import not_allowed, refusal
+
+MOST_NAME = 100
+MOST_AT_ONCE = 1000
 
 
 async def trunks(asked: Asked) -> object:
@@ -77,16 +80,57 @@ async def numbers(asked: Asked) -> object:
 
 
 async def put_number(asked: Asked) -> object:
-    """Body ``number`` and ``room``: from now on that number rings that room."""
-    _only(asked, "number", "room")
+    """Body ``number`` and ``room``: from now on it rings that room; ``name`` is what the domain calls it."""
+    _only(asked, "number", "room", "name")
+    number, name = _text(asked, "number"), _text(asked, "name", "")
+    if len(name) > MOST_NAME or not name.isprintable():
+        raise refusal("name", f"must be at most {MOST_NAME} printable characters", name)
     room = RoomName(_text(asked, "room"))
     await asked.services.rooms.get(asked.domain.id, room)
-    return _number_row(await asked.services.numbers.put_number(asked.domain.id, _text(asked, "number"), room))
+    kept = await asked.services.numbers.put_number(asked.domain.id, number, room)
+    if "name" in asked.body:
+        kept = await asked.services.numbers.keep(replace(kept, name=name))
+    return _number_row(kept)
 
 
 async def delete_number(asked: Asked) -> object:
-    await asked.services.numbers.delete_number(asked.domain.id, asked.params["number"])
+    await asked.services.purchases.delete(asked.domain.id, asked.params["number"])
     return {"deleted": True, "number": asked.params["number"]}
+
+
+async def stock(asked: Asked) -> object:
+    """What can be bought, and over which trunk its calls come."""
+    asked.require_operator()
+    return {"data": [_stock_row(kept) for kept in asked.services.purchases.in_stock()]}
+
+
+async def add_stock(asked: Asked) -> object:
+    """Body ``trunk`` and ``numbers``: each E.164, or an object of ``number``, ``region`` and ``city``."""
+    asked.require_operator()
+    _only(asked, "trunk", "numbers")
+    trunk, listed = _text(asked, "trunk"), asked.body.get("numbers")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MOST_AT_ONCE:
+        raise InvalidRequest(f"numbers must be a list of 1 to {MOST_AT_ONCE} numbers")
+    rows = [_stocked(each) for each in listed]
+    purchases = asked.services.purchases
+    return {"data": [_stock_row(await purchases.stock(number, trunk, region, city)) for number, region, city in rows]}
+
+
+async def delete_stock(asked: Asked) -> object:
+    asked.require_operator()
+    await asked.services.purchases.unstock(asked.params["number"])
+    return {"deleted": True, "number": asked.params["number"]}
+
+
+def _stocked(item: object) -> tuple[str, str, str]:
+    """Number, region and city of one item of ``numbers``."""
+    fields = item if isinstance(item, dict) else {"number": item}
+    for name, value in fields.items():
+        if name not in ("number", "region", "city"):
+            raise not_allowed(f"numbers.{name}", value)
+        if not isinstance(value, str) or len(value) > MOST_NAME or not value.isprintable():
+            raise refusal(f"numbers.{name}", f"must be a string of at most {MOST_NAME} printable characters", value)
+    return str(fields.get("number", "")), str(fields.get("region", "")), str(fields.get("city", ""))
 
 
 def _described(asked: Asked, kept: KeptTrunk) -> dict[str, object]:
@@ -121,7 +165,19 @@ def _health(health: Health) -> dict[str, object]:
 
 
 def _number_row(kept: KeptNumber) -> dict[str, object]:
-    return {"number": kept.number, "room": kept.room, "created_at": iso(kept.created_at)}
+    return {
+        "id": kept.id,
+        "number": kept.number,
+        "room": kept.room or None,
+        "name": kept.name or None,
+        "trunk": kept.trunk or None,
+        "created_at": iso(kept.created_at),
+    }
+
+
+def _stock_row(kept: KeptNumber) -> dict[str, object]:
+    where = {"region": kept.region or None, "city": kept.city or None}
+    return {"number": kept.number, "trunk": kept.trunk, **where, "created_at": iso(kept.created_at)}
 
 
 def _only(asked: Asked, *names: str) -> None:
@@ -152,4 +208,7 @@ OPERATIONS = (
     Operation("GET", "/ringback/numbers", numbers),
     Operation("POST", "/ringback/numbers", put_number),
     Operation("DELETE", "/ringback/numbers/{number}", delete_number),
+    Operation("GET", "/ringback/number-stock", stock),
+    Operation("POST", "/ringback/number-stock", add_stock),
+    Operation("DELETE", "/ringback/number-stock/{number}", delete_stock),
 )

@@ -268,13 +268,80 @@ trunks = Table(
     Column("updated_at", Float, nullable=False),
 )
 
+# Without a domain a number is nobody's yet: it can be bought. ``room`` is empty where it rings none.
 numbers = Table(
-    "numbers",
+    "phone_numbers",
     metadata,
     Column("number", String(32), primary_key=True),
-    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), index=True),
     Column("room", String(128), nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("trunk", Text, nullable=False),
+    Column("vendor", String(64), nullable=False),
+    Column("region", Text, nullable=False),
+    Column("city", Text, nullable=False),
+)
+
+# Calls that cost, from before their INVITE goes out; ``ended_at`` is empty while one may still be running.
+paid_legs = Table(
+    "paid_legs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("node", String(64), nullable=False),
+    Column("domain", String(36), nullable=False),
+    Column("asker_kind", String(16), nullable=False),
+    Column("asker_id", String(64), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("made_by", String(16), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("trunk", Text, nullable=False),
+    Column("consent", Text, nullable=False),
+    Column("call", String(64), nullable=False),
+    Column("per_minute", Float, nullable=False),
+    Column("per_call", Float, nullable=False),
+    Column("began_at", Float, nullable=False, index=True),
+    Column("ended_at", Float),
+    Column("seconds", Float),
+    Column("cost", Float),
+)
+
+# What was refused. ``unseen`` counts refusals like it that were not written down, so that a flood stays small.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("domain", String(36), nullable=False),
+    Column("asker_kind", String(16), nullable=False),
+    Column("asker_id", String(64), nullable=False),
+    Column("room", String(128), nullable=False),
+    Column("made_by", String(16), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("info", Text, nullable=False),
+    Column("unseen", Integer, nullable=False),
+    Index("ix_audit_domain", "domain", "number"),
+    sqlite_autoincrement=True,
+)
+
+dialout_policies = Table(
+    "dialout_policies",
+    metadata,
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# Transfers and digits that were asked for with an idempotency key; ``asked`` is a digest of what.
+commands = Table(
+    "commands",
+    metadata,
+    Column("domain", String(36), primary_key=True),
+    Column("key", String(256), primary_key=True),
+    Column("asked", String(64), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
 )
 
 # ``sealed`` holds the secret that signs and the one that authorises.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -64,10 +65,10 @@ class NumberTable:
     async def all(self) -> Sequence[KeptNumber]:
         query = select(numbers).order_by(numbers.c.created_at, numbers.c.number)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [KeptNumber(row.number, DomainId(row.domain), RoomName(row.room), row.created_at) for row in rows]
+        return [_number(row) for row in rows]
 
     async def put(self, kept: KeptNumber) -> None:
-        values = {"number": kept.number, "domain": kept.domain, "room": kept.room, "created_at": kept.created_at}
+        values = {**asdict(kept), "domain": kept.domain or None}
 
         def work(connection: Connection) -> None:
             connection.execute(delete(numbers).where(numbers.c.number == kept.number))
@@ -78,3 +79,8 @@ class NumberTable:
     async def delete(self, number: str) -> None:
         query = delete(numbers).where(numbers.c.number == number)
         await self._database.write(lambda connection: connection.execute(query))
+
+
+def _number(row: Row[Any]) -> KeptNumber:
+    values = {column.name: getattr(row, column.name) for column in numbers.c}
+    return KeptNumber(**{**values, "domain": DomainId(row.domain or ""), "room": RoomName(row.room)})

@@ -85,7 +85,7 @@ def test_an_attempt_carries_what_its_trunk_says() -> None:
 
 def test_only_numbers_of_the_domain_or_the_trunk_are_shown() -> None:
     """security-cases D11."""
-    with pytest.raises(InvalidRequest, match="callerId"):
+    with pytest.raises(InvalidRequest, match="Incorrect callerID!"):
         uris([ONE], replace(WANTED, caller_id="+12125550100"))
     trunk = replace(ONE, caller_ids=("+12125550100",))
 
