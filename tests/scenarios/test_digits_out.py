@@ -120,3 +120,22 @@ async def test_hanging_up_forgets_the_keys_that_wait():
         await stage.wait(10)
 
         assert phone.info_digits == "1"
+
+
+async def test_keys_that_are_sent_again_under_their_idempotency_key_are_pressed_once() -> None:
+    async with Stage() as stage:
+        stage.rooms.put("hello", endpoints=1)
+        await stage.join("hello", "Ann")
+        phone = stage.carrier.call_in("000001000000")
+        await stage.settle()
+        body = {"sessionId": phone.call, "tones": "12", "method": "sip-info", "digitDurationMs": 100}
+
+        for _ in range(3):
+            await stage.calls.send_dtmf(DOMAIN, RoomName("hello"), body, idempotency_key="once")
+        with pytest.raises(InvalidRequest, match="another body"):
+            await stage.calls.send_dtmf(DOMAIN, RoomName("hello"), {**body, "tones": "34"}, idempotency_key="once")
+        await stage.wait(5)
+
+        assert phone.info_digits == "12"
+        phone.hang_up()
+        await stage.settle()

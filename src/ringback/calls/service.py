@@ -50,7 +50,7 @@ from ringback.calls.ports import (
 )
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.referrals import Referrals
-from ringback.calls.repeats import DIAL_OUT, Asked, Repeats
+from ringback.calls.repeats import DIAL_OUT, Asked, Remember, Repeats
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
 from ringback.calls.transfers import Transfers
@@ -506,18 +506,30 @@ class Calls:
 
     # ── in a call ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def send_dtmf(self, domain: DomainId, room: RoomName, body: Mapping[str, object]) -> None:
+    async def send_dtmf(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
+    ) -> None:
         """Press keys towards a telephone.
 
         Args:
             body: ``sessionId``, ``tones``, ``method``, ``digitDurationMs`` as on the wire.
+            idempotency_key: A repeat with the same key presses nothing.
 
         Raises:
             InvalidRequest: The body is wrong, or the call cannot carry keys that way.
             NotFound: There is no such telephone.
         """
         request = validate_digits(body)
-        await self._with_call(domain, room, request.session_id, lambda call, now: call.send_digits(request, now))
+
+        async def press(remember: Remember) -> None:
+            await self._with_call(
+                domain,
+                room,
+                request.session_id,
+                lambda call, now: [*call.send_digits(request, now), *remember(None, now)],
+            )
+
+        await self._repeats.once(domain, idempotency_key, Asked("dialOut/sendDTMF", room, dict(body)), press)
 
     async def transfer(
         self,

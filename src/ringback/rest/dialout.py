@@ -43,7 +43,9 @@ async def stop(asked: Asked) -> object:
 
 
 async def send_dtmf(asked: Asked) -> object:
-    await asked.services.calls.send_dtmf(asked.domain.id, RoomName(asked.params["name"]), asked.body)
+    await asked.services.calls.send_dtmf(
+        asked.domain.id, RoomName(asked.params["name"]), asked.body, idempotency_key=idempotency_key(asked)
+    )
     return {"ok": "true"}
 
 

@@ -330,7 +330,7 @@ class Connection:
 
     async def dialout_start(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         seat.require_admin()
-        key = requests.text(fields, "idempotencyKey", 255, optional=True) or None
+        key = _key(fields)
         options = requests.mapping(fields, "options")
         call = await self._desk.calls.start_dial_out(
             seat.domain, seat.room, options, idempotency_key=key, asker=self._asker(seat)
@@ -354,7 +354,7 @@ class Connection:
         seat.require_admin()
         names = ("sessionId", "tones", "method", "digitDurationMs")
         body = {name: fields[name] for name in names if name in fields}
-        await self._desk.calls.send_dtmf(seat.domain, seat.room, body)
+        await self._desk.calls.send_dtmf(seat.domain, seat.room, body, idempotency_key=_key(fields))
         return {}
 
     async def sip_call_transfer(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
@@ -365,9 +365,11 @@ class Connection:
         names = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
         body = {name: fields[name] for name in names if name in fields}
         if by_refer:
-            await self._desk.calls.refer(seat.domain, seat.room, body)
+            await self._desk.calls.refer(seat.domain, seat.room, body, idempotency_key=_key(fields))
         else:
-            await self._desk.calls.transfer(seat.domain, seat.room, body, asker=self._asker(seat))
+            await self._desk.calls.transfer(
+                seat.domain, seat.room, body, idempotency_key=_key(fields), asker=self._asker(seat)
+            )
         return {}
 
     def _asker(self, seat: Seat) -> Asker:
@@ -377,6 +379,10 @@ class Connection:
 
     async def ping(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         return {}
+
+
+def _key(fields: Mapping[str, object]) -> str | None:
+    return requests.text(fields, "idempotencyKey", 255, optional=True) or None
 
 
 def _digest(token: str | None) -> str:

@@ -334,16 +334,6 @@ dialout_policies = Table(
     Column("updated_at", Float, nullable=False),
 )
 
-# Transfers and digits that were asked for with an idempotency key; ``asked`` is a digest of what.
-commands = Table(
-    "commands",
-    metadata,
-    Column("domain", String(36), primary_key=True),
-    Column("key", String(256), primary_key=True),
-    Column("asked", String(64), nullable=False),
-    Column("created_at", Float, nullable=False, index=True),
-)
-
 # ``sealed`` holds the secret that signs and the one that authorises.
 webhooks = Table(
     "webhooks",

@@ -1,4 +1,4 @@
-"""Numbers that can be bought, what calls cost, who may spend how much, what was refused, and commands by their keys."""
+"""Numbers that can be bought, what calls cost, who may spend how much, and what was refused."""
 
 import uuid
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0013"
 
 
 def upgrade() -> None:
@@ -52,13 +52,6 @@ def upgrade() -> None:
         sa.Column("domain", sa.String(36), sa.ForeignKey("domains.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("updated_at", sa.Float, nullable=False),
-    )
-    op.create_table(
-        "commands",
-        sa.Column("domain", sa.String(36), primary_key=True),
-        sa.Column("key", sa.String(256), primary_key=True),
-        sa.Column("asked", sa.String(64), nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False, index=True),
     )
 
 
