@@ -38,6 +38,6 @@ pub use config::{Config, PhoneCodec, PhoneMedia};
 pub use crypto::PhoneCrypto;
 pub use engine::Engine;
 pub use event::Event;
-pub use ringback_audio::{Codec, ToneShape};
+pub use ringback_audio::{Codec, ToneShape, decode_mp3};
 pub use ringback_rtp::{MasterKey, Network, Suite};
 pub use shared::{LegCounters, Places, Way};

@@ -4,6 +4,7 @@ mod convert;
 mod engine;
 mod error;
 mod sip;
+mod sounds;
 
 use pyo3::prelude::*;
 
@@ -11,5 +12,6 @@ use pyo3::prelude::*;
 #[pymodule]
 fn ringback_core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
+    module.add_function(wrap_pyfunction!(sounds::decode_mp3, module)?)?;
     module.add_class::<sip::SipReader>()
 }
