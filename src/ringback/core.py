@@ -121,6 +121,74 @@ class Engine(Protocol):
         ``tcp_refused``, ``ticks_late``, ``leg_failures``, ``cpu_us`` (of the media thread), ``events_dropped``."""
 
 
+class Callers(Protocol):
+    """What ``ringback_core.Callers`` offers: the media of clients' calls, all on one thread.
+
+    A call is a number from ``open``; a verb for an unknown one does nothing. All sound of a call has one rate.
+    """
+
+    def event_fd(self) -> int:
+        """Readable while events wait."""
+
+    def drain(self) -> list[tuple[str, dict[str, Any]]]:
+        """All waiting events, oldest first, as ``(kind, fields)``; every one has ``call``:
+
+        - ``offer``: ``request``, ``sdp`` (empty: nothing to offer), ``sending`` (mid or None), ``receiving`` (mids)
+        - ``answered``: ``request``, ``error`` (None, or one sentence)
+        - ``state``: ``state`` (``connected``, ``disconnected``, ``closed``; ``failed``: a bug of ours)
+        - ``mark``: ``mark``; less than 20 ms of the speech before it are still to go out
+        - ``heard``: ``ear``; a whole piece can be read
+        """
+
+    def close(self) -> None:
+        """End every call and the thread. Idempotent."""
+
+    def open(self, sample_rate: int) -> int:
+        """A call that has not begun. ``ValueError`` for a rate other than 8000, 16000, 24000 and 48000."""
+
+    def offer(self, call: int, send: bool, receive: int, stop: list[str], restart: bool) -> int:
+        """Queue an offer: add an m-line to send on, so many to receive on, stop others, look for another path. It
+        comes as an ``offer`` event with the returned number and makes one that was not answered void."""
+
+    def answer(self, call: int, sdp: str) -> int:
+        """Queue the answer; an ``answered`` event with the returned number follows."""
+
+    def speak(self, call: int, follows: list[str], otherwise: str) -> None:
+        """From the next pause on speak the codec of the first of these mids that was heard, else ``otherwise``."""
+
+    def push(self, call: int, data: bytes, mark: int | None = None) -> bool:
+        """Queue speech with a mark behind it. ``False``: ten minutes wait already, nothing was queued. ``ValueError``
+        for an odd number of bytes."""
+
+    def waiting(self, call: int) -> int:
+        """Samples that wait to be said."""
+
+    def flush(self, call: int) -> tuple[int, int, list[tuple[int, int]]]:
+        """Drop what waits: samples of this talk that went out, samples dropped, ``(mark, samples said)`` of the pieces
+        that were cut off."""
+
+    def listen(self, call: int, ear: int, mid: str | None, samples: int) -> None:
+        """Collect what comes on an m-line (``None``: everybody together), and tell of every so many samples."""
+
+    def rest(self, call: int, ear: int) -> None: ...
+    def read(self, call: int, ear: int) -> bytes:
+        """What an ear heard since the last time, in whole pieces; at most 30 s are kept."""
+
+    def stats(self, call: int) -> dict[str, int]:
+        """``packets_received``, ``packets_sent``, ``packets_lost``, ``packets_late``, ``frames_heard``,
+        ``frames_concealed``, and underruns by cause: ``underruns_lost`` and ``underruns_late`` of what is heard;
+        ``underruns_bot`` (its next piece came too late), ``underruns_path`` (no path to the server) and ``ticks_late``
+        (this machine was busy) of what is said; ``samples_said``, ``samples_dropped`` (heard and not read)."""
+
+    def hang_up(self, call: int) -> None: ...
+
+
+def new_callers() -> Callers:
+    """Start the thread of a client's calls (see ``Callers``)."""
+    callers: Callers = import_module("ringback_core").Callers()
+    return callers
+
+
 class SipReader(Protocol):
     """What ``ringback_core.SipReader`` offers: plain SIP messages read in one pass."""
 

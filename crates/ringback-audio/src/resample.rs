@@ -1,4 +1,4 @@
-//! Streaming conversion between 8, 16 and 48 kHz by polyphase filters.
+//! Streaming conversion between 8, 16, 24 and 48 kHz by polyphase filters.
 //!
 //! The filter is a Kaiser-windowed sinc that spans 48 samples of the lower rate: flat to 0.42 of it, down by 70 dB from
 //! 0.52. It delays sound by half its span: 3 ms at 8 kHz, 1.5 ms at 16 kHz.
@@ -76,10 +76,13 @@ pub struct Resampler {
 }
 
 impl Resampler {
-    /// Rates are 8000, 16000 or 48000; `None` for others. Equal rates are passed on untouched.
+    /// Rates are 8000, 16000, 24000 or 48000; `None` for others, and between 16000 and 24000. Equal rates are passed on untouched.
     pub fn new(from: u32, to: u32) -> Option<Self> {
-        let known = |rate| matches!(rate, 8000 | 16000 | 48000);
+        let known = |rate| matches!(rate, 8000 | 16000 | 24000 | 48000);
         if !known(from) || !known(to) {
+            return None;
+        }
+        if !from.max(to).is_multiple_of(from.min(to)) {
             return None;
         }
         let filter = if from == to {

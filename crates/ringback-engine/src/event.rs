@@ -71,23 +71,22 @@ pub enum Event {
 /// Most events that wait for a reader that does not come; later ones are dropped and counted.
 const MOST_WAITING: usize = 100_000;
 
-#[derive(Default)]
-struct Waiting {
-    events: Vec<Event>,
+struct Waiting<E> {
+    events: Vec<E>,
     dropped: u64,
 }
 
 /// The mailbox. One write to the eventfd covers everything that waits when the reader comes.
-pub struct Mailbox {
-    waiting: Mutex<Waiting>,
+pub struct Mailbox<E = Event> {
+    waiting: Mutex<Waiting<E>>,
     wake: OwnedFd,
 }
 
-impl Mailbox {
+impl<E> Mailbox<E> {
     /// An empty mailbox.
-    pub fn new() -> std::io::Result<Mailbox> {
+    pub fn new() -> std::io::Result<Mailbox<E>> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Mailbox { waiting: Mutex::default(), wake })
+        Ok(Mailbox { waiting: Mutex::new(Waiting { events: Vec::new(), dropped: 0 }), wake })
     }
 
     /// The descriptor that is readable while events wait.
@@ -96,7 +95,7 @@ impl Mailbox {
     }
 
     /// Put an event in; never waits for the reader.
-    pub fn push(&self, event: Event) {
+    pub fn push(&self, event: E) {
         let mut waiting = self.waiting.lock().unwrap_or_else(|e| e.into_inner());
         if waiting.events.len() >= MOST_WAITING {
             waiting.dropped += 1;
@@ -109,7 +108,7 @@ impl Mailbox {
     }
 
     /// Take everything out, oldest first.
-    pub fn drain(&self) -> Vec<Event> {
+    pub fn drain(&self) -> Vec<E> {
         let mut waiting = self.waiting.lock().unwrap_or_else(|e| e.into_inner());
         let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
         std::mem::take(&mut waiting.events)

@@ -11,7 +11,14 @@ pub struct Timers<K> {
     set: u64,
 }
 
+impl<K: Ord> Default for Timers<K> {
+    fn default() -> Timers<K> {
+        Timers::new()
+    }
+}
+
 impl<K: Ord> Timers<K> {
+    /// None.
     pub fn new() -> Timers<K> {
         Timers { heap: BinaryHeap::new(), set: 0 }
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ringback_rtp::Reception;
-use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, PeerState, Rewriter, Transmit, ufrag};
+use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, PeerState, Rewriter, ufrag};
 
 use crate::counters::count;
 use crate::demux::Source;
@@ -538,7 +538,7 @@ impl Worker {
             self.tracks.unsubscribe(received.track, key, mid);
         }
         let now = self.now;
-        let last_words = guarded(|| goodbye(&mut webrtc.peer, now)).unwrap_or_default();
+        let last_words = guarded(|| webrtc.peer.last_words(now)).unwrap_or_default();
         last_words.into_iter().for_each(|transmit| self.transmit(transmit));
         for source in self.demux.forget(key, &webrtc.ufrag) {
             if source.tcp
@@ -548,23 +548,4 @@ impl Worker {
             }
         }
     }
-}
-
-/// RTCP BYE and DTLS close, bounded.
-fn goodbye(peer: &mut Peer, now: Instant) -> Vec<Transmit> {
-    let mut said = Vec::new();
-    peer.close();
-    for _ in 0..64 {
-        match peer.poll() {
-            Ok(Output::Transmit(transmit)) => said.push(transmit),
-            Ok(Output::Event(_)) => {}
-            Ok(Output::Wait(at)) if peer.is_alive() && at <= now => {
-                if peer.timeout(now).is_err() {
-                    break;
-                }
-            }
-            _ => break,
-        }
-    }
-    said
 }

@@ -11,7 +11,9 @@ mod stun;
 
 pub use framing::{Deframer, TooLong, frame};
 pub use keyframes::KeyframeThrottle;
-pub use peer::{Extensions, Format, FormatKind, Identity, Mid, Output, Packet, Peer, PeerEvent, PeerState, Transmit};
+pub use peer::{
+    Changes, Extensions, Format, FormatKind, Identity, Mid, Offer, Output, Packet, Peer, PeerEvent, PeerState, Transmit,
+};
 pub use rewrite::Rewriter;
 pub use speaker::Speaker;
 pub use stun::ufrag;

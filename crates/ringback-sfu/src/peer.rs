@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::change::SdpOffer;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
-use str0m::media::{KeyframeRequestKind, Pt};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
@@ -168,10 +168,36 @@ struct Stream {
     formats: Vec<(Pt, Format)>,
 }
 
-/// One WebRTC peer, ICE-lite, answering offers.
+/// What an offer of ours changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Add an m-line on which we send sound.
+    pub send: bool,
+    /// Add so many m-lines on which we hear somebody.
+    pub receive: usize,
+    /// These m-lines are not needed any more.
+    pub stop: Vec<Mid>,
+    /// Look for a path anew, by other addresses perhaps (RFC 8445 §9).
+    pub restart: bool,
+}
+
+/// An offer of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// To be sent as it is.
+    pub sdp: String,
+    /// The m-line that was added for what we send.
+    pub sending: Option<Mid>,
+    /// Those that were added for what we hear.
+    pub receiving: Vec<Mid>,
+}
+
+/// One WebRTC peer: of a server, ICE-lite and answering offers ([`Peer::new`]); or of a client, making them
+/// ([`Peer::calling`]).
 pub struct Peer {
     rtc: Rtc,
     local: Vec<SocketAddr>,
+    pending: Option<SdpPendingOffer>,
     streams: HashMap<u32, Stream>,
     payload_types: HashMap<(Mid, Format), Option<Pt>>,
     connected: bool,
@@ -202,7 +228,59 @@ impl Peer {
                 rtc.add_local_candidate(candidate);
             }
         }
-        Peer { rtc, local: local.to_vec(), streams: HashMap::new(), payload_types: HashMap::new(), connected: false }
+        Peer::of(rtc, local)
+    }
+
+    /// A peer that calls a server: sound only. It is reached nowhere before [`Peer::reach_at`].
+    pub fn calling(identity: &Identity, now: Instant) -> Peer {
+        let config = RtcConfig::new()
+            .set_dtls_cert(identity.0.clone())
+            .set_rtp_mode(true)
+            .clear_codecs()
+            .enable_pcmu(true, false)
+            .enable_pcma(true, false)
+            .enable_g722(true, false)
+            .enable_opus(true, false);
+        Peer::of(config.build(now), &[])
+    }
+
+    fn of(rtc: Rtc, local: &[SocketAddr]) -> Peer {
+        let (streams, payload_types) = (HashMap::new(), HashMap::new());
+        Peer { rtc, local: local.to_vec(), pending: None, streams, payload_types, connected: false }
+    }
+
+    /// Make an offer; `None` when there is nothing to change. One that was made before and not answered is void.
+    pub fn make_offer(&mut self, changes: &Changes) -> Option<Offer> {
+        let mut api = self.rtc.sdp_api();
+        let mut add = |direction| api.add_media(MediaKind::Audio, direction, None, None, None);
+        let sending = changes.send.then(|| add(Direction::SendOnly));
+        let receiving = (0..changes.receive).map(|_| add(Direction::RecvOnly)).collect();
+        changes.stop.iter().for_each(|mid| api.stop_media(*mid));
+        if changes.restart {
+            api.ice_restart(false);
+            self.local.clear();
+        }
+        let (offer, pending) = api.apply()?;
+        self.pending = Some(pending);
+        Some(Offer { sdp: offer.to_sdp_string(), sending, receiving })
+    }
+
+    /// The answer to the offer made last, or what is wrong with it in one sentence. Drain afterwards.
+    pub fn answered(&mut self, sdp: &str) -> Result<(), String> {
+        let pending = self.pending.take().ok_or("nothing was offered")?;
+        let answer = SdpAnswer::from_sdp_string(sdp).map_err(|e| format!("the answer cannot be read: {e}"))?;
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(|e| format!("the answer is of no use: {e}"))?;
+        self.payload_types.clear();
+        self.streams.clear();
+        Ok(())
+    }
+
+    /// We send from this UDP address, and receive there. Drain afterwards.
+    pub fn reach_at(&mut self, address: SocketAddr) {
+        if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
+            self.rtc.add_local_candidate(candidate);
+            self.local.push(address);
+        }
     }
 
     /// The ufrag by which the far end's first STUN packet names this peer. It changes with an ICE restart.
@@ -373,9 +451,23 @@ impl Peer {
         }
     }
 
-    /// Say goodbye (RTCP BYE, DTLS close). Drain afterwards until [`Peer::is_alive`] is false.
-    pub fn close(&mut self) {
+    /// Say goodbye (RTCP BYE, DTLS close): what is to be sent for it, bounded. Nothing comes of the peer afterwards.
+    pub fn last_words(&mut self, now: Instant) -> Vec<Transmit> {
+        let mut said = Vec::new();
         let _ = self.rtc.close();
+        for _ in 0..64 {
+            match self.poll() {
+                Ok(Output::Transmit(transmit)) => said.push(transmit),
+                Ok(Output::Event(_)) => {}
+                Ok(Output::Wait(at)) if self.is_alive() && at <= now => {
+                    if self.timeout(now).is_err() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        said
     }
 
     /// Whether anything can still come of this peer.
