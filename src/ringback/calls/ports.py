@@ -435,7 +435,8 @@ class Carrier(Protocol):
         offer: then ``sdp`` is our answer to the far end's."""
 
     def bye(self, call: CallId, reason: str = "", q850: int | None = None) -> None:
-        """End an answered call; ``reason`` and ``q850`` go into ``Reason`` headers (RFC 3326) when given."""
+        """End an answered call; ``reason`` and ``q850`` go into ``Reason`` headers (RFC 3326), normal clearing when
+        nothing is given."""
 
     def offer(self, call: CallId, sdp: bytes) -> None:
         """re-INVITE. ``reoffer_answered`` or ``reoffer_failed`` follows; glare is retried inside (RFC 3261 §14.1)."""

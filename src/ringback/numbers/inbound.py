@@ -7,15 +7,21 @@ from ringback.numbers.load import Load
 from ringback.numbers.rules import apply
 from ringback.numbers.trunk import Trunk
 from ringback.sip.message import Request
+from ringback.sip.q850 import CONGESTION
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A final answer to an INVITE, and the rule behind it for the operator's log."""
+    """A final answer to an INVITE, and the rule behind it for the operator's log.
+
+    Attributes:
+        q850: Cause for its ``Reason`` header, where the status says too little.
+    """
 
     rule: str
     status: int
     reason: str
+    q850: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,9 @@ class Accepted:
     withheld: bool
 
 
-RATE_LIMITED = Refused("trunk-rate-limited", 503, "Rate Limited")
+RATE_LIMITED = Refused("trunk-rate-limited", 480, "Rate Limited", CONGESTION)
+"""Never 503, which would make the trunk avoid us altogether."""
+
 FULL = Refused("trunk-full", 486, "Trunk Limit Reached")
 NOT_ALLOWED = Refused("number-not-allowed", 403, "Number Not Allowed")
 DISABLED = Refused("trunk-disabled", 403, "Trunk Disabled")

@@ -33,9 +33,17 @@ class Load:
         rate = trunk.calls_per_second
         if rate is None:
             return True
-        burst = max(1.0, rate)
-        level, since = self._level or (burst, now)
-        level = min(burst, level + (now - since) * rate)
+        level = self._filled(rate, now)
         taken = level >= 1.0
         self._level = (level - 1.0 if taken else level, now)
         return taken
+
+    def would_take(self, trunk: Trunk, now: float) -> bool:
+        """As ``takes``, and nothing is taken."""
+        rate = trunk.calls_per_second
+        return rate is None or self._filled(rate, now) >= 1.0
+
+    def _filled(self, rate: float, now: float) -> float:
+        burst = max(1.0, rate)
+        level, since = self._level or (burst, now)
+        return min(burst, level + (now - since) * rate)

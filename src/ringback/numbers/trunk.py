@@ -184,7 +184,7 @@ class Trunk:
         outbound_proxy: ``sip:`` URI everything goes through; empty for none.
         codecs: Names it may use, best first; empty for any.
         max_calls: Calls at once, both ways; ``None`` for any number.
-        calls_per_second: Calls begun each way; outbound ones wait for their turn, inbound ones get 503.
+        calls_per_second: Calls begun each way; outbound ones wait for their turn, inbound ones get 480.
         number_format: How called numbers are written to it, and read when they come without a plus.
         country: Country code for national numbers, digits.
         trusted: Its word about callers is believed.

@@ -26,6 +26,7 @@ from ringback.sip.inbound import InboundCall
 from ringback.sip.life import Phase
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
+from ringback.sip.parser import top_via
 from ringback.sip.registrar import Answer, Caller
 from ringback.sip.replaces import Replaces, parse_replaces
 from ringback.sip.server_transaction import ServerTransaction
@@ -153,6 +154,11 @@ class Agent:
             self.transactions.receive_request(message, flow, now)
         elif isinstance(message, Response):
             self.transactions.receive_response(message, flow, now)
+
+    def serves(self, data: bytes) -> bool:
+        """Whether a datagram that is not read yet repeats an INVITE that was taken before."""
+        via = top_via(data)
+        return via is not None and self.transactions.serves(via)
 
     def wake(self, now: float) -> None:
         for item in self.wheel.due(now):

@@ -15,11 +15,12 @@ from ringback.sip.digest import Credential
 from ringback.sip.events import DialogChanged, Digit, Ended, PictureWanted
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean
-from ringback.sip.headers import media_type, q850_cause, reasons
+from ringback.sip.headers import media_type, q850_cause
 from ringback.sip.info import DTMF_RELAY, MEDIA_CONTROL, read_digit, wants_picture, write_digit
 from ringback.sip.life import Alarm, Phase
 from ringback.sip.message import Request, Response, Row, reply
 from ringback.sip.offers import Offers
+from ringback.sip.q850 import TEMPORARY_FAILURE, TIMED_OUT, hung_up
 from ringback.sip.refer_in import Referrals
 from ringback.sip.refer_out import Transfer
 from ringback.sip.refreshing import Refreshing
@@ -124,9 +125,9 @@ class Call:
         if self.phase is not Phase.UP or self._goodbye is not None:
             return
         if self.offers.unacked is not None:
-            self._goodbye = reasons(reason, q850)
+            self._goodbye = hung_up(reason, q850)
         else:
-            self._send_bye(reasons(reason, q850), now)
+            self._send_bye(hung_up(reason, q850), now)
 
     def offer(self, sdp: bytes, now: float) -> None:
         """re-INVITE. While another is under way, the latest waits for its end."""
@@ -305,7 +306,9 @@ class Call:
     def end(self, cause: str, now: float) -> None:
         """We give the call up: the far end is told, and so is the user above."""
         if self.phase is Phase.UP:
-            self._send_bye((), now)
+            self._send_bye(
+                hung_up(cause, TIMED_OUT if cause in ("ack-timeout", "refresh-missed") else TEMPORARY_FAILURE), now
+            )
             self.agent.emit(Ended(self.id, cause))
 
     def over(self, now: float) -> None:

@@ -205,11 +205,10 @@ def q850_cause(values: list[str]) -> tuple[int | None, str]:
     return None, ""
 
 
-def reasons(words: str, q850: int | None = None) -> tuple[tuple[str, str], ...]:
-    """Reason headers of ours (RFC 3326): in words, and as the telephone network counts causes."""
-    rows: list[tuple[str, str]] = []
-    if words:
-        rows.append(("Reason", f"SIP;text={quote(clean(words))}"))
-    if q850 is not None:
-        rows.append(("Reason", f"Q.850;cause={q850}"))
-    return tuple(rows)
+def reasons(words: str, sip: int, q850: int) -> tuple[tuple[str, str], ...]:
+    """Reason headers of ours (RFC 3326): as SIP and as the telephone network count causes, with words where there are.
+
+    SIP's comes first and always has its cause: linphone takes one without for an unknown error.
+    """
+    text = f";text={quote(clean(words))}" if words else ""
+    return ("Reason", f"SIP;cause={sip}{text}"), ("Reason", f"Q.850;cause={q850}{text}")

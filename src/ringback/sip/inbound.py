@@ -9,7 +9,7 @@ from ringback.sip.call import Call
 from ringback.sip.dialog import Dialog
 from ringback.sip.events import Cancelled, Ended
 from ringback.sip.grammar import clean
-from ringback.sip.headers import q850_cause, reasons
+from ringback.sip.headers import q850_cause
 from ringback.sip.life import Alarm, Phase
 from ringback.sip.message import Request, Response, Row, reply
 from ringback.sip.offers import readable
@@ -92,7 +92,7 @@ class InboundCall(Call):
         if self.phase is not Phase.SETTING_UP:
             return
         if status in BY_STATUS and not any(name.lower() == "reason" for name, _ in rows):
-            rows = [*rows, *reasons("", BY_STATUS[status])]
+            rows = [*rows, ("Reason", f"Q.850;cause={BY_STATUS[status]}")]
         self._refuse(status, now, clean(reason), rows)
 
     def bye(self, reason: str, now: float, q850: int | None = None) -> None:

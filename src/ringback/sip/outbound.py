@@ -16,10 +16,11 @@ from ringback.sip.errors import SipParseError
 from ringback.sip.events import Answered, DialogChanged, Failed, Progress
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean, quote
-from ringback.sip.headers import q850_cause, reasons
+from ringback.sip.headers import q850_cause
 from ringback.sip.life import Alarm, Phase
 from ringback.sip.message import Request, Response, Row
 from ringback.sip.offers import read_description
+from ringback.sip.q850 import NO_ANSWER, given_up
 from ringback.sip.server_transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class OutboundCall(Call):
         if self.phase is not Phase.SETTING_UP or self._cancelling or self._invite is None:
             return
         self._cancelling = True
-        self._cancel_reasons = reasons(reason, q850)
+        self._cancel_reasons = given_up(reason, q850)
         self.set_alarm(Alarm.RINGING_TOO_LONG, None)
         if self._heard:
             self._send_cancel(self._invite, now)
@@ -160,7 +161,7 @@ class OutboundCall(Call):
         if alarm is Alarm.SILENCE:
             self._give_up(now)
         elif alarm is Alarm.RINGING_TOO_LONG:
-            self.cancel("", now)
+            self.cancel("no answer", now, NO_ANSWER)
             self._report(Failed(self.id, 408, "no answer", "timeout"))
         elif alarm is Alarm.CANCEL_IGNORED:
             self._hang_up_blindly(now)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import TOKEN, number
-from ringback.sip.headers import BRANCH_COOKIE, parse_vias
+from ringback.sip.headers import BRANCH_COOKIE, Via, parse_vias
 from ringback.sip.limits import LIMITS, Limits
 from ringback.sip.message import Headers, Message, Request, Response, Row, header_key
 from ringback.sip.uri import SipUri
@@ -176,8 +176,10 @@ def _check_contact(request: Request, limits: Limits) -> None:
         raise SipParseError("INVITE needs exactly one Contact")
 
 
-def refusal(data: bytes, status: int, reason: str, to_tag: str) -> bytes | None:
+def refusal(data: bytes, status: int, reason: str, to_tag: str, q850: int | None = None) -> bytes | None:
     """An answer to a request that could not be parsed, made of its Via, From, To, Call-ID and CSeq lines as they are.
+
+    ``q850``: cause for a ``Reason`` header.
 
     ``None`` when there is no telling how to answer, or for an ACK or a response, which are never answered.
     """
@@ -202,7 +204,22 @@ def refusal(data: bytes, status: int, reason: str, to_tag: str) -> bytes | None:
         return None
     if "to" in rows and "tag" not in rows["to"][1]:
         rows["to"] = ("To", f"{rows['to'][1]};tag={to_tag}")
-    return Response(status, reason, [*vias, *rows.values()]).to_bytes()
+    why = [] if q850 is None else [("Reason", f"Q.850;cause={q850}")]
+    return Response(status, reason, [*vias, *rows.values(), *why]).to_bytes()
+
+
+_TOP_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:[ \t]*([^\r\n]*(?:\r\n[ \t]+[^\r\n]*)*)", re.IGNORECASE)
+
+
+def top_via(data: bytes) -> Via | None:
+    """The first hop of a message, told without reading the rest; ``None`` when there is no telling."""
+    found = _TOP_VIA.search(data, 0, LIMITS.head)
+    if found is None:
+        return None
+    try:
+        return parse_vias([_FOLD.sub(" ", found[1].decode("utf-8", "surrogateescape")).strip(" \t")])[0]
+    except (SipParseError, IndexError):
+        return None
 
 
 _COPIED = {"from": "From", "to": "To", "call-id": "Call-ID", "cseq": "CSeq"}

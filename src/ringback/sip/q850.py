@@ -1,5 +1,7 @@
 """What the telephone network calls the reasons for which calls fail: causes of Q.850 (RFC 3398 §8.2.6.1, RFC 6432)."""
 
+from ringback.sip.headers import reasons
+
 BY_STATUS = {
     401: 21,
     403: 21,
@@ -28,3 +30,36 @@ BY_STATUS = {
     606: 88,
 }
 """SIP status of a refusal → cause, for gateways that would otherwise guess one."""
+
+NORMAL = 16
+"""Normal call clearing."""
+
+ELSEWHERE = 26
+"""Non-selected user clearing: another telephone was answered."""
+
+NO_ANSWER = 19
+"""Alerting, and nobody answered."""
+
+TEMPORARY_FAILURE = 41
+"""The far end knows nothing of the call any more."""
+
+TIMED_OUT = 102
+"""Recovery on timer expiry: something that was due did not come."""
+
+CONGESTION = 42
+"""Switching equipment congestion: more calls than are taken at once."""
+
+AS_SIP = {17: 486, 18: 408, 19: 480, 21: 603, 41: 500, 42: 480, 88: 488, 102: 504, 111: 500}
+"""Cause for which a call that stood is hung up → SIP status that says the same; 200 for all others."""
+
+
+def hung_up(words: str, q850: int | None = None) -> tuple[tuple[str, str], ...]:
+    """What a BYE says of its reason: something always, for a far end that is told nothing shows an error."""
+    cause = NORMAL if q850 is None else q850
+    return reasons(words, AS_SIP.get(cause, 200), cause)
+
+
+def given_up(words: str, q850: int | None = None) -> tuple[tuple[str, str], ...]:
+    """What a CANCEL says of its reason. 200 alone means that another telephone was answered: no call was missed."""
+    cause = NORMAL if q850 is None else q850
+    return reasons(words, 200 if cause == ELSEWHERE else 487, cause)

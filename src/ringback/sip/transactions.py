@@ -15,7 +15,7 @@ from ringback.sip.client_transaction import (
 from ringback.sip.client_transaction import Effect as ClientEffect
 from ringback.sip.client_transaction import State as ClientState
 from ringback.sip.flow import Flow
-from ringback.sip.headers import BRANCH_COOKIE
+from ringback.sip.headers import BRANCH_COOKIE, Via
 from ringback.sip.message import Request, Response
 from ringback.sip.server_transaction import InviteServerTransaction, OtherServerTransaction, ServerTransaction
 from ringback.sip.server_transaction import State as ServerState
@@ -128,6 +128,10 @@ class Transactions:
             transaction = kind(request, flow, self._timing)
             self._servers[key] = transaction
             self._user.on_request(transaction, now)
+
+    def serves(self, via: Via) -> bool:
+        """Whether an INVITE of this first hop was taken and is not forgotten."""
+        return (via.branch, via.sent_by, "INVITE") in self._servers
 
     def find_invite(self, cancel: Request) -> ServerTransaction | None:
         """The INVITE a CANCEL is for (§9.2)."""

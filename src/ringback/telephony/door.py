@@ -10,6 +10,7 @@ from ringback.calls.ports import Clock
 from ringback.logs import OncePerMinute
 from ringback.sip.flow import Flow
 from ringback.sip.message import Message, Request
+from ringback.sip.q850 import CONGESTION
 from ringback.telephony.admission import Buckets, RateLimits
 from ringback.telephony.policy import NetworkPolicy
 from ringback.telephony.scanners import MUTED_FOR, Scanners, is_scanner_agent
@@ -51,6 +52,7 @@ class TurnedAway:
     status: int
     reason: str
     rule: str
+    q850: int | None = None
 
 
 class Door:
@@ -62,6 +64,8 @@ class Door:
         known: Networks (CIDR) that are never limited.
         engaged: Whether we have a call with an address.
         listed: Whether an address is a trunk's: those are never limited either.
+        beyond_pace: Name of the trunk of an address, if it may not begin another call now; ``None``: it may.
+        served: Whether a datagram repeats an INVITE that was taken before, so that it must not be refused now.
         behind: Whether messages come in faster than they are taken.
         mute_scanners: Whether who tries addresses and passwords is no longer heard for a while.
     """
@@ -76,6 +80,8 @@ class Door:
         listed: Callable[[str], bool] = lambda host: False,
         mute_scanners: bool = True,
         behind: Callable[[], bool] = lambda: False,
+        beyond_pace: Callable[[str], str | None] = lambda host: None,
+        served: Callable[[bytes], bool] = lambda data: False,
     ) -> None:
         self._clock = clock
         self._buckets = Buckets(rate_limits) if rate_limits is not None else None
@@ -89,6 +95,8 @@ class Door:
         self._scanners = Scanners() if mute_scanners and rate_limits is not None else None
         self._may_log = OncePerMinute(clock.monotonic)
         self._behind = behind
+        self._beyond_pace = beyond_pace
+        self._served = served
         self._behind_since: float | None = None
         self._lag = 0.0
         self._measured = 0.0
@@ -109,17 +117,27 @@ class Door:
         return False
 
     def turns_away(self, flow: Flow, data: bytes) -> TurnedAway | None:
-        """Whether a new call is refused before it is read: by how late we are, or by how many strangers call there."""
-        late = self.is_late()
-        domains = None if self.is_known(flow) else self._domains
-        if not (late or domains) or not opens_call(data):
+        """Whether a new call is refused before it is read: by how late we are, or by how many of its like there are."""
+        late, listed = self.is_late(), self._listed(flow.host)
+        domains = None if listed or self.is_known(flow) else self._domains
+        if not (late or listed or domains) or not opens_call(data):
             return None
+        away: TurnedAway | None
         if late:
-            return TurnedAway(503, "Service Unavailable", "loop lag")
-        domain = called_domain(data)
-        if domains is not None and not domains.admits(domain, False, self._clock.monotonic()):
-            return TurnedAway(480, "Temporarily Unavailable", f"rate of strangers to {domain}")
-        return None
+            away = TurnedAway(503, "Service Unavailable", "loop lag")
+        elif listed:
+            trunk = self._beyond_pace(flow.host)
+            away = (
+                None if trunk is None else TurnedAway(480, "Rate Limited", f"trunk-rate-limited: {trunk}", CONGESTION)
+            )
+        else:
+            away = self._too_many_strangers(domains, called_domain(data))
+        return None if away is None or self._served(data) else away
+
+    def _too_many_strangers(self, domains: Buckets | None, domain: str) -> TurnedAway | None:
+        if domains is None or domains.admits(domain, False, self._clock.monotonic()):
+            return None
+        return TurnedAway(480, "Temporarily Unavailable", f"rate of strangers to {domain}", CONGESTION)
 
     def looks_at(self, message: Message, flow: Flow) -> bool:
         """Whether what a stranger said may be served; not what scanners say."""

@@ -11,6 +11,7 @@ from ringback.model.ids import CallId
 from ringback.sip.agent import Agent
 from ringback.sip.events import Answered, DialogChanged, Event, Failed, Progress, Refused, Registering
 from ringback.sip.outbound import OutboundCall
+from ringback.sip.q850 import ELSEWHERE
 
 GLOBAL = range(600, 700)
 """§16.7 step 5: one such refusal is everybody's."""
@@ -107,7 +108,7 @@ class Forks:
         fork.over = True
         fork.legs.discard(event.call)
         self._adopted.append(event.call)
-        self._cancel(fork, "answered elsewhere", now)
+        self._cancel(fork, "answered elsewhere", now, ELSEWHERE)
         self._forget(fork)
         return [DialogChanged(fork.call, winner.record), replace(event, call=fork.call)]
 
@@ -127,11 +128,11 @@ class Forks:
         self._forget(fork)
         return [replace(min(fork.refusals, key=_rank), call=fork.call)]
 
-    def _cancel(self, fork: _Fork, reason: str, now: float) -> None:
+    def _cancel(self, fork: _Fork, reason: str, now: float, q850: int | None = None) -> None:
         for leg in list(fork.legs):
             call = self._agent.calls.get(leg)
             if isinstance(call, OutboundCall):
-                call.cancel(reason, now)
+                call.cancel(reason, now, q850)
 
     def _forget(self, fork: _Fork) -> None:
         """The call is somebody else's business from now on; legs that still say goodbye are known by themselves."""

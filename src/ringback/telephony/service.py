@@ -201,6 +201,8 @@ class Telephony:
             listed=self.trunks.lists,
             mute_scanners=settings.mute_scanners,
             behind=self._wire.is_behind,
+            beyond_pace=self.trunks.beyond_pace,
+            served=self._agent.serves,
         )
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -683,11 +685,11 @@ class Telephony:
 
     def _turn_away(self, data: bytes, away: TurnedAway, flow: Flow) -> None:
         self._door.note("sip.refused", flow, rule=away.rule)
-        self._refuse(data, away.status, away.reason, flow)
+        self._refuse(data, away.status, away.reason, flow, away.q850)
 
-    def _refuse(self, data: bytes, status: int, reason: str, flow: Flow) -> None:
+    def _refuse(self, data: bytes, status: int, reason: str, flow: Flow, q850: int | None = None) -> None:
         try:
-            answer = refusal(data, status, reason, self._chance.token())
+            answer = refusal(data, status, reason, self._chance.token(), q850)
         except ValueError:
             return
         if answer is not None and len(answer) <= 2 * len(data):

@@ -90,6 +90,11 @@ class TrunkSide:
         """Whether an address is a trunk's: one of its networks, or where we are registered with it."""
         return self.desk.lists(host) or self.registrations.is_server(host)
 
+    def beyond_pace(self, host: str) -> str | None:
+        """Name of the trunk of an address, if it may not begin another call now."""
+        trunk = self.desk.beyond_pace(host)
+        return trunk.name if trunk is not None else None
+
     # ── calls in ──
 
     def take(self, event: Incoming, events: CarrierEvents, is_known: Callable[[Flow], bool]) -> None:
@@ -112,7 +117,8 @@ class TrunkSide:
                 source=event.flow.host,
                 call=event.call,
             )
-            self._reject(event.call, refused.status, refused.reason, [])
+            rows = [] if refused.q850 is None else [("Reason", f"Q.850;cause={refused.q850}")]
+            self._reject(event.call, refused.status, refused.reason, rows)
         else:
             self._hand_up(event, judged, events)
 

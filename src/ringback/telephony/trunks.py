@@ -138,6 +138,13 @@ class TrunkDesk:
             return None
         return Judged(anyone, accept(anyone, request, self.load(anyone.name), now), listed=False)
 
+    def beyond_pace(self, host: str) -> Trunk | None:
+        """The trunk of an address, if one more call of it would be refused for its pace; asked before it is read."""
+        trunk = self._of(host) if self._networks else None
+        if trunk is None or trunk.calls_per_second is None:
+            return None
+        return None if self.load(trunk.name).would_take(trunk, self._clock.monotonic()) else trunk
+
     def _proved(self, request: Request, flow: Flow, now: float) -> Trunk | Challenged | None:
         guarded = [each for each in self.trunks if each.enabled and each.inbound_credentials is not None]
         if not guarded:

@@ -100,7 +100,8 @@ def test_each_refusal_has_a_rule_and_a_status_of_its_own() -> None:
     assert accept(Trunk("a", max_calls=1), invite(), _with_a_call(), 0.0) is FULL
     assert isinstance(accept(paced, invite(), load, 0.0), Accepted)
     assert accept(paced, invite(), load, 0.0) is RATE_LIMITED
-    assert len({refused.status for refused in (FULL, NOT_ALLOWED, RATE_LIMITED)}) == 3
+    assert [refused.status for refused in (FULL, NOT_ALLOWED, RATE_LIMITED)] == [486, 403, 480]
+    assert RATE_LIMITED.q850 == 42, "a 480 that is a limit says so in its Reason"
 
 
 def _with_a_call() -> Load:

@@ -34,3 +34,13 @@ def test_a_trunk_is_full_at_its_cap() -> None:
 
     assert load.is_full(TRUNK)
     assert not load.is_full(Trunk("b"))
+
+
+def test_looking_whether_a_call_would_be_taken_takes_nothing() -> None:
+    load = Load()
+
+    assert [load.would_take(TRUNK, 0.0) for _ in range(5)] == [True] * 5
+    assert [load.takes(TRUNK, 0.0) for _ in range(2)] == [True, True]
+    assert not load.would_take(TRUNK, 0.4)
+    assert load.would_take(TRUNK, 0.5)
+    assert load.would_take(Trunk("b"), 0.0)

@@ -98,7 +98,10 @@ async def test_our_bye_and_cancel_say_why_in_words_and_as_the_telephone_network_
     ann.telephony.bye(call, 'meeting "7" ended\r\n', 16)
     await clock.run_for(0.1)
     bye = puppet.last_request("BYE")
-    assert bye.headers.all("reason") == ['SIP;text="meeting \\"7\\" ended"', "Q.850;cause=16"]
+    assert bye.headers.all("reason") == [
+        'SIP;cause=200;text="meeting \\"7\\" ended"',
+        'Q.850;cause=16;text="meeting \\"7\\" ended"',
+    ]
     puppet.answer(bye, 200, ANN)
 
     other = ann.dial(TARGET, OFFER)
@@ -108,9 +111,29 @@ async def test_our_bye_and_cancel_say_why_in_words_and_as_the_telephone_network_
     await clock.run_for(0.1)
     ann.telephony.cancel(other, "", 31)
     await clock.run_for(0.1)
-    assert puppet.last_request("CANCEL").headers.all("reason") == ["Q.850;cause=31"]
+    assert puppet.last_request("CANCEL").headers.all("reason") == ["SIP;cause=487", "Q.850;cause=31"]
     puppet.answer(puppet.last_request("CANCEL"), 200, ANN)
     puppet.answer(invite, 487, ANN)
+
+
+@pytest.mark.parametrize(
+    ("q850", "said"),
+    [
+        (None, ["SIP;cause=200", "Q.850;cause=16"]),
+        (31, ["SIP;cause=200", "Q.850;cause=31"]),
+        (102, ["SIP;cause=504", "Q.850;cause=102"]),
+        (88, ["SIP;cause=488", "Q.850;cause=88"]),
+    ],
+)
+async def test_every_bye_of_ours_has_a_reason(
+    ann: Station, puppet: Puppet, clock: VirtualClock, q850: int | None, said: list[str]
+):
+    call = await call_up(ann, puppet, clock)
+    ann.telephony.bye(call, "", q850)
+    await clock.run_for(0.1)
+
+    assert puppet.last_request("BYE").headers.all("reason") == said
+    puppet.answer(puppet.last_request("BYE"), 200, ANN)
 
 
 async def test_why_a_caller_gave_up_is_told(ann: Station, puppet: Puppet, clock: VirtualClock):

@@ -47,7 +47,7 @@ async def test_ringing_and_answer_are_told_and_the_answer_is_acknowledged(
     ann.telephony.bye(call, "meeting ended")
     await clock.run_for(0.1)
     bye = puppet.last_request("BYE")
-    assert bye.headers.get("reason") == 'SIP;text="meeting ended"'
+    assert bye.headers.get("reason") == 'SIP;cause=200;text="meeting ended"'
     puppet.answer(bye, 200, ANN)
 
 

@@ -84,3 +84,31 @@ async def test_a_socket_that_is_emptied_now_and_then_is_not_behind():
     for _ in range(60):
         await clock.run_for(0.05)
         assert door.turns_away(CARRIER, NEW) is None
+
+
+def paced(served: bool = False, lag: float | None = None) -> Door:
+    """The door of a trunk that may not begin another call now."""
+    return Door(
+        VirtualClock(),
+        None,
+        lag,
+        [],
+        engaged=lambda host: False,
+        listed=lambda host: host == CARRIER.host,
+        beyond_pace=lambda host: "carrier",
+        served=lambda data: served,
+    )
+
+
+def test_a_trunk_beyond_its_pace_is_told_so_before_it_is_read():
+    """C1, C5: 480 with a Reason, never 503, and the rule for the operator."""
+    away = paced().turns_away(CARRIER, NEW)
+
+    assert away is not None
+    assert (away.status, away.q850, away.rule) == (480, 42, "trunk-rate-limited: carrier")
+    assert paced().turns_away(CARRIER, STANDING) is None
+    assert paced().turns_away(Flow("udp", "198.51.100.1", 5060), NEW) is None
+
+
+def test_an_invite_that_was_taken_is_not_refused_when_it_is_repeated():
+    assert paced(served=True).turns_away(CARRIER, NEW) is None

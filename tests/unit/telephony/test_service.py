@@ -8,6 +8,7 @@ from ringback.calls.ports import Failure
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
+from ringback.numbers.trunk import Host, Trunk
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock, settle
@@ -465,3 +466,26 @@ async def test_a_call_whose_rules_break_is_refused_and_the_next_is_served(networ
 
     assert puppet.statuses() == [100, 500, 100]
     ann.telephony.reject(ann.last("incoming").call, 480)
+
+
+async def test_a_trunk_beyond_its_pace_is_told_480_with_a_reason_and_its_calls_in_set_up_go_on(
+    network: Network, clock: VirtualClock, capsys: pytest.CaptureFixture[str]
+):
+    """C1, C5: judged before anything is read; nothing is dropped in silence, and a repeated INVITE is no new call."""
+    ann = await Station(network, ANN, replace(OPEN, rate_limits=RateLimits())).start()
+    ann.telephony.trunks.set([Trunk("carrier", hosts=(Host("10.0.0.9"),), calls_per_second=2.0, options_interval=0.0)])
+    trunk = Puppet(network)
+    for number in range(5):
+        trunk.request("INVITE", ANN, body=OFFER, call_id=str(number), branch=f"z9hG4bKpaced{number}")
+        await clock.run_for(0.01)
+    trunk.request("INVITE", ANN, body=OFFER, call_id="0", branch="z9hG4bKpaced0")
+    await clock.run_for(0.1)
+
+    assert [invite.sip_call_id for (invite,) in ann.all("incoming")] == ["0", "1"]
+    refused = trunk.got(480)
+    assert [answer.call_id for answer in refused] == ["2", "3", "4"]
+    assert {answer.headers.get("reason") for answer in refused} == {"Q.850;cause=42"}
+    assert "trunk-rate-limited: carrier" in capsys.readouterr().out
+    for (invite,) in ann.all("incoming"):
+        ann.telephony.reject(invite.call, 486)
+    await ann.telephony.stop()
