@@ -10,7 +10,6 @@ from ringback.model.ids import CallId
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 from ringback.sip.call import Call
-from ringback.sip.headers import reasons
 from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Row
 from ringback.sip.outbound import OutboundCall
@@ -124,7 +123,7 @@ class PretendCall:
         if not self.incoming or self.state in ("up", "over"):
             self.hang_up(q850=q850)
             return
-        rows = [*headers, *(reasons("", q850) if q850 is not None else ())]
+        rows = [*headers, *([("Reason", f"Q.850;cause={q850}")] if q850 is not None else [])]
         self._inbound().reject(status, reason, rows, self.carrier.line.now)
         self.carrier.line.flush()
         self.status = status
