@@ -54,6 +54,7 @@ from ringback.calls.repeats import DIAL_OUT, Asked, Remember, Repeats
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host
 from ringback.calls.transfers import Transfers
+from ringback.calls.warm import WarmTransfers
 from ringback.calls.ways import NoClients, NoTrunks
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
@@ -69,6 +70,7 @@ from ringback.model.ids import CallId, DomainId, EndpointUser, ParticipantId, Ro
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Room, RoomSettings
+from ringback.model.sound import Sound
 from ringback.numbers.endpoints import endpoint_user
 
 log = structlog.get_logger()
@@ -87,6 +89,7 @@ class Calls:
         numbers: Which rooms telephone numbers ring.
         clients: Accounts of SIP phones.
         protection: Whether the sound of calls that no trunk carries is encrypted.
+        music: What a caller hears that waits; ``None``: silence.
         quota: Who may spend how much on calls; everybody anything where there is none.
         audit: Told what is refused.
         owned: Numbers that domains own.
@@ -104,6 +107,7 @@ class Calls:
         numbers: NumberedRooms | None = None,
         clients: SipClients | None = None,
         protection: ProtectionRules | None = None,
+        music: Callable[[], Sound | None] = lambda: None,
         quota: Quota | None = None,
         audit: Audit | None = None,
         owned: OwnedNumbers | None = None,
@@ -119,6 +123,7 @@ class Calls:
         quota.run_out = self._ran_out
         self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock, owned)
         self.transfers = Transfers(meetings, self)
+        self.warm = WarmTransfers(meetings, self, self.transfers, music)
         self.referrals = Referrals(meetings, self, self.transfers, self._run)
         self._looking: set[CallId] = set()
         self._repeats = Repeats(meetings.office.records)
@@ -552,6 +557,21 @@ class Calls:
         asked = Asked("sipRefer", room, dict(body))
         work = partial(self.transfers.refer, domain, room, body)
         await self._repeats.once(domain, idempotency_key, asked, work)
+
+    async def warm_transfer(
+        self,
+        domain: DomainId,
+        call: str,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
+    ) -> Mapping[str, object]:
+        """Begin a warm transfer; see ``WarmTransfers.start``. A repeat with the same key does nothing."""
+        asked = Asked(f"warm-transfer {call}", RoomName(""), dict(body))
+        work = partial(self.warm.start, domain, call, body, asker)
+        answer: Mapping[str, object] = await self._repeats.once(domain, idempotency_key, asked, work)
+        return answer
 
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None:
         """Put a telephone on hold, or take it back. Raises ``NotFound`` for an unknown one."""

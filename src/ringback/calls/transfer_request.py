@@ -12,6 +12,31 @@ CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeEx
 REFER_FIELDS = ("sessionId", "toEndPoint")
 
 
+WARM_FIELDS = ("toEndPoint", *CALL_FIELDS[2:], "acceptKey", "briefTimeoutSec", "holdMusic")
+
+KEYS = "0123456789*#ABCD"
+BRIEF_TIMEOUT, SHORTEST_BRIEF, LONGEST_BRIEF = 300, 10, 3600
+"""Seconds somebody has to accept once answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmRequest:
+    """A warm transfer that may be tried.
+
+    Attributes:
+        to, dial: See ``TransferRequest``.
+        accept_key: The key with which whom it goes to accepts; ``None``: by command alone.
+        brief_timeout: Seconds to accept once answered.
+        music: Whether the caller hears music meanwhile.
+    """
+
+    to: str
+    dial: DialOutRequest
+    accept_key: str | None
+    brief_timeout: float
+    music: bool
+
+
 @dataclass(frozen=True, slots=True)
 class TransferRequest:
     """A transfer that may be tried.
@@ -52,6 +77,27 @@ def validate_refer(body: Mapping[str, object]) -> TransferRequest:
     if parse_target(to).headers:
         raise InvalidRequest('"toEndPoint" of sipRefer must have no headers')
     return TransferRequest(session_id, to, validate({"sipUri": to}))
+
+
+def validate_warm(call: str, body: Mapping[str, object]) -> WarmRequest:
+    """Check the body of a warm transfer. Raises ``InvalidRequest`` with the text of the first mistake."""
+    for name, value in body.items():
+        if name not in WARM_FIELDS:
+            raise InvalidRequest(f'"{clean(name)[:100]}" is not allowed [Received {clean(f"{name}={value}")[:200]}]')
+    to = body.get("toEndPoint")
+    if not isinstance(to, str) or not to:
+        raise InvalidRequest("toEndPoint is required and must be a string")
+    key, music = body.get("acceptKey", "1"), body.get("holdMusic", True)
+    if key is not None and not (isinstance(key, str) and len(key) == 1 and key in KEYS):
+        raise InvalidRequest(f"acceptKey must be null or one of {KEYS}")
+    if not isinstance(music, bool):
+        raise InvalidRequest("holdMusic must be a boolean value")
+    timeout = body.get("briefTimeoutSec", BRIEF_TIMEOUT)
+    if isinstance(timeout, bool) or not isinstance(timeout, int) or not SHORTEST_BRIEF <= timeout <= LONGEST_BRIEF:
+        raise InvalidRequest(f"briefTimeoutSec must be an integer from {SHORTEST_BRIEF} to {LONGEST_BRIEF}")
+    transfer = {name: body[name] for name in CALL_FIELDS if name in body}
+    asked = validate_transfer({**transfer, "sessionId": call})
+    return WarmRequest(asked.to, asked.dial, key, float(timeout), music)
 
 
 def _required(body: Mapping[str, object], verb: str, fields: tuple[str, ...]) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from ringback.meetings.seat import Seat, Welcome
 from ringback.meetings.service import Meetings
 from ringback.model.ids import CallId, MeetingId, ParticipantId, RoomName
 from ringback.model.room import TokenGrants
+from ringback.model.sound import Sound
 from ringback.signalling.wire import spell
 from ringback.testing.carrier import FakeCarrier
 from ringback.testing.clock import VirtualClock, settle
@@ -37,6 +38,9 @@ from ringback.testing.quota import FakeQuota
 from ringback.testing.records import MemoryRecords
 from ringback.testing.rooms import DOMAIN, MemoryRooms
 from ringback.testing.routes import MemoryRoutes
+
+MUSIC = Sound(bytes(320))
+"""What callers hear that wait."""
 
 
 class Guest:
@@ -118,6 +122,7 @@ class Stage:
                 numbers=self.routes,
                 quota=self.quota,
                 audit=self.quota,
+                music=lambda: MUSIC,
             )
         )
         self._connect_carrier(self.calls)
