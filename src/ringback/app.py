@@ -7,6 +7,7 @@ import gc
 import secrets
 import uuid
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -25,6 +26,7 @@ from ringback.config import ConfigError, Settings, env_name, idle_settings
 from ringback.http_client import CheckedClient
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.service import Media
+from ringback.media.sounds import Prompts
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
@@ -202,6 +204,7 @@ class Application:
                 clients=self.sip_clients,
                 owned=self.numbers,
                 protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
+                music=partial(Prompts().sound, "music"),
             )
         )
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)

@@ -32,10 +32,10 @@ async def transfer(server: Server, name: str, session: str, to: str, verb: str =
     assert (answer.status, answer.body) == (200, {"ok": True}), answer
 
 
-async def caller_in(server: Server, page: RoomPage, phone: Baresip, name: str) -> str:
+async def caller_in(server: Server, page: RoomPage, phone: Baresip, name: str, hz: float = CALLER_HZ) -> str:
     """The session of a phone that dialled in and is heard."""
     await phone.dial(await address(server, name))
-    await page.hears(CALLER_HZ)
+    await page.hears(hz)
     return str((await page.event("dialin-connected"))["sessionId"])
 
 
@@ -151,3 +151,86 @@ async def test_a_phone_puts_another_in_its_place_where_the_room_lets_it(
             await until(lambda: "603" in caller.log() or None, "the phone is told 603", 10)
             # baresip hangs up by itself then; others keep the call.
             assert target.log().count("INVITE sip:") == 0
+
+
+MUSIC_HZ = (440, 660, 880)
+"""Notes of the packaged music; it has none of those below."""
+
+WAITING_HZ, TOLD_HZ, TELLING_HZ = 1510, 1910, 2870
+
+
+async def music(phone: Baresip) -> None:
+    """The phone hears music, and nobody of this test."""
+
+    def plays() -> bool | None:
+        people = [hz for hz in (TOLD_HZ, TELLING_HZ) if phone.hears(hz)]
+        return (any(phone.hears(hz) for hz in MUSIC_HZ) and not people) or None
+
+    await until(plays, "the caller hears music", 20)
+
+
+@pytest.mark.parametrize("accepts", ["key", "command", "merge"])
+async def test_a_caller_waits_with_music_while_another_is_told_about_it(
+    accepts: str, tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await room(server, chromium, "front", TELLING_HZ)
+    async with (
+        Baresip(tmp_path / "caller", hz=WAITING_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TOLD_HZ, name="bob") as target,
+    ):
+        session = await caller_in(server, page, caller, "front", WAITING_HZ)
+        await hears(caller, TELLING_HZ, "the caller")
+        path = f"/ringback/calls/{session}/warm-transfer"
+
+        begun = await server.rest("POST", path, {"toEndPoint": target.uri})
+
+        assert begun.status == 200, begun
+        assert (await page.event("calltransfer-briefing"))["toSessionId"] == begun.body["sessionId"]
+        assert (await server.rest("GET", path)).body["state"] == "briefing"
+        await page.hears(TOLD_HZ)
+        await hears(target, TELLING_HZ, "the target")
+        await music(caller)
+        assert not target.hears(WAITING_HZ), "the caller is apart"
+
+        if accepts == "key":
+            await target.command("sndcode", "1")
+            await target.command("sndcode", "\x04")
+        else:
+            answer = await server.rest("POST", f"{path}/{'accept' if accepts == 'command' else 'merge'}")
+            assert answer.body == {"ok": True}, answer
+
+        await hears(caller, TOLD_HZ, "the caller")
+        await hears(target, WAITING_HZ, "the target")
+        if accepts == "merge":
+            await page.hears(WAITING_HZ)
+            await hears(caller, TELLING_HZ, "the caller, still in the room,")
+        else:
+            await page.event("calltransfer-answered")
+            await wait_present(server, "front", 1)
+            await target.command("hangup")
+            await caller.event("CALL_CLOSED")
+            assert (await page.event("calltransfer-completed"))["completeStatus"] == "completed"
+
+
+async def test_a_target_that_hangs_up_on_a_brief_gives_the_caller_back(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await room(server, chromium, "front", TELLING_HZ)
+    async with (
+        Baresip(tmp_path / "caller", hz=WAITING_HZ) as caller,
+        Baresip(tmp_path / "target", hz=TOLD_HZ, name="bob") as target,
+    ):
+        session = await caller_in(server, page, caller, "front", WAITING_HZ)
+        await server.rest("POST", f"/ringback/calls/{session}/warm-transfer", {"toEndPoint": target.uri})
+        await page.event("calltransfer-briefing")
+        await music(caller)
+
+        await target.command("hangup")
+
+        assert (await page.event("calltransfer-completed"))["completeStatus"] == "failed"
+        await hears(caller, TELLING_HZ, "the caller")
+        await page.hears(WAITING_HZ)
+        listed = (await server.rest("GET", f"/ringback/calls/{session}/transfers")).body["data"]
+        assert [(row["kind"], row["state"], row["complete_status"]) for row in listed] == [
+            ("warm-transfer", "completed", "failed")
+        ]

@@ -566,10 +566,11 @@ class Calls:
         *,
         idempotency_key: str | None = None,
         asker: Asker | None = None,
+        room: RoomName | None = None,
     ) -> Mapping[str, object]:
         """Begin a warm transfer; see ``WarmTransfers.start``. A repeat with the same key does nothing."""
         asked = Asked(f"warm-transfer {call}", RoomName(""), dict(body))
-        work = partial(self.warm.start, domain, call, body, asker)
+        work = partial(self.warm.start, domain, call, body, asker, room)
         answer: Mapping[str, object] = await self._repeats.once(domain, idempotency_key, asked, work)
         return answer
 

@@ -32,10 +32,10 @@ from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.events import TransferStep
-from ringback.model.ids import CallId, DomainId
+from ringback.model.ids import CallId, DomainId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import TransferState
-from ringback.model.room import IdleTimeouts
+from ringback.model.room import IdleTimeouts, Room
 from ringback.model.sound import Sound
 
 log = structlog.get_logger()
@@ -102,9 +102,13 @@ class WarmTransfers:
         call_id: str,
         body: Mapping[str, object],
         asker: Asker | None = None,
+        room: RoomName | None = None,
         remember: Remember = forget,
     ) -> Mapping[str, object]:
         """Let a caller wait, and call whom it is to go to into the room.
+
+        Args:
+            room: Only a call of this room; ``None``: of any room of the domain.
 
         Returns:
             ``sessionId``: the call that is made.
@@ -115,7 +119,7 @@ class WarmTransfers:
             Forbidden: The destination is not allowed.
         """
         request = validate_warm(call_id, body)
-        home, call = self._standing(domain, call_id)
+        home, call = self._standing(domain, call_id, room)
         settings = home.meeting.settings
         if not settings.enable_dialout:
             raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
@@ -129,30 +133,36 @@ class WarmTransfers:
             )
         return answer
 
-    async def accept(self, domain: DomainId, call_id: str) -> None:
+    async def accept(self, domain: DomainId, call_id: str, room: RoomName | None = None) -> None:
         """Connect both with each other. Raises ``NotFound``, or ``InvalidRequest`` while nobody has answered."""
-        await self._command(domain, call_id, self._hand_over)
+        await self._command(domain, call_id, room, self._hand_over)
 
-    async def merge(self, domain: DomainId, call_id: str) -> None:
+    async def merge(self, domain: DomainId, call_id: str, room: RoomName | None = None) -> None:
         """Take the caller back into the room, where all talk with each other. Raises as ``accept``."""
-        await self._command(domain, call_id, self._merge)
+        await self._command(domain, call_id, room, self._merge)
 
-    async def give_back(self, domain: DomainId, call_id: str) -> None:
+    async def give_back(self, domain: DomainId, call_id: str, room: RoomName | None = None) -> None:
         """Hang up on whom it was to go to: the caller is in the room as before. Raises ``NotFound``."""
-        await self._command(domain, call_id, lambda warm, now: warm.leg.hang_up(RETURNED, now))
+        await self._command(domain, call_id, room, lambda warm, now: warm.leg.hang_up(RETURNED, now))
 
-    async def _command(self, domain: DomainId, call_id: str, act: Callable[[Warm, Instant], list[Effect]]) -> None:
+    async def _command(
+        self,
+        domain: DomainId,
+        call_id: str,
+        room: RoomName | None,
+        act: Callable[[Warm, Instant], list[Effect]],
+    ) -> None:
         warm = self._under_way.get(CallId(call_id))
-        if warm is None or warm.transfer.record.domain != domain:
+        if warm is None or not _is_of(warm.transfer.home.meeting.settings.room, domain, room):
             raise NotFound(f"no warm transfer of call {clean(call_id)[:64]} is under way")
         await self._transfers.ask(warm.transfer.home, lambda now: (act(warm, now), None))
 
     # ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _standing(self, domain: DomainId, call_id: str) -> tuple[Actor, Call]:
+    def _standing(self, domain: DomainId, call_id: str, room: RoomName | None) -> tuple[Actor, Call]:
         home = self._meetings.by_call.get(CallId(call_id))
         call = home.calls.get(CallId(call_id)) if home is not None else None
-        if home is None or home.meeting.settings.room.domain != domain or not isinstance(call, Call):
+        if home is None or not _is_of(home.meeting.settings.room, domain, room) or not isinstance(call, Call):
             raise NotFound(f"call {clean(call_id)[:64]} not found, or over")
         if isinstance(home.meeting, Bridge):
             raise InvalidRequest("the call is connected with another outside its room: it has been transferred")
@@ -316,3 +326,7 @@ class WarmTransfers:
             warm.timer.cancel()
         if not self._is_over(warm):
             del self._under_way[warm.transfer.call.id]
+
+
+def _is_of(home: Room, domain: DomainId, room: RoomName | None) -> bool:
+    return home.domain == domain and room in (None, home.name)

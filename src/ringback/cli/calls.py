@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
+from ringback.cli.client import Client, connect, fail, quoted, show_fields, show_json, show_table
 from ringback.cli.ladder import can_draw, draw
 from ringback.cli.verdict import what_failed
 
@@ -98,6 +98,87 @@ def watch(room: InRoom = None, as_json: AsJson = False) -> None:
         for call_id in known.keys() - now.keys():
             _say(client.get(f"/ringback/calls/{quoted(call_id)}"), as_json)
         known = now
+
+
+TRANSFER_COLUMNS = {
+    "began": "created_at",
+    "kind": "kind",
+    "to": "to_endpoint",
+    "state": "state",
+    "how it ended": "complete_status",
+    "the call made for it": "to_session_id",
+}
+
+TheCall = Annotated[str, typer.Argument(help="Its id.")]
+
+
+@app.command()
+def transfer(
+    call: TheCall,
+    to: Annotated[str, typer.Argument(metavar="URI_OR_NUMBER", help="sip:user@host, a room's address, +15551234567.")],
+    warm: Annotated[bool, typer.Option("--warm", help="The caller waits while you tell of it in the room.")] = False,
+    refer: Annotated[bool, typer.Option("--refer", help="Ask the far end to call there itself (SIP REFER).")] = False,
+    caller_id: Annotated[str | None, typer.Option(help="The number that is shown.")] = None,
+    extension: Annotated[str | None, typer.Option(help="Dialled once it is answered.")] = None,
+    wait: Annotated[int | None, typer.Option(help="Seconds before the extension.", min=0, max=60)] = None,
+    accept_key: Annotated[str | None, typer.Option(help="With --warm: the key that accepts.")] = None,
+    key: Annotated[str | None, typer.Option("--idempotency-key", help="The same key again does nothing.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a call to another room, to an address or to a number."""
+    if warm and refer:
+        fail("--warm and --refer exclude each other")
+    client = connect()
+    body: dict[str, object] = {"toEndPoint": to}
+    given = {"callerId": caller_id, "extension": extension, "waitBeforeExtensionDialSec": wait}
+    body |= {name: value for name, value in given.items() if value is not None}
+    if warm:
+        path = f"/ringback/calls/{quoted(call)}/warm-transfer"
+        body |= {"acceptKey": accept_key} if accept_key is not None else {}
+    else:
+        room = client.get(f"/ringback/calls/{quoted(call)}")["room"]
+        path = f"/rooms/{quoted(room)}/{'sipRefer' if refer else 'sipCallTransfer'}"
+        body["sessionId"] = call
+    answer = client.post(path, body, {"Idempotency-Key": key} if key else None)
+    if as_json:
+        show_json(answer)
+    elif warm:
+        typer.echo(f"calling {to}, session {answer['sessionId']}; then: accept, merge or return")
+    else:
+        typer.echo(f"on its way to {to}; see: ringback calls transfers {call}")
+
+
+@app.command()
+def transfers(call: TheCall, as_json: AsJson = False) -> None:
+    """Where a call was transferred to, and how that went."""
+    rows = connect().get(f"/ringback/calls/{quoted(call)}/transfers")["data"]
+    if as_json:
+        show_json(rows)
+    else:
+        show_table(rows, TRANSFER_COLUMNS, "It was not transferred.")
+
+
+@app.command()
+def accept(call: TheCall) -> None:
+    """A warm transfer: connect the caller with whom it goes to."""
+    _decide(call, "accept")
+
+
+@app.command()
+def merge(call: TheCall) -> None:
+    """A warm transfer: all talk in the room."""
+    _decide(call, "merge")
+
+
+@app.command("return")
+def give_back(call: TheCall) -> None:
+    """A warm transfer: hang up on whom it was to go to, and take the caller back."""
+    _decide(call, "return")
+
+
+def _decide(call: str, what: str) -> None:
+    connect().post(f"/ringback/calls/{quoted(call)}/warm-transfer/{what}", {})
+    typer.echo("done")
 
 
 def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: bool) -> None:

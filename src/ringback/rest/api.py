@@ -27,6 +27,7 @@ from ringback.rest import (
     sip_clients,
     tokens,
     traces,
+    transfers,
     trunks,
     webhooks,
 )
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *meetings.OPERATIONS,
     *own.OPERATIONS,
     *traces.OPERATIONS,
+    *transfers.OPERATIONS,
     *sip_clients.OPERATIONS,
     *trunks.OPERATIONS,
     *phone_numbers.OPERATIONS,

@@ -6,7 +6,7 @@ from typing import Protocol
 from ringback.calls.ports import Asker
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
-from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord
+from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, TransferRecord
 from ringback.model.traces import Remembered
 
 
@@ -25,6 +25,14 @@ class Meetings(Protocol):
         self, domain: DomainId, name: RoomName, data: object, recipient: str = "*", /
     ) -> None: ...
     def counts(self) -> Mapping[str, int]: ...
+
+
+class WarmTransfers(Protocol):
+    """``calls.warm.WarmTransfers``."""
+
+    async def accept(self, domain: DomainId, call_id: str) -> None: ...
+    async def merge(self, domain: DomainId, call_id: str) -> None: ...
+    async def give_back(self, domain: DomainId, call_id: str) -> None: ...
 
 
 class Calls(Protocol):
@@ -55,6 +63,17 @@ class Calls(Protocol):
     async def refer(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
     ) -> None: ...
+    async def warm_transfer(
+        self,
+        domain: DomainId,
+        call: str,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
+    ) -> Mapping[str, object]: ...
+    @property
+    def warm(self) -> WarmTransfers: ...
     def sound(self, call: CallId) -> Mapping[str, object]: ...
 
 
@@ -72,6 +91,7 @@ class Reports(Protocol):
         ongoing: bool | None,
     ) -> tuple[int, Sequence[CallRecord]] | None: ...
     async def call(self, domain: DomainId, call: str) -> CallRecord | None: ...
+    async def transfers(self, domain: DomainId, call: str) -> Sequence[TransferRecord]: ...
     async def meetings(
         self,
         domain: DomainId,

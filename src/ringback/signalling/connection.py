@@ -15,6 +15,7 @@ import structlog
 
 from ringback.access.errors import TokenRefused
 from ringback.calls.ports import Asker, Clock
+from ringback.calls.transfer_request import WARM_FIELDS
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.meeting import GRACE
 from ringback.meetings.seat import Seat, Welcome
@@ -372,6 +373,23 @@ class Connection:
             )
         return {}
 
+    async def warm_transfer(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        calls, call = self._desk.calls, requests.text(fields, "sessionId", 64)
+        action = fields.get("action", "start")
+        if action == "start":
+            body = {name: fields[name] for name in WARM_FIELDS if name in fields}
+            key, asker = _key(fields), self._asker(seat)
+            answer = await calls.warm_transfer(
+                seat.domain, call, body, idempotency_key=key, asker=asker, room=seat.room
+            )
+            return {"sessionId": answer["sessionId"]}
+        decide = {"accept": calls.warm.accept, "merge": calls.warm.merge, "return": calls.warm.give_back}
+        if not isinstance(action, str) or action not in decide:
+            raise InvalidRequest('"action" must be one of start, accept, merge, return')
+        await decide[action](seat.domain, call, seat.room)
+        return {}
+
     def _asker(self, seat: Seat) -> Asker:
         """On whose word this connection's calls are made: its token's, however many connections show it."""
         token = self._client.token if self._client is not None else ""
@@ -404,5 +422,6 @@ VERBS: dict[str, Verb] = {
     "hold": Connection.hold,
     "send-dtmf": Connection.send_dtmf,
     "sip-call-transfer": Connection.sip_call_transfer,
+    "warm-transfer": Connection.warm_transfer,
     "ping": Connection.ping,
 }

@@ -24,6 +24,14 @@ class Tokens(Protocol):
         """Raises ``access.errors.TokenRefused``."""
 
 
+class WarmTransfers(Protocol):
+    """Warm transfers under way (``calls.warm.WarmTransfers``), of one room."""
+
+    async def accept(self, domain: DomainId, call_id: str, room: RoomName) -> None: ...
+    async def merge(self, domain: DomainId, call_id: str, room: RoomName) -> None: ...
+    async def give_back(self, domain: DomainId, call_id: str, room: RoomName) -> None: ...
+
+
 class DialOuts(Protocol):
     """Calls a room makes (``calls.service.Calls``)."""
 
@@ -53,6 +61,18 @@ class DialOuts(Protocol):
     async def refer(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
     ) -> None: ...
+    async def warm_transfer(
+        self,
+        domain: DomainId,
+        call: str,
+        body: Mapping[str, object],
+        *,
+        idempotency_key: str | None = None,
+        asker: Asker | None = None,
+        room: RoomName | None = None,
+    ) -> Mapping[str, object]: ...
+    @property
+    def warm(self) -> WarmTransfers: ...
 
 
 class Subscribable(Protocol):

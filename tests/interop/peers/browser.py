@@ -89,7 +89,7 @@ EVENTS = [
     "active-speaker-change",
     *(f"dialin-{kind}" for kind in ("ready", "connected", "stopped", "warning", "error")),
     *(f"{way}-{kind}" for way in ("dialin", "dialout") for kind in ("held", "resumed")),
-    *(f"calltransfer-{kind}" for kind in ("triggered", "initiated", "answered", "completed")),
+    *(f"calltransfer-{kind}" for kind in ("triggered", "initiated", "briefing", "merged", "answered", "completed")),
     *(f"dialout-{kind}" for kind in ("connected", "answered", "stopped", "warning", "error")),
     "dtmf-event",
     "error",

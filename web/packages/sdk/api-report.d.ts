@@ -18,7 +18,7 @@ export type * from "./types";
 // ── call ──
 import { CallCore, type InputSettings } from "./call-core";
 import { type Engine } from "./engine";
-import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySipCallTransferOptions, DailySipReferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
+import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySipCallTransferOptions, DailySipReferOptions, WarmTransferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
 export declare class Call extends CallCore {
     constructor(options?: DailyFactoryOptions, engine?: Engine, onDestroyed?: (call: Call) => void);
     meetingState(): MeetingState;
@@ -94,6 +94,9 @@ export declare class Call extends CallCore {
     }): Promise<void>;
     sendDTMF(options: DailySendDtmfOptions): Promise<void>;
     sipCallTransfer(options: DailySipCallTransferOptions): Promise<void>;
+    warmTransfer(options: WarmTransferOptions): Promise<{
+        sessionId?: string;
+    }>;
     sipRefer(options: DailySipReferOptions): Promise<void>;
 }
 
@@ -177,6 +180,8 @@ export interface CallTransferPayload {
     fromEndPoint: string;
     toEndPoint: string;
     isSipRefer: boolean;
+    isWarm?: true;
+    toSessionId?: string;
     completeStatus?: "completed" | "failed" | "busy" | "no-answer" | "canceled";
     referSipResponseCode?: number;
     notifySipResponseCode?: number;
@@ -295,6 +300,8 @@ export interface DailyEventMap {
     "dialout-resumed": HoldPayload;
     "calltransfer-triggered": CallTransferPayload;
     "calltransfer-initiated": CallTransferPayload;
+    "calltransfer-briefing": CallTransferPayload;
+    "calltransfer-merged": CallTransferPayload;
     "calltransfer-answered": CallTransferPayload;
     "calltransfer-completed": CallTransferPayload;
     "dtmf-event": {
@@ -310,7 +317,7 @@ export type DailyEventObject<K extends DailyEvent = DailyEvent> = DailyEventMap[
     callClientId: string;
 };
 export type DailyEventHandler<K extends DailyEvent> = (event: DailyEventObject<K>) => void;
-export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "dialin-stopped", "dialin-warning", "dialin-error", "dialout-connected", "dialout-answered", "dialout-stopped", "dialout-warning", "dialout-error", "dialin-held", "dialin-resumed", "dialout-held", "dialout-resumed", "calltransfer-triggered", "calltransfer-initiated", "calltransfer-answered", "calltransfer-completed", "dtmf-event", "app-message", "nonfatal-error"];
+export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "dialin-stopped", "dialin-warning", "dialin-error", "dialout-connected", "dialout-answered", "dialout-stopped", "dialout-warning", "dialout-error", "dialin-held", "dialin-resumed", "dialout-held", "dialout-resumed", "calltransfer-triggered", "calltransfer-initiated", "calltransfer-briefing", "calltransfer-merged", "calltransfer-answered", "calltransfer-completed", "dtmf-event", "app-message", "nonfatal-error"];
 export {};
 
 // ── types ──
@@ -538,6 +545,17 @@ export interface DailySipCallTransferOptions {
     callerId?: string;
     extension?: string;
     waitBeforeExtensionDialSec?: number;
+}
+export interface WarmTransferOptions {
+    sessionId: string;
+    action?: "start" | "accept" | "merge" | "return";
+    toEndPoint?: string;
+    callerId?: string;
+    extension?: string;
+    waitBeforeExtensionDialSec?: number;
+    acceptKey?: string | null;
+    briefTimeoutSec?: number;
+    holdMusic?: boolean;
 }
 export interface DailySipReferOptions {
     sessionId: string;

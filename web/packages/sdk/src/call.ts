@@ -25,6 +25,7 @@ import type {
   DailySendDtmfOptions,
   DailySipCallTransferOptions,
   DailySipReferOptions,
+  WarmTransferOptions,
   DailySetInputDevicesOptions,
   DailyStartDialoutOptions,
   DailyStartDialoutResult,
@@ -378,6 +379,14 @@ export class Call extends CallCore {
   async sipCallTransfer(options: DailySipCallTransferOptions): Promise<void> {
     this.joined("sipCallTransfer");
     await this.request("sip-call-transfer", checkTransfer(options), false);
+  }
+
+  /** Ringback: a phone waits with music while those in the room tell whom it goes to about it; then `accept` connects
+   * the two, `merge` takes the phone back among all, `return` hangs up on whom it was to go to. Starting one answers
+   * with the session of whom it goes to. */
+  async warmTransfer(options: WarmTransferOptions): Promise<{ sessionId?: string }> {
+    this.joined("warmTransfer");
+    return await this.request("warm-transfer", { action: "start", ...options }, false);
   }
 
   /** Asks a phone's own system to call somebody else. The events say what becomes of it. */

@@ -43,12 +43,15 @@ export interface HoldPayload extends DialInPayload, DialOutPayload {
   heldBy: "far-end" | "room";
 }
 
-/** Ringback: one step of a transfer. The status is there once it is over, codes as far as they came. */
+/** Ringback: one step of a transfer. The status is there once it is over, codes as far as they came; `toSessionId` is
+ * the call made for it. */
 export interface CallTransferPayload {
   sessionId: string;
   fromEndPoint: string;
   toEndPoint: string;
   isSipRefer: boolean;
+  isWarm?: true;
+  toSessionId?: string;
   completeStatus?: "completed" | "failed" | "busy" | "no-answer" | "canceled";
   referSipResponseCode?: number;
   notifySipResponseCode?: number;
@@ -130,6 +133,8 @@ export interface DailyEventMap {
   "dialout-resumed": HoldPayload;
   "calltransfer-triggered": CallTransferPayload;
   "calltransfer-initiated": CallTransferPayload;
+  "calltransfer-briefing": CallTransferPayload;
+  "calltransfer-merged": CallTransferPayload;
   "calltransfer-answered": CallTransferPayload;
   "calltransfer-completed": CallTransferPayload;
   "dtmf-event": { tone: string; volume: number; method: string; sessionId?: string };
@@ -160,6 +165,8 @@ export const PASSED_ON = [
   "dialout-resumed",
   "calltransfer-triggered",
   "calltransfer-initiated",
+  "calltransfer-briefing",
+  "calltransfer-merged",
   "calltransfer-answered",
   "calltransfer-completed",
   "dtmf-event",

@@ -271,6 +271,19 @@ export interface DailySipCallTransferOptions {
   waitBeforeExtensionDialSec?: number;
 }
 
+/** Ringback: `action` is `"start"` when left out. `toEndPoint` and what follows it are of `"start"`. */
+export interface WarmTransferOptions {
+  sessionId: string;
+  action?: "start" | "accept" | "merge" | "return";
+  toEndPoint?: string;
+  callerId?: string;
+  extension?: string;
+  waitBeforeExtensionDialSec?: number;
+  acceptKey?: string | null;
+  briefTimeoutSec?: number;
+  holdMusic?: boolean;
+}
+
 export interface DailySipReferOptions {
   sessionId: string;
   toEndPoint: string;
