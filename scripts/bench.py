@@ -1,9 +1,10 @@
 """``make bench``: CPU time per unit of work, beside the floor measured in the same run, in one table.
 
 A bench is ``crates/*/examples/bench_*.rs`` or ``benches/*.py``. It prints JSON lines ``{"name", "us", "unit"}`` (CPU
-microseconds, or ``ms``; ``unit`` says for what, ``calls`` that it is a count); lines whose name has ``floor`` are what
-could not be done for less. ``target`` is optional: above it, the table says so. A busy machine shows more CPU time than
-an idle one, so a target that was missed there is said and is no failure.
+microseconds, or ``ms``; ``unit`` says for what, ``calls`` that it is a count; or ``score`` in ``unit``, which is no
+time at all); lines whose name has ``floor`` are what could not be done for less. ``target`` is optional: above it, the
+table says so. A busy machine shows more CPU time than an idle one, so a target that was missed there is said and is no
+failure.
 """
 
 import argparse
@@ -23,15 +24,18 @@ from toolchain import VENV, check_machine, environment
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measurement, in CPU microseconds."""
+    """One measurement, in CPU microseconds; a score is in its unit."""
 
     name: str
     us: float
     unit: str
     target: float | None = None
+    is_score: bool = False
 
     def shown(self, amount: float) -> str:
         """With its unit; what is counted (``unit`` is ``calls``) has none."""
+        if self.is_score:
+            return f"{amount:.2f}"
         if self.unit == "calls":
             return f"{amount:.0f}"
         return f"{amount / 1000:.2f} ms" if amount >= 1000 else f"{amount:.2f} µs"
@@ -59,10 +63,13 @@ def measure(name: str, command: list[str | Path]) -> list[Line]:
     with stage(name):
         said = run(command, f"bench-{name}", env={**environment(), "PYTHONPATH": str(ROOT / "tests")})
     rows = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
-    return [
-        Line(row["name"], row["us"] if "us" in row else row["ms"] * 1000, row["unit"], row.get("target"))
-        for row in rows
-    ]
+    return [Line(row["name"], _amount(row), row["unit"], row.get("target"), is_score="score" in row) for row in rows]
+
+
+def _amount(row: dict[str, float]) -> float:
+    if "score" in row:
+        return row["score"]
+    return row["us"] if "us" in row else row["ms"] * 1000
 
 
 def show(lines: list[Line]) -> None:

@@ -47,6 +47,9 @@ pub struct Voice {
 
 /// Below this, in percent, copies are not worth their cost.
 const LITTLE_LOSS: f32 = 1.0;
+/// What libopus needs at this complexity to find room for copies of wide-band speech: at 24 kbit/s it leaves them out
+/// (PESQ 2.8 instead of 3.9 with 5 % lost, `make bench`).
+const WITH_COPIES_BPS: u32 = 32_000;
 
 impl Voice {
     pub fn new() -> Voice {
@@ -95,7 +98,12 @@ impl Voice {
         self.loss = if percent > self.loss { percent } else { self.loss * 0.7 + percent * 0.3 };
         let settings = match self.loss {
             loss if loss < LITTLE_LOSS => OpusSettings::default(),
-            loss => OpusSettings { fec: true, expected_loss: loss.min(30.0) as u8, ..OpusSettings::default() },
+            loss => OpusSettings {
+                fec: true,
+                bitrate_bps: WITH_COPIES_BPS,
+                expected_loss: loss.min(30.0) as u8,
+                ..OpusSettings::default()
+            },
         };
         if let Some(sender) = &mut self.sender {
             sender.set_opus(settings);
