@@ -38,6 +38,7 @@ from ringback.numbers.purchases import Purchases
 from ringback.numbers.service import Numbers
 from ringback.numbers.trunk import Trunk
 from ringback.rest.api import Services, create_api
+from ringback.rest.ports import PretendNetwork
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
 from ringback.rooms.service import Caps, Rooms
@@ -80,6 +81,9 @@ HOUSEKEEPING = 60.0
 class Application:
     """A whole server. Call ``start`` once, then ``serve_until`` or ``stop``.
 
+    Args:
+        pretend: A telephone network to play with, shown under ``/v1/ringback/pretend``.
+
     Attributes (after ``start``):
         domain: The first domain.
         api_key: Its key, the operator's.
@@ -102,8 +106,9 @@ class Application:
     domain: Domain
     api_key: str
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pretend: PretendNetwork | None = None) -> None:
         self.settings = settings
+        self._pretend = pretend
         self._ready: str | None = "starting"
         self._cleanup = contextlib.AsyncExitStack()
         self._http: HttpServer | None = None
@@ -239,6 +244,7 @@ class Application:
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
                 idle_settings=idle_settings(settings),
+                pretend=self._pretend,
             )
         )
         api.router.routes += Signalling(desk).routes()

@@ -13,12 +13,16 @@ from ringback.cli.fail import fail
 from ringback.cli.hosting import Host
 from ringback.cli.lan import certificate_for, kept_secret
 from ringback.cli.loop import read_settings, run
+from ringback.cli.pretend import SAMPLE_NUMBER, pretend_carrier, trunk_of
 from ringback.cli.running import serve
 from ringback.cli.selfcall import call_ourselves
 from ringback.clock import SystemClock
+from ringback.config import Settings
 from ringback.installation import own_address
 from ringback.model.ids import RoomName
 from ringback.model.room import Room
+from ringback.testing.carrier import PretendCarrier
+from ringback.testing.carrier.desk import CarrierDesk
 
 ROOM = RoomName("hello")
 STARTS = {"allow_room_start": True, "max_idle_timeout_sec": 300}
@@ -40,6 +44,7 @@ def dev(
     sip_port: Annotated[int | None, typer.Option(help="Port for SIP (RINGBACK_SIP__PORT).")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for its data (RINGBACK_DATA_DIR).")] = None,
     self_test: Annotated[bool, typer.Option("--self-test/--no-self-test", help="Call ourselves first.")] = True,
+    pretend: Annotated[bool, typer.Option("--carrier/--no-carrier", help="With the pretend carrier.")] = True,
 ) -> None:
     """Run the server for yourself: a room called hello with a greeter, and no account, network or phone needed."""
     flags: dict[str, Any] = {
@@ -53,7 +58,17 @@ def dev(
     settings = read_settings(flags)
     if lan:
         settings = read_settings(_with_lan(flags, settings.data_dir, settings.api_key is None, settings.secret is None))
-    run(serve(settings, _Dev(lan, self_test).on_ready))
+    run(_serve(settings, _Dev(lan, self_test), pretend))
+
+
+async def _serve(settings: Settings, dev: "_Dev", pretend: bool) -> None:
+    if not pretend:
+        await serve(settings, dev.on_ready)
+        return
+    async with pretend_carrier() as carrier:
+        dev.carrier = carrier
+        with_trunk = settings.model_copy(update={"trunks": [*settings.trunks, trunk_of(carrier)]})
+        await serve(with_trunk, dev.on_ready, CarrierDesk(carrier))
 
 
 def _with_lan(flags: dict[str, Any], folder: Path, needs_key: bool, needs_secret: bool) -> dict[str, Any]:
@@ -78,9 +93,12 @@ class _Dev:
     def __init__(self, lan: bool, self_test: bool) -> None:
         self._lan = lan
         self._self_test = self_test
+        self.carrier: PretendCarrier | None = None
 
     async def on_ready(self, server: Application, stop: asyncio.Event) -> None:
         room = await self._room(server)
+        if self.carrier is not None:
+            self.carrier.server = f"127.0.0.1:{server.telephony.local_addresses[0].rpartition(':')[2]}"
         host = Host(server, ROOM)
         # The greeter keeps a meeting open; it has to go before the server can drain.
         greeter = asyncio.create_task(host.run(), name="greeter")
@@ -122,6 +140,7 @@ class _Dev:
             "  as its owner": f"{page}?t={token}",
             "Dial": dial,
             "  from here": f".venv/bin/ringback phone dial {dial} --say 'Hello' --for 15",
+            **self._carrier_lines(),
             "API": f"{server.addresses.public_url}/v1",
             "  its key": server.api_key,
         }
@@ -134,6 +153,15 @@ class _Dev:
             )
             typer.echo(_qr_code(page))
         typer.echo("\nCtrl-C ends it.")
+
+    def _carrier_lines(self) -> dict[str, str]:
+        if self.carrier is None:
+            return {}
+        return {
+            "Pretend numbers": "+12125550101 echoes, and others: .venv/bin/ringback carrier numbers",
+            "  to call you": f".venv/bin/ringback numbers add {SAMPLE_NUMBER} --room {ROOM};"
+            f" .venv/bin/ringback carrier call {SAMPLE_NUMBER}",
+        }
 
 
 def _qr_code(text: str) -> str:

@@ -9,14 +9,20 @@ from ringback import logs
 from ringback.app import Application
 from ringback.cli.fail import fail
 from ringback.config import ConfigError, Settings
+from ringback.rest.ports import PretendNetwork
 from ringback.store.errors import StoreError
 
 
-async def serve(settings: Settings, on_ready: Callable[[Application, asyncio.Event], Awaitable[None]]) -> None:
+async def serve(
+    settings: Settings,
+    on_ready: Callable[[Application, asyncio.Event], Awaitable[None]],
+    pretend: PretendNetwork | None = None,
+) -> None:
     """Run a server until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
     Args:
         on_ready: Called once it takes calls, with the event that ends it.
+        pretend: See ``Application``.
     """
     logs.configure(settings.log_format, settings.log_level)
     stop, at_once = asyncio.Event(), asyncio.Event()
@@ -27,7 +33,7 @@ async def serve(settings: Settings, on_ready: Callable[[Application, asyncio.Eve
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    app = Application(settings)
+    app = Application(settings, pretend)
     try:
         await app.start()
     except (ConfigError, StoreError) as error:

@@ -23,6 +23,7 @@ from ringback.rest import (
     pages,
     phone_numbers,
     presence,
+    pretend,
     rooms,
     sip_clients,
     tokens,
@@ -34,7 +35,7 @@ from ringback.rest import (
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
-from ringback.rest.ports import Calls, Meetings, Reports, Traces
+from ringback.rest.ports import Calls, Meetings, PretendNetwork, Reports, Traces
 from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.domains import Domains
@@ -55,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *trunks.OPERATIONS,
     *phone_numbers.OPERATIONS,
     *webhooks.OPERATIONS,
+    *pretend.OPERATIONS,
 )
 
 
@@ -75,6 +77,7 @@ class Services:
         places: Where a SIP client is registered now.
         counts: How many there are now of what the SIP side has, for metrics.
         idle_settings: Names of settings that were given and that nothing acts on.
+        pretend: The pretend carrier, where there is one.
     """
 
     rooms: Rooms
@@ -96,6 +99,7 @@ class Services:
     rate_limits: bool = True
     web: Path = Path(__file__).parent.parent / "web"
     idle_settings: Collection[str] = ()
+    pretend: PretendNetwork | None = None
     places: Callable[[SipClient], Sequence[Binding]] = lambda client: ()
     counts: Callable[[], Mapping[str, float]] = dict
 

@@ -77,6 +77,18 @@ class Calls(Protocol):
     def sound(self, call: CallId) -> Mapping[str, object]: ...
 
 
+class PretendNetwork(Protocol):
+    """``testing.carrier.desk.CarrierDesk``: a telephone network that exists in ``ringback dev`` only."""
+
+    def people(self) -> Sequence[Mapping[str, object]]: ...
+    def calls(self) -> Sequence[Mapping[str, object]]: ...
+    def call(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        """Raises ``InvalidRequest``."""
+
+    def hang_up(self, call: str) -> Mapping[str, object]:
+        """Raises ``NotFound``."""
+
+
 class Reports(Protocol):
     """``store.reports.StoredReports``. A page is ``None`` when its cursor is unknown."""
 

@@ -81,6 +81,7 @@ class MortalClock:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._timers: list[VirtualTimer] = []
+        self._most = 64
         self._dead = False
 
     def monotonic(self) -> float:
@@ -93,7 +94,10 @@ class MortalClock:
         if self._dead:
             return VirtualTimer(when, callback)
         timer = self._clock.call_at(when, callback)
-        self._timers = [*(old for old in self._timers if old.callback is not None), timer]
+        self._timers.append(timer)
+        if len(self._timers) > self._most:
+            self._timers = [one for one in self._timers if one.callback is not None]
+            self._most = 2 * len(self._timers) + 64
         return timer
 
     def die(self) -> None:

@@ -56,6 +56,7 @@ class Network:
         seed: Decides every chance.
         delay: Seconds a packet takes.
         loss, duplicate, reorder: Share of UDP packets that are lost, come twice, or come late (up to 4 delays).
+        remembers: Whether ``packets`` keeps what was sent; not for thousands of calls.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Network:
         loss: float = 0.0,
         duplicate: float = 0.0,
         reorder: float = 0.0,
+        remembers: bool = True,
     ) -> None:
         self.clock = clock
         self.random = random.Random(seed)
@@ -75,6 +77,7 @@ class Network:
         self.duplicate = duplicate
         self.reorder = reorder
         self.packets: list[Packet] = []
+        self.remembers = remembers
         self.drop: Callable[[Packet], bool] | None = None
         self._receivers: dict[tuple[str, int], Receiver] = {}
 
@@ -98,7 +101,8 @@ class Network:
         if self.drop is not None and self.drop(packet):
             lost = True
         fate = "nobody" if receiver is None else "lost" if lost else "sent"
-        self.packets.append(Packet(packet.at, packet.source, packet.target, data, fate))
+        if self.remembers:
+            self.packets.append(Packet(packet.at, packet.source, packet.target, data, fate))
         if receiver is None:
             sender = self._receivers.get(source)
             if sender is not None:

@@ -42,6 +42,7 @@ class PretendCall:
         other: Who is at the other end: the number or address it showed, or that was called; empty when withheld.
         incoming: Whether the pretend person is called.
         state: ``calling``, ``ringing``, ``up`` or ``over``.
+        sip_call_id: ``Call-ID``.
         headers: Of the INVITE that came, names in lower case, first of each.
         keys: Every key the other side has pressed, in order.
         status: SIP status that ended it before it stood; 0 when none did.
@@ -60,6 +61,7 @@ class PretendCall:
         self.other = other
         self.incoming = incoming
         self.state = "calling"
+        self.sip_call_id = ""
         self.headers: Mapping[str, str] = {}
         self.keys = ""
         self.status = 0
@@ -323,6 +325,7 @@ class PretendCall:
 
     def begin_incoming(self, offer: bytes | None, headers: Mapping[str, str]) -> None:
         self._their_offer, self.headers = offer, headers
+        self.sip_call_id = headers.get("call-id", "")
 
     def begin_outgoing(self) -> bytes:
         """Our offer."""

@@ -1,6 +1,7 @@
 """Numbers that regulators keep free for fiction, and who answers them at a pretend carrier.
 
 Sources: +1 NPA 555-0100 to 555-0199 (ATIS-0300115, the 555 guidelines of the North American Numbering Plan);
+the area code 555, which the plan gives to nobody;
 +44 20 7946 0000 to 0999 and +44 7700 900000 to 900999 (Ofcom, numbers for use in drama); +61 491 570 … (ACMA, numbers
 for use in creative works, which lists single ones).
 """
@@ -73,11 +74,17 @@ def for_sale() -> tuple[ForSale, ...]:
 
 
 def standing_for(number: str) -> str:
-    """The listed number that has the same person as any number of +1 NXX 555-01xx."""
-    if len(number) == 12 and number.startswith("+1") and number[5:10] == "55501":
-        return f"+1{next(iter(AREA_CODES))}{number[5:]}"
+    """The listed number that has the same person: for +1 NXX 555-01xx the one of that ending, and so for numbers of
+    the area code 555, which nobody has; there whoever has no ending talks."""
+    if len(number) != 12 or not number.startswith("+1"):
+        return number
+    listed = f"+1{next(iter(AREA_CODES))}55501"
+    if number[5:10] == "55501":
+        return listed + number[10:]
+    if number[2:5] == "555":
+        return listed + (number[10:] if int(number[10:]) < len(PERSONAS) else "00")
     return number
 
 
-PATTERNS = ("+1[2-9]xx55501xx", "+442079460xxx", "+447700900xxx", "+61491570xxx")
+PATTERNS = ("+1[2-9]xx55501xx", "+1555xxxxxxx", "+442079460xxx", "+447700900xxx", "+61491570xxx")
 """As in the rules of trunks: every number of fiction."""

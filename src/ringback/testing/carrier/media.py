@@ -26,13 +26,21 @@ class MediaPort(Protocol):
 
 
 class MediaNetwork(Protocol):
-    """Hands out addresses."""
+    """Hands out addresses.
 
+    Attributes:
+        carries: Whether anything that is sent may arrive.
+    """
+
+    @property
+    def carries(self) -> bool: ...
     def open(self, host: str, hear: Hear) -> MediaPort: ...
 
 
 class UdpMedia:
     """Sockets on any free port."""
+
+    carries = True
 
     def open(self, host: str, hear: Hear) -> MediaPort:
         """Raises ``OSError`` when there is none."""
@@ -82,6 +90,8 @@ class Air:
         delay: Seconds a packet takes.
     """
 
+    carries = True
+
     def __init__(self, clock: Clock, delay: float = 0.01) -> None:
         self._clock = clock
         self._delay = delay
@@ -129,6 +139,8 @@ class _AirPort:
 
 class Deaf:
     """No sound at all: addresses to put into descriptions, for thousands of calls that are only signalled."""
+
+    carries = False
 
     def open(self, host: str, hear: Hear) -> MediaPort:
         return _Nothing(host)

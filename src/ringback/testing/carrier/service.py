@@ -77,6 +77,7 @@ class PretendCarrier:
         air: What carries sound in memory; without one, calls in virtual time are only signalled.
         settings: How its SIP stack behaves.
         telephone_events: Whether it takes part in RFC 4733.
+        kept_calls, kept_events: How many of each are remembered.
 
     Attributes:
         personas: Number → persona.
@@ -103,6 +104,7 @@ class PretendCarrier:
         settings: AgentSettings | None = None,
         telephone_events: bool = True,
         kept_calls: int = KEPT_CALLS,
+        kept_events: int = KEPT_EVENTS,
     ) -> None:
         self.personas: dict[str, Persona] = {} if only else dict(people())
         self.personas |= {number: as_persona(who) for number, who in (numbers or {}).items()}
@@ -111,7 +113,7 @@ class PretendCarrier:
         self.telephone_events = telephone_events
         self.seed = str(seed) if seed is not None else secrets.token_hex(8)
         self.chance = random.Random(f"{self.seed} carrier")
-        self.events = EventLog(KEPT_EVENTS)
+        self.events = EventLog(kept_events)
         self.calls: deque[PretendCall] = deque(maxlen=kept_calls)
         self.failures: list[BaseException] = []
         self._host, self._port = host, port
@@ -190,6 +192,7 @@ class PretendCarrier:
         call = self._begin(id, from_, to, incoming=False)
         shown = self.shown(from_)
         record = self.line.agent.prepare(uri, f"sip:{escape(shown).replace('%2B', '+')}@{self.address}")
+        call.sip_call_id = record.call_id
         rows = [*self.identity(from_), *headers]
         sip = OutboundCall(
             self.line.agent, id, record, [flow], name=name, rows=rows, body=call.begin_outgoing(),

@@ -50,6 +50,7 @@ class Voice:
         on_sound: Callable[[bytes], None],
     ) -> None:
         self._clock = clock
+        self._ticks = network.carries
         self._port = network.open(host, self._hear)
         self._out, self._in = (Weather(clock, impairment, f"{seed} {way}") for way in ("out", "in"))
         self._sender = rtp.Sender(chance.getrandbits(32), chance.getrandbits(15), chance.getrandbits(31))
@@ -82,12 +83,14 @@ class Voice:
     def apply(self, agreed: Negotiated) -> None:
         """Run as an offer and its answer say."""
         self._agreed = agreed
-        if self._timer is None and self._open:
+        if self._timer is None and self._open and self._ticks:
             self._due = self._clock.monotonic()
             self._arm()
 
     def say(self, data: bytes) -> float:
         """Queue PCM; returns the seconds until it is said."""
+        if not self._ticks:
+            return len(data) / 2 / sound.RATE
         self._queue += data[: max(0, MOST_QUEUED - len(self._queue))]
         return self.queued_s
 
@@ -101,7 +104,7 @@ class Voice:
 
     def press(self, key: str, duration_ms: int) -> None:
         """Queue a telephone-event, and 100 ms of nothing after it."""
-        if self._agreed is None or self._agreed.dtmf_payload_type is None:
+        if self._agreed is None or self._agreed.dtmf_payload_type is None or not self._ticks:
             return
         packets = max(1, round(duration_ms / 20))
         self._keys += self._sender.key(key, self._agreed.dtmf_payload_type, packets)
