@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ringback.client.errors import CallError
+from ringback.client.errors import CallError, Unreachable
 from ringback.core import Callers, new_callers
 
 BYTES = 2
@@ -77,11 +77,11 @@ class Line:
         """Take the server's answer.
 
         Raises:
-            CallError: It is of no use.
+            Unreachable: It is of no use: it names no address that we could reach.
         """
         fields = await self._ask(self._core.answer(self._call, sdp))
         if fields["error"] is not None:
-            raise CallError("connection-error", fields["error"])
+            raise Unreachable(fields["error"])
 
     async def _ask(self, request: int) -> dict[str, Any]:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
