@@ -71,7 +71,7 @@ async def finish_earlier_life(
     number = count(1)
     told: tuple[tuple[About, Event], ...] = (
         *((stay, _left(stay)) for stay in stays),
-        *((transfer, _completed(transfer)) for transfer in transfers),
+        *((transfer, _completed(transfer)) for transfer in transfers if not transfer.status),
         *((call, _stopped(call)) for call in calls if _was_told(call) and not _has_left(call.id, transfers)),
         *((meeting, MeetingEnded(meeting.started_at, now)) for meeting in meetings),
     )
@@ -107,6 +107,8 @@ def _has_left(call: CallId, transfers: Sequence[TransferRecord]) -> bool:
 
 def _outcome(transfer: TransferRecord) -> str:
     """How a transfer went that the kill cut off: those who talked with each other had come together."""
+    if transfer.status:
+        return transfer.status  # it has been told, and the call was on its way
     return "completed" if transfer.state in (TransferState.ANSWERED, TransferState.MERGED) else "failed"
 
 

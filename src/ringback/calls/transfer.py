@@ -63,15 +63,15 @@ class Transfer:
         saved = self.note(state=TransferState(step.value), **changes)
         return [saved, Tell(spoken(step, self.record))]
 
-    def complete(self, status: str, now: Instant) -> list[Effect]:
-        """It is over, and is told so once."""
+    def complete(self, status: str, now: Instant, *, arrived: bool = True) -> list[Effect]:
+        """It is over, and is told so once. Its row is finished only once the call has ``arrived``."""
         if self.over:
             return []
         if not self.connected:
             self.call.moving = False
             self.call.listener = None
         log.info("call.transfer-completed", call=self.call.id, status=status, verb=self.record.verb)
-        return self.step(TransferStep.COMPLETED, status=status, ended_at=now.wall)
+        return self.step(TransferStep.COMPLETED, status=status, ended_at=now.wall if arrived else None)
 
 
 def spoken(step: TransferStep, record: TransferRecord) -> CallTransfer:

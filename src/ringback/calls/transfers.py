@@ -246,7 +246,7 @@ class Transfers:
                 *transfer.step(TransferStep.INITIATED),
                 *self.leave(transfer, call, there, lambda now: self._arrive(transfer, there, user, now), now),
                 *transfer.step(TransferStep.ANSWERED),
-                *transfer.complete("completed", now),
+                *transfer.complete("completed", now, arrived=False),
             ], None
 
         try:
@@ -282,7 +282,7 @@ class Transfers:
             call.facts = replace(call.facts, endpoint=self._meetings.address(user))
         call.permissions = phone_permissions(settings, None)
         there.calls[call.id] = call
-        return [*call.arrives(now), *call.hold(False, now)]
+        return [*call.arrives(now), transfer.note(ended_at=now.wall), *call.hold(False, now)]
 
     # ── to an address or number ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -514,7 +514,8 @@ class Transfers:
         def end(now: Instant) -> list[Effect]:
             last.meeting.call_begins(call.id, IdleTimeouts(), now)
             last.calls[call.id] = call
-            return [*over.transfer.complete("failed", now), *call.hang_up(LOST, now)]
+            failed = over.transfer.complete("failed", now)
+            return [*failed, over.transfer.note(ended_at=now.wall), *call.hang_up(LOST, now)]
 
         self._meetings.by_call[call.id] = last
         last.post(end)
