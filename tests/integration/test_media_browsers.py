@@ -419,3 +419,65 @@ async def test_a_phone_that_changes_its_codec_is_still_heard_on_the_same_line(jo
     inbound = [s for s in await ann.report("inbound-rtp") if s["kind"] == "audio"]
     codecs = {c["id"]: c["mimeType"] for c in await ann.report("codec")}
     assert [codecs[s["codecId"]] for s in inbound] == ["audio/PCMU"]
+
+
+async def test_a_strangers_handshake_neither_comes_in_nor_keeps_the_right_one_out(join: Join, media: Media) -> None:
+    """E6: DTLS records and a ClientHello to the port from an address that ICE has not proved, before and during."""
+    record = bytes.fromhex("16fefd00000000000000000036010000 2a0000000000000000 2afefd")
+    hello = record + bytes(32) + bytes.fromhex("0000 0002 00ff 0100")
+    loop = asyncio.get_running_loop()
+    answers: list[bytes] = []
+
+    class Stranger(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            answers.append(data)
+
+    stranger, _ = await loop.create_datagram_endpoint(Stranger, remote_addr=("127.0.0.1", media.webrtc_port))
+    ann, bob = await join("ann"), await join("bob")
+    await ann.send_tone(440)
+    from_ann = await bob.receive("ann", "audio")
+    for _ in range(200):
+        stranger.sendto(hello)
+
+    await ann.negotiate()
+    for _ in range(200):
+        stranger.sendto(hello)
+    await bob.negotiate()
+
+    async def hears() -> bool:
+        stranger.sendto(hello)
+        return (await bob.heard(from_ann, 440))[0] > 30
+
+    await until(hears, "bob hears ann")
+    assert not answers
+    stranger.close()
+
+
+async def test_who_has_not_the_certificate_that_was_signalled_is_not_connected(join: Join, media: Media) -> None:
+    """E7: the fingerprint in the offer is not that of the certificate: no media, and nobody else is disturbed."""
+    ann, bob, mallory = await join("ann"), await join("bob"), await join("mallory")
+    await ann.send_tone(440)
+    await mallory.send_tone(2000)
+    await mallory.page.evaluate(
+        """() => {
+          const offer = peer.offer;
+          peer.offer = async () => {
+            const made = await offer();
+            made.sdp = made.sdp.replace(/(a=fingerprint:sha-256 )../g, (_, head) => head + "00");
+            return made;
+          };
+        }"""
+    )
+    from_ann, from_mallory = await bob.receive("ann", "audio"), await bob.receive("mallory", "audio")
+
+    await mallory.negotiate()
+    await ann.negotiate()
+    await bob.negotiate()
+
+    async def hears() -> bool:
+        return (await bob.heard(from_ann, 440))[0] > 30
+
+    await until(hears, "bob hears ann")
+    assert (await bob.heard(from_mallory, 2000))[0] < 10
+    assert int(media.stats(mallory.leg)["packets_received"]) == 0
+    assert media.engine_stats()["leg_failures"] == 0
