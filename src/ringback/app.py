@@ -230,6 +230,7 @@ class Application:
                 meetings=meetings,
                 calls=self.calls,
                 reports=database.reports,
+                usage=database.usage,
                 traces=self.telephony,
                 addresses=self.addresses,
                 clock=clock,

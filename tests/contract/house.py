@@ -135,6 +135,7 @@ async def a_house(
             numbers,
             webhooks,
             Purchases(numbers, domains, clock, chance, release_after=release_after),
+            usage=database.usage,
             rate_limits=rate_limits,
             web=folder / "web",
         )

@@ -78,6 +78,7 @@ async def test_the_row_keeps_what_the_call_sounded_like():
                 "first_heard_at": began + 2,
                 "first_sent_at": began,
                 "held_seconds": 7.0,
+                "sdp_address": "198.51.100.7:14000",
                 "packets_received": 50,
                 "packets_lost": 1,
             }

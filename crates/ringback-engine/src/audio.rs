@@ -113,7 +113,7 @@ impl Worker {
             .or_insert_with(|| Source::of_packets(key, leg.shared.clone(), expected_of_browsers()));
         as_datagram(packet, codec, &mut self.scratch);
         if let Ok(parsed) = RtpPacket::parse(&self.scratch) {
-            source.push_browser(self.now, &parsed, codec);
+            source.push_browser(self.now, &parsed, codec, packet.extensions.audio_level.is_some());
         }
     }
 

@@ -42,7 +42,7 @@ pub struct Source {
     pub browsers: Vec<(LegKey, Mid)>,
     encoders: Vec<Encoded>,
     concealed_before: u64,
-    /// A browser says with each packet how loud it is: that is counted where it arrives.
+    /// A browser that says with each packet how loud it is: that is counted where it arrives.
     tells_level: bool,
 }
 
@@ -138,8 +138,9 @@ impl Source {
     }
 
     /// A browser's packet, in the clothes of a phone's; another SSRC is another stream.
-    pub fn push_browser(&mut self, now: Instant, packet: &RtpPacket<'_>, codec: Codec) {
-        self.tells_level = true;
+    /// `tells_level`: it says how loud it is, which is counted where it arrives.
+    pub fn push_browser(&mut self, now: Instant, packet: &RtpPacket<'_>, codec: Codec, tells_level: bool) {
+        self.tells_level = tells_level;
         let fresh = self.ssrc.replace(packet.ssrc).is_some_and(|before| before != packet.ssrc);
         self.push(now, packet, codec, fresh);
     }

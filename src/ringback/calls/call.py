@@ -96,6 +96,17 @@ class Call:
         return self.record.state is CallState.ANSWERED
 
     @property
+    def held_by(self) -> frozenset[Holder]:
+        """Who has the other on hold."""
+        return self._held_by
+
+    @property
+    def sdp_address(self) -> str:
+        """Where the far end's description wants its sound, ``host:port``; empty while it names nothing."""
+        remote = self.media.remote if self.media is not None else None
+        return "" if remote is None else f"{remote[0]}:{remote[1]}"
+
+    @property
     def ended(self) -> bool:
         return self.record.state is CallState.ENDED
 
@@ -204,7 +215,8 @@ class Call:
 
     def sound(self, now: Instant) -> dict[str, object]:
         """What it has sounded like so far, as its row will say."""
-        return self.timeline.sound(now)
+        told = {"sdp_address": self.sdp_address} if self.sdp_address else {}
+        return {**self.timeline.sound(now), **told}
 
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
@@ -318,7 +330,7 @@ class Call:
             state=CallState.ENDED,
             ended_at=now.wall,
             end=reason,
-            sound=self.timeline.sound(now),
+            sound=self.sound(now),
             timeline=self.timeline.steps(),
             fell_back=self.fell_back,
         )

@@ -689,6 +689,9 @@ class MediaLegs(Protocol):
         sound is, what became of what was sent, and how it was made.
         """
 
+    def engine_stats(self) -> Mapping[str, int]:
+        """Counters of the whole media side, as ``core.Engine.engine_stats`` lists them."""
+
 
 class MediaEvents(Protocol):
     """What the media side reports, on the loop's thread."""

@@ -5,7 +5,7 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +34,7 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
+from ringback.calls.observing import Observer
 from ringback.calls.paid import PaidLegs, Unlimited
 from ringback.calls.ports import (
     Asker,
@@ -124,6 +125,7 @@ class Calls:
         self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock, owned)
         self.transfers = Transfers(meetings, self)
         self.warm = WarmTransfers(meetings, self, self.transfers, music)
+        self._observer = Observer(meetings, meetings.office.world.media, meetings.office.clock)
         self.referrals = Referrals(meetings, self, self.transfers, self._run)
         self._looking: set[CallId] = set()
         self._repeats = Repeats(meetings.office.records)
@@ -604,6 +606,17 @@ class Calls:
             await actor.ask(step)
         except MeetingOver:
             raise NotFound(f"room {room} is not hosting a call") from None
+
+    @property
+    def observer(self) -> Observer:
+        """Who looks at calls that go on."""
+        return self._observer
+
+    def timeline(self, call: CallId) -> Sequence[Mapping[str, object]]:
+        """What has happened so far in a call that still goes on, as ``CallRecord.timeline`` has it."""
+        actor = self._meetings.by_call.get(call)
+        machine = actor.calls.get(call) if actor is not None else None
+        return machine.timeline.steps() if isinstance(machine, Call) else ()
 
     def sound(self, call: CallId) -> Mapping[str, object]:
         """What a call that still goes on sounds like now, as ``CallRecord.sound`` has it; empty for any other."""

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ringback.cli.client import Client, connect, fail, quoted, show_fields, show_json, show_table
+from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
+from ringback.cli.fail import fail
 from ringback.cli.ladder import can_draw, draw
 from ringback.cli.verdict import what_failed
 
@@ -39,11 +40,16 @@ InRoom = Annotated[str | None, typer.Option("--room", help="Of this room only.")
 def list_calls(
     room: InRoom = None,
     ongoing: Annotated[bool, typer.Option("--ongoing", help="Those of now only.")] = False,
+    trunk: Annotated[str | None, typer.Option("--trunk", help="Over this trunk only.")] = None,
+    number: Annotated[str | None, typer.Option("--number", help="That called or showed this number only.")] = None,
+    direction: Annotated[str | None, typer.Option("--direction", help="dial-in or dial-out.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="That ended so only: busy, media-timeout, …")] = None,
     most: Annotated[int, typer.Option("--most", help="How many, newest first.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Calls, newest first."""
-    rows = list(islice(_calls(connect(), room, ongoing), most))
+    wanted = {"trunk": trunk, "number": number, "direction": direction, "reason": reason}
+    rows = list(islice(_calls(connect(), room, ongoing, **wanted), most))
     if as_json:
         show_json(rows)
     else:
@@ -68,6 +74,7 @@ def show(
         show_json(found)
         return
     end = found.pop("end") or {}
+    steps, others = found.pop("timeline"), found.pop("others")
     sound = {name.replace("_", " "): value for name, value in found.pop("sound").items()}
     show_fields(
         {
@@ -80,6 +87,37 @@ def show(
             **sound,
         }
     )
+    for step in steps:
+        more = {name: value for name, value in step.items() if name not in ("at", "step")}
+        typer.echo(_printable(f"{step['at']}  {step['step']}  {_facts(more)}".rstrip()))
+    for other in others:
+        typer.echo(_printable(f"with {other.pop('participant')}: {_facts(other)}"))
+
+
+@app.command()
+def why(
+    call: Annotated[str, typer.Argument(help="Its id; 'last' for the newest one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Why nobody hears anything in a call, or hears it badly: what is wrong, whose it is, and what to do."""
+    client = connect()
+    if call == "last":
+        newest = next(iter(_calls(client, None, False)), None)
+        if newest is None:
+            fail("there are no calls")
+        call = newest["id"]
+    found = client.get(f"/ringback/calls/{quoted(call)}/diagnosis")
+    if as_json:
+        show_json(found)
+        return
+    for verdict in found["verdicts"]:
+        typer.echo(_printable(verdict["sentence"]))
+        if verdict["code"] != "healthy":
+            typer.echo(_printable(f"  {verdict['code']}, whose: {verdict['whose']}, way: {verdict['way']}"))
+        if verdict["what_to_do"]:
+            typer.echo(_printable(f"  do: {verdict['what_to_do']}"))
+        if verdict["evidence"]:
+            typer.echo(_printable(f"  seen: {_facts(verdict['evidence'])}"))
 
 
 @app.command()
@@ -93,7 +131,7 @@ def watch(room: InRoom = None, as_json: AsJson = False) -> None:
         time.sleep(EVERY_S)
         now = {call["id"]: call for call in _calls(client, room, ongoing=True)}
         for call_id, call in now.items():
-            if known.get(call_id) != call:
+            if _steps(known.get(call_id)) != _steps(call):
                 _say(call, as_json)
         for call_id in known.keys() - now.keys():
             _say(client.get(f"/ringback/calls/{quoted(call_id)}"), as_json)
@@ -196,8 +234,8 @@ def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: boo
         typer.echo(what_failed(messages, call))
 
 
-def _calls(client: Client, room: str | None, ongoing: bool) -> Any:
-    return client.pages("/ringback/calls", room=room, ongoing="true" if ongoing else None)
+def _calls(client: Client, room: str | None, ongoing: bool, **wanted: str | None) -> Any:
+    return client.pages("/ringback/calls", room=room, ongoing="true" if ongoing else None, **wanted)
 
 
 def _say(call: Mapping[str, Any], as_json: bool) -> None:
@@ -206,8 +244,33 @@ def _say(call: Mapping[str, Any], as_json: bool) -> None:
         return
     row = _row(call)
     words = [row["room"], row["direction"], row["remote"], row["state"], row["codec"], row["sentence"]]
-    line = "  ".join(str(word) for word in words if word)
-    typer.echo("".join(character if character.isprintable() else "?" for character in line))
+    typer.echo(_printable("  ".join(str(word) for word in [*words, _sounds(call)] if word)))
+
+
+def _steps(call: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A call without its counters: those of one that goes on change all the time."""
+    return {name: value for name, value in (call or {}).items() if name != "sound"}
+
+
+def _sounds(call: Mapping[str, Any]) -> str:
+    """How a call sounds, in a few words."""
+    sound = call["sound"]
+    if not {"packets_received", "packets_sent", "packets_lost"} <= sound.keys():
+        return ""
+    mos = f", MOS {sound['mos']:.1f}" if "mos" in sound else ""
+    return f"in {sound['packets_received']}, out {sound['packets_sent']}, lost {sound['packets_lost']}{mos}"
+
+
+def _facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in values.items())
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _row(call: Mapping[str, Any]) -> dict[str, Any]:

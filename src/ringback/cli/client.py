@@ -77,7 +77,12 @@ class Client:
                 return
             after = page[-1]["id"]
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def text(self, path: str, **query: object) -> str:
+        """GET of something that is no JSON."""
+        wanted = {name: _text(value) for name, value in query.items() if value is not None}
+        return self._answer("GET", path, params=wanted).text
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **request)
         except httpx.ConnectError as error:
@@ -86,16 +91,22 @@ class Client:
             fail(f"no server answers at {self.base_url}; start one with: ringback dev, or set RINGBACK_URL")
         except httpx.HTTPError as error:
             fail(f"{self.base_url} did not answer properly: {str(error) or type(error).__name__}")
-        try:
-            answer = response.json() if response.content else None
-        except ValueError:
-            fail(f"{self.base_url} does not look like a Ringback server (status {response.status_code})")
         if response.status_code == 401:
             fail(f"{self.base_url} does not know this key; set RINGBACK_API_KEY to one of its keys")
         if response.status_code != 200:
+            answer = self._json(response)
             info = answer.get("info") or answer.get("error") if isinstance(answer, dict) else None
             fail(_printable(str(info or f"status {response.status_code}")))
-        return answer
+        return response
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        return self._json(self._answer(method, path, **request))
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json() if response.content else None
+        except ValueError:
+            fail(f"{self.base_url} does not look like a Ringback server (status {response.status_code})")
 
 
 def connect(timeout_seconds: float = TIMEOUT_SECONDS) -> Client:

@@ -21,6 +21,7 @@ COMMANDS = {
     "rooms": ("rooms", "Rooms: create, change, list, delete, who is there."),
     "tokens": ("tokens", "Meeting tokens: make and read them."),
     "clients": ("clients", "SIP clients: accounts of phones that register here."),
+    "usage": ("usage", "Minutes of calls and people, by day, room, trunk, direction or number."),
     "webhooks": ("webhooks", "Webhooks: where events go, what was sent, sending it again."),
     "keys": ("keys", "API keys: make, list and revoke them."),
 }

@@ -16,6 +16,7 @@ from ringback.model.sip_client import Binding, SipClient
 from ringback.numbers.purchases import Purchases
 from ringback.numbers.service import Numbers
 from ringback.rest import (
+    calls,
     dialout,
     domain,
     meetings,
@@ -30,12 +31,13 @@ from ringback.rest import (
     traces,
     transfers,
     trunks,
+    usage,
     webhooks,
 )
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.metrics import Metrics
-from ringback.rest.ports import Calls, Meetings, PretendNetwork, Reports, Traces
+from ringback.rest.ports import Calls, Meetings, PretendNetwork, Reports, Traces, Usage
 from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.domains import Domains
@@ -50,6 +52,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *dialout.OPERATIONS,
     *meetings.OPERATIONS,
     *own.OPERATIONS,
+    *calls.OPERATIONS,
+    *usage.OPERATIONS,
     *traces.OPERATIONS,
     *transfers.OPERATIONS,
     *sip_clients.OPERATIONS,
@@ -94,6 +98,7 @@ class Services:
     numbers: Numbers
     webhooks: Webhooks
     purchases: Purchases
+    usage: Usage
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

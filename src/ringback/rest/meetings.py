@@ -15,8 +15,8 @@ async def index(asked: Asked) -> object:
         after=asked.query.get("starting_after"),
         before=asked.query.get("ending_before"),
         room=asked.query.get("room"),
-        start=_epoch(asked, "timeframe_start"),
-        end=_epoch(asked, "timeframe_end"),
+        start=asked.moment("timeframe_start"),
+        end=asked.moment("timeframe_end"),
         ongoing=asked.flag("ongoing"),
     )
     if page is None:
@@ -58,15 +58,6 @@ def _place(ids: Sequence[str], wanted: str, name: str) -> int:
     if wanted not in ids:
         raise InvalidRequest(f"{name} must be the id of a participant of this meeting")
     return ids.index(wanted)
-
-
-def _epoch(asked: Asked, name: str) -> float | None:
-    text = asked.query.get(name)
-    if text is None:
-        return None
-    if not text.replace(".", "", 1).isdecimal() or len(text) > 20:
-        raise InvalidRequest(f"{name} was '{printable(text)}' but should be a number of seconds since the unix epoch")
-    return float(text)
 
 
 def _meeting(meeting: MeetingRecord, stays: Sequence[ParticipantRecord] | None, now: float) -> dict[str, object]:

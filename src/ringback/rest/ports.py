@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ringback.calls.observing import Observer
 from ringback.calls.ports import Asker
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, TransferRecord
+from ringback.model.reports import CallFilter, UsageLine
 from ringback.model.traces import Remembered
 
 
@@ -75,6 +77,9 @@ class Calls(Protocol):
     @property
     def warm(self) -> WarmTransfers: ...
     def sound(self, call: CallId) -> Mapping[str, object]: ...
+    def timeline(self, call: CallId) -> Sequence[Mapping[str, object]]: ...
+    @property
+    def observer(self) -> Observer: ...
 
 
 class PretendNetwork(Protocol):
@@ -95,12 +100,11 @@ class Reports(Protocol):
     async def calls(
         self,
         domain: DomainId,
+        wanted: CallFilter,
         *,
         limit: int,
         after: str | None,
         before: str | None,
-        room: str | None,
-        ongoing: bool | None,
     ) -> tuple[int, Sequence[CallRecord]] | None: ...
     async def call(self, domain: DomainId, call: str) -> CallRecord | None: ...
     async def transfers(self, domain: DomainId, call: str) -> Sequence[TransferRecord]: ...
@@ -119,6 +123,14 @@ class Reports(Protocol):
     async def meeting(
         self, domain: DomainId, meeting: str
     ) -> tuple[MeetingRecord, Sequence[ParticipantRecord]] | None: ...
+
+
+class Usage(Protocol):
+    """``store.usage.StoredUsage``."""
+
+    async def usage(
+        self, domain: DomainId, first: int, last: int, by: Sequence[str], room: str | None
+    ) -> Sequence[UsageLine]: ...
 
 
 class Traces(Protocol):

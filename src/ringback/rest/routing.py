@@ -74,6 +74,17 @@ class Asked:
         """On whose word a call is made: this key's."""
         return Asker(self.domain.id, "key", self.services.access.key_id(self.bearer))
 
+    def moment(self, name: str) -> float | None:
+        """A query parameter in Unix seconds; ``None`` when left out. Raises ``InvalidRequest``."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        if not text.isascii() or not text.replace(".", "", 1).isdecimal() or len(text) > 20:
+            raise InvalidRequest(
+                f"{name} was '{printable(text)}' but should be a number of seconds since the unix epoch"
+            )
+        return float(text)
+
     def require_operator(self) -> None:
         """Raises ``Forbidden`` for a key that is not the operator's."""
         if not self.services.access.is_operator(self.bearer):

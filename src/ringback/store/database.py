@@ -18,6 +18,7 @@ from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
 from ringback.store.sip_clients import BindingTable, SipClientTable
 from ringback.store.trunks import NumberTable, TrunkTable
+from ringback.store.usage import StoredUsage
 from ringback.store.webhooks import WebhookTable
 from ringback.store.writer import Writer, discard
 
@@ -39,6 +40,7 @@ class Database:
         bindings: Where SIP clients are registered.
         trunks, numbers: What ``numbers`` keeps.
         reports: What is read about meetings and calls.
+        usage: What calls and stays add up to.
 
     Raises:
         StoreError: It cannot be opened; nothing was changed.
@@ -61,6 +63,7 @@ class Database:
         self.webhooks = WebhookTable(self, sealer)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
+        self.usage = StoredUsage(self)
 
     async def write(self, work: Callable[[Connection], T], *, flush: bool = True) -> T:
         """Run ``work`` on the writer's thread; returns once committed. See ``Writer.write``."""

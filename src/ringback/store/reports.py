@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Delete, Row, Table, delete, func, select
 
 from ringback.model.ids import DomainId, MeetingId
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, TransferRecord
+from ringback.model.reports import CallFilter
 from ringback.store.records import call_record, meeting_record, participant_record, transfer_record
 from ringback.store.schema import (
     calls,
@@ -44,19 +45,14 @@ class StoredReports:
     async def calls(
         self,
         domain: DomainId,
+        wanted: CallFilter,
         *,
         limit: int,
         after: str | None,
         before: str | None,
-        room: str | None,
-        ongoing: bool | None,
     ) -> tuple[int, Sequence[CallRecord]] | None:
         """One page of a domain's calls, newest first; ``None`` for an unknown cursor."""
-        where = [calls.c.domain == domain]
-        if room is not None:
-            where.append(calls.c.room == room)
-        if ongoing is not None:
-            where.append(calls.c.ended_at.is_(None) if ongoing else calls.c.ended_at.is_not(None))
+        where = [calls.c.domain == domain, *_conditions(wanted)]
 
         def work(connection: Connection) -> tuple[int, list[CallRecord]] | None:
             found = _page(connection, calls, calls.c.created_at, where, Page(limit, after, before))
@@ -146,6 +142,26 @@ class StoredReports:
                 if went < PRUNED_AT_ONCE:
                     break
         return gone
+
+
+def _conditions(wanted: CallFilter) -> list[Any]:
+    equal = (
+        (calls.c.room, wanted.room),
+        (calls.c.meeting, wanted.meeting),
+        (calls.c.direction, wanted.direction),
+        (calls.c.trunk, wanted.trunk),
+        (calls.c.ending, wanted.reason),
+    )
+    where: list[Any] = [column == value for column, value in equal if value is not None]
+    if wanted.number is not None:
+        where.append((calls.c.called == wanted.number) | (calls.c.caller == wanted.number))
+    if wanted.ongoing is not None:
+        where.append(calls.c.ended_at.is_(None) if wanted.ongoing else calls.c.ended_at.is_not(None))
+    if wanted.start is not None:
+        where.append(calls.c.created_at >= wanted.start)
+    if wanted.end is not None:
+        where.append(calls.c.created_at <= wanted.end)
+    return where
 
 
 def _delete(query: Delete, connection: Connection) -> int:

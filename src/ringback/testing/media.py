@@ -150,6 +150,9 @@ class FakeMedia:
     def stats(self, leg: ParticipantId) -> Mapping[str, float | int | str]:
         return self.counters.get(leg, {})
 
+    def engine_stats(self) -> Mapping[str, int]:
+        return {"rooms": len(self.meetings), "legs": len(self.legs), "ticks_late": 0}
+
     def assert_idle(self) -> None:
         """No meeting and no leg is left open."""
         assert not self.meetings, f"meetings left open: {self.meetings}"

@@ -1,0 +1,202 @@
+"""Looks at a call that goes on: its counters, twice, how it stands, and who else is there; then says what is wrong."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ringback.calls.call import Call
+from ringback.calls.diagnosis import Verdict, diagnose
+from ringback.calls.looks import Counted, Kind, Other, Situation, Stats
+from ringback.calls.ports import Clock, MediaLegs
+from ringback.meetings.actor import Actor
+from ringback.meetings.meeting import Member
+from ringback.meetings.permissions import may_receive, may_send
+from ringback.meetings.service import Meetings
+from ringback.model.ids import CallId, ParticipantId
+from ringback.model.instant import Instant
+from ringback.model.participant import Participant, Track
+from ringback.model.records import CallRecord
+from ringback.model.values import dataclass
+
+LOOK_SECONDS = 1.5
+"""Between the two looks: enough packets to tell losing some from losing most."""
+
+MOST_OTHERS = 50
+"""People in the room that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What was found, worst first.
+
+    Attributes:
+        seconds: Between the two looks; 0 for a call that is over.
+        counters: Of the call at the second look.
+        others: Counters of those who are in its room, by participant.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    seconds: float
+    counters: Stats
+    others: Mapping[str, Stats]
+
+
+class CallOver(Exception):
+    """The call ended while it was looked at."""
+
+
+class Observer:
+    """Looks at the calls of this process."""
+
+    def __init__(self, meetings: Meetings, media: MediaLegs, clock: Clock) -> None:
+        self._meetings = meetings
+        self._media = media
+        self._clock = clock
+
+    async def diagnose(self, record: CallRecord) -> Diagnosis:
+        """Why nothing is heard in a call, or it is heard badly; of one that is over, by what its row has kept.
+
+        A call that goes on is looked at twice, ``LOOK_SECONDS`` apart. Raises ``CallOver`` when it ends meanwhile: its
+        row says the rest.
+        """
+        call = record.id
+        before = self._looks(call)
+        if before is None:
+            return _afterwards(record)
+        began, engine = self._clock.monotonic(), dict(self._media.engine_stats())
+        await self._pause(LOOK_SECONDS)
+        actor, machine = self._call(call)
+        if actor is None or machine is None:
+            raise CallOver
+        seconds = self._clock.monotonic() - began
+        stats = {leg: self._stats(leg) for leg in _legs(actor)}
+        own = ParticipantId(call)
+        situation = self._situation(actor, machine, before, stats, seconds)
+        counted = Counted(before.get(own, {}), stats.get(own, {}))
+        found = diagnose(counted, Counted(engine, self._media.engine_stats()), situation)
+        others = {str(leg): look for leg, look in stats.items() if leg != own and look}
+        return Diagnosis(tuple(found), seconds, counted.now, others)
+
+    def others(self, call: CallId) -> Mapping[str, Stats]:
+        """Counters of those who are in a call's room with it, by participant; empty when the call is over."""
+        actor, _ = self._call(call)
+        legs = () if actor is None else _legs(actor)
+        own = ParticipantId(call)
+        return {str(leg): stats for leg in legs if leg != own and (stats := self._stats(leg))}
+
+    def _looks(self, call: CallId) -> dict[ParticipantId, Stats] | None:
+        actor, machine = self._call(call)
+        return None if actor is None or machine is None else {leg: self._stats(leg) for leg in _legs(actor)}
+
+    def _stats(self, leg: ParticipantId) -> Stats:
+        return self._media.stats(leg)
+
+    def _call(self, call: CallId) -> tuple[Actor | None, Call | None]:
+        actor = self._meetings.by_call.get(call)
+        machine = actor.calls.get(call) if actor is not None else None
+        return (actor, machine) if isinstance(machine, Call) else (None, None)
+
+    async def _pause(self, seconds: float) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(self._clock.monotonic() + seconds, lambda: _end(over))
+        try:
+            await over
+        finally:
+            timer.cancel()
+
+    def _situation(
+        self,
+        actor: Actor,
+        machine: Call,
+        before: Mapping[ParticipantId, Stats],
+        stats: Mapping[ParticipantId, Stats],
+        seconds: float,
+    ) -> Situation:
+        record, members = machine.record, actor.meeting.members
+        member = members.get(machine.leg)
+        who = member.participant if member is not None else machine.participant(self._now())
+        others = []
+        for leg in _legs(actor):
+            if leg == machine.leg:
+                continue
+            other = members.get(leg)
+            counted = Counted(before.get(leg, {}), stats.get(leg, {}))
+            others.append(_in_bridge(actor, leg, counted) if other is None else _other(other, counted, who))
+        talked = 0.0 if record.answered_at is None else self._clock.wall() - record.answered_at
+        return Situation(
+            state=record.state,
+            seconds=seconds,
+            talked=max(0.0, talked),
+            has_port=machine.address is not None,
+            media=machine.media,
+            sdp=machine.sdp_address,
+            held_by=who.held_by,
+            muted=member.muted if member is not None else False,
+            may_send=may_send(who.permissions, "audio"),
+            others=tuple(others),
+        )
+
+    def _now(self) -> Instant:
+        return Instant(self._clock.monotonic(), self._clock.wall())
+
+
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _legs(actor: Actor) -> tuple[ParticipantId, ...]:
+    """Everybody whose sound there may be: participants, and the calls of a bridge, which has none."""
+    both = dict.fromkeys([*actor.meeting.members, *(ParticipantId(call) for call in actor.calls)])
+    return tuple(both)[:MOST_OTHERS]
+
+
+def _other(member: Member, counted: Counted, listener: Participant) -> Other:
+    participant = member.participant
+    microphone = participant.tracks.get("audio", Track())
+    return Other(
+        name=participant.user_name or participant.id,
+        kind=_kind(member, counted),
+        counted=counted,
+        here=member.connected,
+        sends=participant.type is not None or "audio" in member.published.values(),
+        microphone=microphone.state,
+        muted=member.muted,
+        may_send=may_send(participant.permissions, "audio"),
+        held=participant.on_hold,
+        heard=may_receive(listener.permissions, participant, "audio"),
+        hears=_takes(member, counted, listener),
+        may_hear=may_receive(participant.permissions, listener, "audio"),
+    )
+
+
+def _in_bridge(actor: Actor, leg: ParticipantId, counted: Counted) -> Other:
+    machine = actor.calls.get(CallId(leg))
+    held = bool(machine.held_by) if isinstance(machine, Call) else False
+    return Other(name=leg, kind=Kind.PHONE, counted=counted, held=held)
+
+
+def _kind(member: Member, counted: Counted) -> Kind:
+    if member.participant.type is not None:
+        return Kind.PHONE
+    # Somebody in this process has a leg that is not negotiated.
+    return Kind.INSIDE if counted.now and not counted.text("webrtc") else Kind.WEBRTC
+
+
+def _takes(member: Member, counted: Counted, speaker: Participant) -> bool:
+    if _kind(member, counted) is not Kind.WEBRTC:
+        return True
+    return (speaker.id, "audio") in member.wanted.values()
+
+
+def _afterwards(record: CallRecord) -> Diagnosis:
+    known: Stats = {name: value for name, value in record.sound.items() if isinstance(value, (int, float, str))}
+    situation = Situation(
+        state=record.state,
+        seconds=0.0,
+        talked=record.talked_ms / 1000,
+        has_port=bool(record.media),
+        sdp=str(known.get("sdp_address", "")),
+        end=record.end,
+    )
+    found = diagnose(Counted({}, known), Counted(), situation)
+    return Diagnosis(tuple(found), 0.0, known, {})
