@@ -27,7 +27,7 @@ async def talking(house: House) -> FakePhone:
     assert status == 200, room
     user = room["config"]["sip_uri"]["endpoint"].removeprefix("sip:").partition("@")[0]
     phone = house.carrier.call_in(user)
-    for _ in range(200):
+    for _ in range(20_000):  # the store has a thread of its own
         await settle()
         if phone.state == "answered":
             return phone
