@@ -13,7 +13,7 @@ from ringback.cli.fail import fail
 from ringback.cli.hosting import Host
 from ringback.cli.lan import certificate_for, kept_secret
 from ringback.cli.loop import read_settings, run
-from ringback.cli.pretend import SAMPLE_NUMBER, pretend_carrier, trunk_of
+from ringback.cli.pretend import SAMPLE_NUMBER, pretend_carrier
 from ringback.cli.running import serve
 from ringback.cli.selfcall import call_ourselves
 from ringback.clock import SystemClock
@@ -23,6 +23,7 @@ from ringback.model.ids import RoomName
 from ringback.model.room import Room
 from ringback.testing.carrier import PretendCarrier
 from ringback.testing.carrier.desk import CarrierDesk
+from ringback.testing.carrier.trunk import trunk_of
 
 ROOM = RoomName("hello")
 STARTS = {"allow_room_start": True, "max_idle_timeout_sec": 300}

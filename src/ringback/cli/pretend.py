@@ -1,12 +1,10 @@
-"""The pretend carrier beside a server on the same machine: where it listens, and the trunk that leads to it."""
+"""The pretend carrier beside a server on the same machine, and where it listens."""
 
 import contextlib
 from collections.abc import AsyncIterator
 
 from ringback.testing.carrier import PretendCarrier
-from ringback.testing.carrier.directory import PATTERNS
 
-TRUNK = "pretend"
 SAMPLE_NUMBER = "+12125550150"
 HOST = "127.0.0.55"
 """An address of its own, so that its calls are known as its, and a telephone's on this machine are not."""
@@ -23,16 +21,3 @@ async def pretend_carrier(host: str = HOST, port: int = 0, seed: int | None = No
                 raise
             carrier = await stack.enter_async_context(PretendCarrier(port=port, seed=seed))
         yield carrier
-
-
-def trunk_of(carrier: PretendCarrier) -> dict[str, object]:
-    """The trunk to it, as in ``[[trunks]]``: for numbers of fiction and no others, before any other trunk."""
-    host, _, port = carrier.address.rpartition(":")
-    return {
-        "name": TRUNK,
-        "hosts": [{"host": host, "port": int(port)}],
-        "priority": 1,
-        "trusted": True,
-        "codecs": list(carrier.codecs),
-        "outbound_rules": [*({"match": pattern} for pattern in PATTERNS), {"match": "*", "deny": True}],
-    }

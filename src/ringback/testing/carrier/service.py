@@ -61,6 +61,17 @@ KEPT_EVENTS = 10_000
 CLOSING_S = 2.0
 
 
+def as_persona(who: "Persona | Script | str") -> Persona:
+    """A persona, one of a name, or one made of a script. ``ValueError`` for a name nobody has."""
+    if isinstance(who, Persona):
+        return who
+    if isinstance(who, str):
+        if who not in PERSONAS:
+            raise ValueError(f"there is no persona {who!r}: choose among {', '.join(PERSONAS)}")
+        return PERSONAS[who]
+    return Persona(getattr(who, "__name__", "script"), "", who)
+
+
 class PretendCarrier:
     """Use as an asynchronous context manager.
 
@@ -157,6 +168,14 @@ class PretendCarrier:
         await self.line.stop()
         if kind is None and self.failures:
             raise self.failures[0]
+
+    persona = staticmethod(as_persona)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Numbers of its own that are not among those for fiction."""
+        known = people()
+        return tuple(number for number in self.personas if number not in known and standing_for(number) not in known)
 
     @property
     def address(self) -> str:
@@ -339,14 +358,3 @@ class PretendCarrier:
             if not self.line.agent.calls:
                 return
             await asyncio.sleep(0.02)
-
-
-def as_persona(who: "Persona | Script | str") -> Persona:
-    """A persona, one of a name, or one made of a script. ``ValueError`` for a name nobody has."""
-    if isinstance(who, Persona):
-        return who
-    if isinstance(who, str):
-        if who not in PERSONAS:
-            raise ValueError(f"there is no persona {who!r}: choose among {', '.join(PERSONAS)}")
-        return PERSONAS[who]
-    return Persona(getattr(who, "__name__", "script"), "", who)

@@ -13,6 +13,9 @@ from ringback.testing.carrier.media import Address, MediaNetwork
 CODECS = ("PCMU", "PCMA")
 """What these voices speak: what telephone networks carry everywhere."""
 
+ECHO_S = 0.06
+"""By which an echo is late, so that late packets leave no hole in it."""
+
 MOST_QUEUED = 2 * sound.RATE * 120
 """Octets of sound that wait to be said."""
 
@@ -174,5 +177,5 @@ class Voice:
             return
         heard = self.ear.hear(packet, codec)
         if self.echoing:
-            self.say(heard)
+            self.say(heard if self._queue else sound.silence(ECHO_S) + heard)
         self._on_sound(heard)
