@@ -34,13 +34,17 @@ from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.room import Room
 from ringback.numbers.diagnosis import Facts
+from ringback.numbers.do_not_call import SignedHook
+from ringback.numbers.ports import DoNotCall
 from ringback.numbers.purchases import Purchases
+from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.numbers.trunk import Trunk
 from ringback.rest.api import Services, create_api
 from ringback.rest.ports import PretendNetwork
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
+from ringback.rooms.ports import Chance
 from ringback.rooms.service import Caps, Rooms
 from ringback.signalling import wire
 from ringback.signalling.clients import Clients
@@ -50,6 +54,7 @@ from ringback.sip.compiled import CompiledParser
 from ringback.sip.compiled import rules as sip_rules
 from ringback.sip.flow import TlsPolicy
 from ringback.store.database import Database
+from ringback.store.do_not_call import ListFile
 from ringback.store.errors import StoreError
 from ringback.store.sealing import Sealer
 from ringback.telephony.admission import RateLimits
@@ -88,8 +93,8 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, purchases, webhooks: The parts, for
-            ``ringback dev`` and tests.
+        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, purchases, quota, webhooks: Its parts,
+            for ``ringback dev`` and tests.
     """
 
     rooms: Rooms
@@ -102,6 +107,7 @@ class Application:
     sip_clients: SipClients
     numbers: Numbers
     purchases: Purchases
+    quota: GuardedQuota
     addresses: Addresses
     domain: Domain
     api_key: str
@@ -171,6 +177,7 @@ class Application:
         self.purchases = Purchases(
             self.numbers, domains, clock, chance, release_after=settings.numbers.release_after_days * 86400
         )
+        self.quota = await self._open_quota(database, clock, chance)
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -208,6 +215,8 @@ class Application:
                 numbers=self.numbers,
                 clients=self.sip_clients,
                 owned=self.numbers,
+                quota=self.quota,
+                audit=self.quota,
                 protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
                 music=partial(Prompts().sound, "music"),
             )
@@ -241,6 +250,8 @@ class Application:
                 numbers=self.numbers,
                 webhooks=self.webhooks,
                 purchases=self.purchases,
+                quota=self.quota,
+                audit=database.audit,
                 node=settings.node,
                 ready=self._why_not_ready,
                 rate_limits=settings.http.rate_limits,
@@ -378,6 +389,32 @@ class Application:
         host = installation.shown_host(settings.http.host)
         self.addresses.public_url = settings.public_url or f"{scheme}://{host}:{http_port}"
         self.addresses.sip_domain = settings.sip.domain or self.telephony.local_addresses[0]
+
+    async def _open_quota(self, database: Database, clock: SystemClock, chance: Chance) -> GuardedQuota:
+        """Who may spend how much on calls; in force from here on."""
+        dialout = self.settings.dialout
+        lists: list[DoNotCall] = []
+        if dialout.do_not_call_file is not None:
+            lists.append(ListFile(dialout.do_not_call_file))
+        if dialout.do_not_call_url is not None and dialout.do_not_call_secret is not None:
+            # The operator's own server, wherever that is.
+            poster = CheckedClient(lambda host, port: True)
+            self._cleanup.push_async_callback(poster.close)
+            secret = dialout.do_not_call_secret.get_secret_value()
+            lists.append(SignedHook(poster, dialout.do_not_call_url, secret, clock))
+        quota = GuardedQuota(
+            database.paid,
+            database.audit,
+            database.policies,
+            clock,
+            chance,
+            node=self.settings.node,
+            defaults=installation.dialout_policy(dialout),
+            do_not_call=lists,
+            takes_premium=self.numbers.takes_premium,
+        )
+        await quota.start()
+        return await self._cleanup.enter_async_context(quota)
 
     async def _open_webhooks(self, database: Database, clock: SystemClock) -> Webhooks:
         private = self.settings.webhooks.allow_private

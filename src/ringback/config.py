@@ -259,6 +259,76 @@ class Dialout(Section):
     """Calls that rooms make."""
 
     allow_private: bool = Field(default=False, description="Allow calls to loopback and private addresses (on in dev).")
+    countries: str = Field(
+        default="",
+        description="Country codes that telephone numbers may have, comma-separated as in 1,44,49. Unset: all.",
+    )
+    allow_prefixes: str = Field(
+        default="",
+        description="Beginnings of numbers that are called whatever their country, comma-separated as in +4930,+1900.",
+    )
+    deny_prefixes: str = Field(default="", description="Beginnings of numbers that are never called, comma-separated.")
+    concurrent_calls: int = Field(
+        default=100, ge=0, description="Calls to telephone numbers that a domain may have at once."
+    )
+    calls_per_minute: int = Field(
+        default=120, ge=0, description="Calls to telephone numbers that a domain may begin within a minute."
+    )
+    calls_per_hour: int | None = Field(default=None, ge=0, description="The same within an hour. Unset: no limit.")
+    minutes_per_day: float | None = Field(
+        default=None, ge=0, description="Minutes that a domain may talk to telephone numbers from midnight UTC on."
+    )
+    spend_per_day: float | None = Field(
+        default=None, ge=0, description="What that may cost by the rates. Numbers without a rate are then not called."
+    )
+    longest_call: float = Field(
+        default=14400.0, ge=1, le=86400, description="Seconds after which a call to a telephone number ends."
+    )
+    rates_file: Path | None = Field(
+        default=None, description="CSV file of what calls cost: prefix, price per minute, price per call."
+    )
+    consent_required: bool = Field(
+        default=False, description="Refuse calls to telephone numbers without ringback.consentReference."
+    )
+    do_not_call_file: Path | None = Field(
+        default=None, description="File of numbers that are not called, one per line; a prefix ends with *."
+    )
+    do_not_call_url: str | None = Field(
+        default=None, description="Asked before each call to a number by a signed POST; only 2xx lets it be made."
+    )
+    do_not_call_secret: SecretStr | None = Field(default=None, description="Base64 secret that signs those requests.")
+
+    @field_validator("countries", "allow_prefixes", "deny_prefixes")
+    @classmethod
+    def _beginnings(cls, value: str) -> str:
+        for part in _split(value):
+            if not re.fullmatch(r"\+?[1-9][0-9]{0,14}", part):
+                raise ValueError(f"{part[:64]} is no beginning of a telephone number, as in +4930")
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        if (self.do_not_call_url is None) != (self.do_not_call_secret is None):
+            raise ValueError("do_not_call_url and do_not_call_secret are set together or not at all")
+        return self
+
+    def policy(self) -> dict[str, Any]:
+        """What domains may call that have no policy of their own, as ``numbers.policy.read_policy`` reads it."""
+        caps = {
+            "concurrent": self.concurrent_calls,
+            "per_minute": self.calls_per_minute,
+            "per_hour": self.calls_per_hour,
+            "minutes_per_day": self.minutes_per_day,
+            "spend_per_day": self.spend_per_day,
+        }
+        return {
+            "countries": list(_split(self.countries)),
+            "allow_prefixes": list(_split(self.allow_prefixes)),
+            "deny_prefixes": list(_split(self.deny_prefixes)),
+            "caps": {"domain": caps},
+            "consent_required": self.consent_required,
+            "longest_call_seconds": self.longest_call,
+        }
 
 
 class Numbers(Section):

@@ -9,7 +9,9 @@ import socket
 import ssl
 from pathlib import Path
 
-from ringback.config import ConfigError, Settings, env_name
+from ringback.config import ConfigError, Dialout, Settings, env_name
+from ringback.model.errors import InvalidRequest
+from ringback.numbers.policy import Policy, rates_of_csv, read_policy
 
 WEAK = 16
 """Characters below which a secret is too easily guessed to be served to strangers."""
@@ -142,3 +144,20 @@ def own_address() -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "127.0.0.1"
+
+
+def dialout_policy(dialout: Dialout) -> Policy:
+    """What domains may call that have no policy of their own. Raises ``ConfigError`` for rates that cannot be read."""
+    body = dialout.policy()
+    if dialout.rates_file is not None:
+        name = env_name("dialout", "rates_file")
+        try:
+            body["rates"] = rates_of_csv(dialout.rates_file.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}: {getattr(error, 'strerror', None) or error}: {dialout.rates_file}") from None
+        except InvalidRequest as error:
+            raise ConfigError(f"{name}: {error.info}") from None
+    try:
+        return read_policy(body, Policy())
+    except InvalidRequest as error:
+        raise ConfigError(f"{env_name('dialout')}: {error.info}") from None

@@ -18,6 +18,7 @@ from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
 from ringback.model.traces import Remembered
 from ringback.numbers.purchases import Purchases
+from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.rest.api import Services, create_api
 from ringback.rooms.addresses import Addresses, sip_address
@@ -97,6 +98,10 @@ async def a_house(
     await sip_clients.start(domain)
     numbers = Numbers(database.trunks, database.numbers, domains, clock, chance, lambda: SIP_DOMAIN)
     await numbers.start()
+    quota = GuardedQuota(
+        database.paid, database.audit, database.policies, clock, chance, takes_premium=numbers.takes_premium
+    )
+    await quota.start()
     carrier, media, traces = FakeCarrier(), FakeMedia(100), FakeTraces()
     bus: LocalBus[Message] = LocalBus()
     bus.subscribe(lambda message: None)
@@ -116,7 +121,10 @@ async def a_house(
     async with (
         Webhooks(database.webhooks, poster, clock, lambda: next(ids), lambda: secret, most=3) as webhooks,
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
-        Calls(meetings, routes=numbers, numbers=numbers, clients=sip_clients) as calls,
+        quota,
+        Calls(
+            meetings, routes=numbers, numbers=numbers, clients=sip_clients, owned=numbers, quota=quota, audit=quota
+        ) as calls,
     ):
         carrier.events = calls
         rooms.listen(meetings.room_changed, meetings.room_deleted)
@@ -136,6 +144,8 @@ async def a_house(
             webhooks,
             Purchases(numbers, domains, clock, chance, release_after=release_after),
             usage=database.usage,
+            quota=quota,
+            audit=database.audit,
             rate_limits=rate_limits,
             web=folder / "web",
         )

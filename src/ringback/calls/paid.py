@@ -133,7 +133,9 @@ class PaidLegs:
             self._audit.refused(leg, _rule_of(refused), refused.info)
             raise
         leg = replace(leg, number=leg.number or route.number, trunk=route.attempts[0].trunk)
-        if not _costs(leg):
+        if route.emergency:
+            self._audit.refused(leg, "emergency-called", "not refused: the trunk may call emergency services")
+        if route.emergency or not _costs(leg):
             yield route
             return
         granted = await self._quota.reserve(leg, self._now())
@@ -146,6 +148,10 @@ class PaidLegs:
         finally:
             if self._loose.pop(granted.id, None) is not None:
                 self._quota.settle(granted, 0.0)
+
+    def refused(self, asker: Asker, room: RoomName, by: str, destination: object, error: Forbidden) -> None:
+        """Audit what was refused before there was a request that could be placed."""
+        self._audit.refused(PaidLeg(asker, room, by, str(destination)[:200]), _rule_of(error), error.info)
 
     def meter(self, route: OutgoingRoute, call: CallId) -> Meter | None:
         """Bind what was granted to the call that uses it; ``None`` where the call costs nothing."""
@@ -164,7 +170,7 @@ class PaidLegs:
             leg = replace(leg, number=leg.number or route.number, trunk=route.attempts[0].trunk)
         except (Forbidden, InvalidRequest) as refused:
             verdict.refusals.append(refused)
-        if _costs(leg):
+        if _costs(leg) and not (verdict.route and verdict.route.emergency):
             verdict.refusals += [refusal_error(each) for each in await self._quota.check(leg, self._now())]
         return verdict
 

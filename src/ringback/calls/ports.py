@@ -187,12 +187,14 @@ class OutgoingRoute:
         number: The number dialled after the rules that all trunks share, E.164; empty for a ``sip:`` address.
         caller_id: What is shown, as events name it: the id of an owned number, else E.164; empty for none.
         grant: What was granted to it, where it costs.
+        emergency: It is a call for help: nothing is counted, and nothing may stop it.
     """
 
     attempts: tuple[Attempt, ...]
     number: str = ""
     caller_id: str = ""
     grant: "Grant | None" = None
+    emergency: bool = False
 
 
 class Routes(Protocol):

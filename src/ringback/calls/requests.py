@@ -12,8 +12,9 @@ from typing import Any
 from ringback.calls.display_name import clean
 from ringback.calls.sip_uri import Target, parse_target
 from ringback.meetings.permissions import changed
-from ringback.model.errors import InvalidRequest
+from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.model.room import Permissions
+from ringback.numbers.guard import NO_HELP, is_help
 
 FIELDS = (
     "sipUri",
@@ -92,6 +93,7 @@ def validate(body: Mapping[str, object]) -> DialOutRequest:
 
     Raises:
         InvalidRequest: With the text of the first mistake.
+        NumberNotAllowed: It is a way to call for help.
     """
     if not body:
         raise InvalidRequest("missing required field")
@@ -138,12 +140,20 @@ def _destination(body: Mapping[str, object]) -> tuple[Target | None, str | None]
     if sip_uri is not None:
         if not isinstance(sip_uri, str):
             raise InvalidRequest("sipUri must be a string")
+        _no_help(sip_uri)
         return parse_target(sip_uri), None
     if not isinstance(number, str):
         raise InvalidRequest("phoneNumber must be a string")
+    _no_help(number)
     if not PHONE_NUMBER.fullmatch(number):
         raise InvalidRequest("Invalid phone number, must be valid phone number as per E.164")
     return None, number
+
+
+def _no_help(text: str) -> None:
+    """Raises ``NumberNotAllowed`` for emergency services, however they are written."""
+    if is_help(text):
+        raise NumberNotAllowed(NO_HELP)
 
 
 def _extension(body: Mapping[str, object]) -> tuple[str, int]:

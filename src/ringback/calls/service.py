@@ -35,7 +35,7 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.observing import Observer
-from ringback.calls.paid import PaidLegs, Unlimited
+from ringback.calls.paid import PaidLegs, Unlimited, Verdict
 from ringback.calls.ports import (
     Asker,
     Audit,
@@ -65,7 +65,7 @@ from ringback.meetings.permissions import phone_permissions
 from ringback.meetings.ports import World
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.errors import InvalidRequest, NotFound, Unavailable
+from ringback.model.errors import Forbidden, InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.events import CallFacts
 from ringback.model.ids import CallId, DomainId, EndpointUser, ParticipantId, RoomName
 from ringback.model.instant import Instant
@@ -78,6 +78,9 @@ log = structlog.get_logger()
 
 MAX_LOOKUPS = 1000
 """Calls whose room is being looked up at once; more are refused."""
+
+DRAINS = "this server is shutting down and starts no new calls"
+DIAL_OUT_OFF = "dial-out not enabled for room. add enable_dialout property to room"
 
 
 class Calls:
@@ -377,16 +380,21 @@ class Calls:
         return call
 
     async def _start(self, asker: Asker, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
-        request, domain = validate(body), asker.domain
+        domain = asker.domain
+        try:
+            request = validate(body)
+        except Forbidden as refused:
+            self.paid.refused(asker, name, "dial-out", body.get("phoneNumber") or body.get("sipUri"), refused)
+            raise
         if self._meetings.draining:
-            raise Unavailable("this server is shutting down and starts no new calls")
+            raise Unavailable(DRAINS)
         while True:
             room = await self._meetings.rooms.find(domain, name)
             if room is None:
                 raise NotFound(f"room {name} not found")
             settings = await self._meetings.rooms.settings(room)
             if not settings.enable_dialout:
-                raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
+                raise InvalidRequest(DIAL_OUT_OFF)
             async with self.place_paid_leg(asker, name, request, "dial-out") as route:
                 actor = self._actor_for(room, settings)
                 try:
@@ -394,6 +402,36 @@ class Calls:
                 except MeetingOver:
                     if not settings.dialout.allow_room_start:
                         raise _not_hosting(name) from None
+
+    async def check_dial_out(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+    ) -> Verdict:
+        """What ``start_dial_out`` would do, and everything that is against it; nothing is called.
+
+        Raises ``InvalidRequest`` for the body, ``NotFound`` where there is no such room.
+        """
+        request = validate(body)
+        found = await self._meetings.rooms.find(domain, room)
+        if found is None:
+            raise NotFound(f"room {room} not found")
+        settings = await self._meetings.rooms.settings(found)
+        verdict = await self.paid.check(asker or Asker(domain), room, request)
+        against: list[RingbackError] = []
+        if self._meetings.draining:
+            against.append(Unavailable(DRAINS))
+        if not settings.enable_dialout:
+            against.append(InvalidRequest(DIAL_OUT_OFF))
+        actor = self._meetings.running(domain, room)
+        if actor is None and not settings.dialout.allow_room_start:
+            against.append(_not_hosting(room))
+        elif actor is not None:
+            try:
+                clock = self._office.clock
+                self._check_place(actor, request, Instant(clock.monotonic(), clock.wall()))
+            except InvalidRequest as refused:
+                against.append(refused)
+        verdict.refusals = [*against, *verdict.refusals]
+        return verdict
 
     def place_paid_leg(
         self, asker: Asker, room: RoomName, request: DialOutRequest, by: str

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ringback.calls.display_name import clean
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import parse_target
-from ringback.model.errors import InvalidRequest
+from ringback.model.errors import InvalidRequest, NumberNotAllowed
+from ringback.numbers.guard import NO_HELP, is_help
 
 CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
 REFER_FIELDS = ("sessionId", "toEndPoint")
@@ -61,6 +62,8 @@ def validate_transfer(body: Mapping[str, object]) -> TransferRequest:
         if body.get("callerId") is not None:
             raise InvalidRequest("callerId is only valid when transferring to a PSTN number")
         dial = {"sipUri": to}
+    elif is_help(to):
+        raise NumberNotAllowed(NO_HELP)
     else:
         raise InvalidRequest(f'toEndPoint: {clean(to)[:100]} must starts with either "sip:" or "+"')
     if body.get("extension") == "":
@@ -72,6 +75,8 @@ def validate_transfer(body: Mapping[str, object]) -> TransferRequest:
 def validate_refer(body: Mapping[str, object]) -> TransferRequest:
     """Check the body of ``sipRefer``. Raises ``InvalidRequest`` with the text of the first mistake."""
     session_id, to = _required(body, "sipRefer", REFER_FIELDS)
+    if is_help(to):
+        raise NumberNotAllowed(NO_HELP)
     if to[:4].lower() != "sip:":
         raise InvalidRequest('"toEndPoint" must be a "sip" address')
     if parse_target(to).headers:

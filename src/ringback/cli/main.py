@@ -18,6 +18,7 @@ COMMANDS = {
     "trunks": ("trunks", "Trunks: carriers and exchanges that calls go out to and come in from."),
     "numbers": ("numbers", "Telephone numbers and the rooms they ring."),
     "carrier": ("carrier", "The pretend carrier: who answers which number; let somebody call you."),
+    "audit": ("audit", "Calls that were refused, and why."),
     "rooms": ("rooms", "Rooms: create, change, list, delete, who is there."),
     "tokens": ("tokens", "Meeting tokens: make and read them."),
     "clients": ("clients", "SIP clients: accounts of phones that register here."),

@@ -13,6 +13,12 @@ _TWO_DIGITS = (
 _NO_TRUNK_PREFIX = frozenset({"1", "34", "351", "39", "420", "45", "47", "30", "352", "371", "372", "48", "65", "852"})
 """Countries that dial national numbers without a prefix; the others put ``0`` in front (7: ``8``)."""
 
+_ISLANDS = frozenset(
+    {"242", "246", "264", "268", "284", "345", "441", "473", "649", "658", "664"}
+    | {"721", "758", "767", "784", "809", "829", "849", "868", "869", "876"}
+)
+"""Area codes of the North American plan outside the United States, Canada and their territories."""
+
 
 def is_e164(text: str) -> bool:
     return E164.fullmatch(text) is not None
@@ -24,6 +30,12 @@ def country_of(number: str) -> str:
     if digits[:1] in ("1", "7"):
         return digits[:1]
     return digits[:2] if len(digits) > 1 and digits[:2] in _TWO_DIGITS else digits[:3]
+
+
+def dialling_area(number: str) -> str:
+    """What a price goes by: the country code; for other countries of the North American plan with theirs (``1876``)."""
+    country = country_of(number)
+    return number[1:5] if country == "1" and number[2:5] in _ISLANDS else country
 
 
 def normalise(text: str, form: NumberFormat, country: str = "") -> str:

@@ -61,6 +61,8 @@ EMERGENCY: dict[str, frozenset[str]] = {
 }
 """Country code → emergency numbers as dialled there. Countries not listed: ``EVERYWHERE``."""
 
+NO_HELP = "emergency services are not called from here: dial them from a telephone that knows where you are"
+
 SHORTEST: dict[str, int] = {"1": 10, "33": 9, "44": 7, "49": 5, "61": 6, "81": 8, "86": 7, "91": 8}
 """Country code → digits a subscriber's number has at least, after the country code."""
 
@@ -68,7 +70,8 @@ SHORTEST_ELSEWHERE = 5
 
 PREMIUM = (
     "+1900", "+1976", "+449", "+4487", "+49900", "+49137", "+33899", "+3389", "+34803", "+34806", "+34807", "+39899",
-    "+41900", "+41901", "+41906", "+43900", "+43930", "+46900", "+46939", "+61190", "+881", "+882", "+883", "+979",
+    "+41900", "+41901", "+41906", "+43900", "+43930", "+46900", "+46939", "+61190",
+    "+870", "+881", "+882", "+883", "+979",
 )  # fmt: skip
 """Prefixes that cost whoever pays for the call: premium rate and satellite."""
 
@@ -80,11 +83,11 @@ def refusal(number: str, country: str = "", *, allow_premium: bool = False) -> s
         number: As given or as rules left it: E.164, digits, or a service URN.
         country: Country code where digits without a plus are dialled; empty when unknown.
     """
-    if number.lower().startswith("urn:service:"):
+    if number.lower().startswith("urn:service:") or number.lower() == "sos":
         return "emergency services are not called from here"
     digits = number.removeprefix("+")
     if _is_emergency(digits, number.startswith("+"), country):
-        return "emergency services are not called from here: dial them from a telephone that knows where you are"
+        return NO_HELP
     if number.startswith("+"):
         code = country_of(number)
         if len(digits) - len(code) < SHORTEST.get(code, SHORTEST_ELSEWHERE):
@@ -93,6 +96,38 @@ def refusal(number: str, country: str = "", *, allow_premium: bool = False) -> s
             return "it is a premium or satellite number, and the trunk's allow_premium is off"
     elif digits.isdigit() and len(digits) <= 4:
         return "it is a short code: those are not called from here"
+    return None
+
+
+def is_help(text: str) -> bool:
+    """Whether somebody wrote a way to call for help, in whatever form, before anything is made of it."""
+    bare = "".join(character for character in text.strip().lower() if character not in " -.()/")
+    if bare.startswith("urn:service:") or bare == "sos":
+        return True
+    digits = bare.removeprefix("tel:").partition(";")[0].removeprefix("+")
+    return bool(digits) and digits.isascii() and digits.isdigit() and _is_emergency(digits, False, "")
+
+
+def help_digits(number: str, country: str) -> str:
+    """What a country's emergency service is dialled as, of a number like ``+1911``; empty for any other number.
+
+    Args:
+        number: E.164 in form: the country code and the service's own digits.
+        country: Where help is sent from.
+    """
+    digits = number.removeprefix(f"+{country}") if country and number.startswith(f"+{country}") else ""
+    return digits if digits in EMERGENCY.get(country, EVERYWHERE) else ""
+
+
+def address_refusal(user: str, parameters: str = "") -> str | None:
+    """Why a ``sip:`` address that no trunk carries is not called; ``None`` when it may be.
+
+    Short extensions of others' exchanges look like help of other countries, so only what means help on its own counts,
+    unless the address says that it is a telephone number.
+    """
+    bare = user.lower().partition(";")[0]
+    if bare in ("112", "911", "999", "sos") or (("user=phone" in parameters or ";" in user) and is_help(bare)):
+        return NO_HELP
     return None
 
 

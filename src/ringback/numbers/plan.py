@@ -10,16 +10,20 @@ from ringback.calls.display_name import clean
 from ringback.calls.ports import Attempt
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers import guard
-from ringback.numbers.e164 import country_of
+from ringback.numbers.e164 import country_of, is_e164, normalise
 from ringback.numbers.identity import host_of, request_uri, write_identity
 from ringback.numbers.rules import Outcome, apply
-from ringback.numbers.trunk import Host, Trunk
+from ringback.numbers.trunk import Host, Trunk, is_in
+from ringback.sip.errors import SipParseError
 from ringback.sip.uri import dialled_user, parse_sip_uri
 
 PATIENCE = 2.0
 """Seconds without even a 100 after which the next host is tried."""
 
 MOST_ATTEMPTS = 8
+
+LONGEST_EXTENSION = 6
+"""Digits that a user part may have without being taken for a number."""
 
 NO_TRUNK = (
     "dial-out to phone numbers needs a trunk and none is set up: add one with"
@@ -50,10 +54,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A number on its way through one trunk's rules: what goes on the wire, or why it does not."""
+    """A number on its way through one trunk's rules: what goes on the wire, or why it does not.
+
+    Attributes:
+        emergency: It is help, and the trunk may call it; no rule has touched it.
+    """
 
     outcome: Outcome
     refused: str | None = None
+    emergency: bool = False
 
     @property
     def number(self) -> str:
@@ -61,7 +70,12 @@ class Passed:
 
 
 def outbound(trunk: Trunk, number: str) -> Passed:
-    """A number through a trunk's outbound rules, guarded before and after."""
+    """A number through a trunk's outbound rules, guarded before and after.
+
+    Help goes as it is dialled, over a trunk that may call it, and no rule can make it out of anything else.
+    """
+    if trunk.emergency is not None and (digits := guard.help_digits(number, trunk.country)):
+        return Passed(Outcome(digits), emergency=True)
     if why := guard.refusal(number, trunk.country, allow_premium=trunk.allow_premium):
         return Passed(Outcome(number), why)
     outcome = apply(trunk.outbound_rules, number)
@@ -102,11 +116,16 @@ def to_number(
             refusals.append(f"{trunk.name}: {passed.refused}")
             continue
         caller_id = _caller_id(trunk, wanted)
+        if passed.emergency and trunk.emergency is not None:
+            caller_id = trunk.emergency.callback
         if caller_id is None:
             strange_caller = True
             continue
         for host in in_order(trunk.hosts, chance):
             uri = request_uri(trunk, passed.number, host.host, host.port)
+            if not passed.emergency:
+                written = dialled_user(parse_sip_uri(uri)).partition(";")[0]
+                guarded(written, trunk.country or country_of(wanted.number))
             attempt = _attempt(trunk, uri, caller_id, wanted.our_domain)
             (down if is_down(trunk, host) else up).append(attempt)
     if up or down:
@@ -119,14 +138,46 @@ def to_number(
     raise NumberNotAllowed(f"{wanted.number} is not called: {'; '.join(refusals)}")
 
 
-def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> Attempt:
-    """The way to a ``sip:`` address: over the trunk that has its host, else straight."""
-    host = host_of(target)
+def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> tuple[Attempt, str]:
+    """The way to a ``sip:`` address, over the trunk that has its host, else straight; and the number it stands for.
+
+    Raises:
+        NumberNotAllowed: Its user is help, a short code, or a number that the trunk does not carry.
+    """
+    try:
+        uri = parse_sip_uri(target)
+    except SipParseError:
+        return Attempt(target), ""  # whoever prepares the call says what is wrong with it
+    user = dialled_user(uri)
+    if why := guard.address_refusal(user, target.partition("@")[2].lower()):
+        raise NumberNotAllowed(f"{clean(user)} is not called: {why}")
+    user, host = user.partition(";")[0], host_of(target)
     for trunk in trunks:
-        if trunk.enabled and _serves(trunk, wanted.domain) and any(host == each.host for each in trunk.hosts):
-            guarded(dialled_user(parse_sip_uri(target)).partition(";")[0], trunk.country)
-            return _attempt(trunk, target, _caller_id(trunk, wanted) or "", wanted.our_domain)
-    return Attempt(target)
+        if not trunk.enabled or not _serves(trunk, wanted.domain):
+            continue
+        if any(host == each.host for each in trunk.hosts):
+            guarded(user, trunk.country)
+            number = _number_of(trunk, user)
+            return _attempt(trunk, target, _caller_id(trunk, wanted) or "", wanted.our_domain), number
+        if is_in(host, trunk.addresses()):
+            # A carrier that knows us by our address would carry it, whatever we call the host.
+            return Attempt(target), _number_of(trunk, user)
+    return Attempt(target), user if is_e164(user) else ""
+
+
+def _number_of(trunk: Trunk, user: str) -> str:
+    """The number that a user part is to a trunk, empty when it is none. Raises ``NumberNotAllowed``."""
+    number = normalise(user, trunk.number_format, trunk.country)
+    # Digits that mean nothing to us may still be a number to the trunk, written with its country code.
+    meant = number or (f"+{user}" if is_e164(f"+{user}") and len(user) > LONGEST_EXTENSION else "")
+    if not meant:
+        return ""
+    if why := guard.refusal(meant, trunk.country, allow_premium=trunk.allow_premium):
+        raise NumberNotAllowed(f"{user} is not called: {why}")
+    denied = apply(trunk.outbound_rules, meant).denied_by
+    if denied is not None:
+        raise NumberNotAllowed(f"{user} is not called: {trunk.name}: outbound rule {denied + 1} denies it")
+    return number
 
 
 def guarded(number: str, country: str = "") -> None:

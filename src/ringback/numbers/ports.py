@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from ringback.calls.ports import PaidLeg
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers.health import Health
 from ringback.numbers.trunk import Trunk
@@ -135,3 +136,89 @@ class TrunkWatch(Protocol):
     def is_down(self, trunk: str, host: str, port: int | None) -> bool: ...
     async def check(self, trunk: Trunk) -> None:
         """Ask every host with OPTIONS now; ``state`` tells what came of it."""
+
+
+# ── what calls cost ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PaidRow:
+    """One paid call at rest, from before its INVITE. Times are Unix seconds.
+
+    Attributes:
+        asker_kind, asker_id: On whose word (``calls.ports.Asker``).
+        made_by: ``dial-out``, ``transfer``, ``refer``, ``client``.
+        consent: Reference to the callee's consent, empty for none.
+        call: The call it became, empty until it did.
+        per_minute, per_call: Its rate.
+        ended_at, seconds, cost: ``None`` while it may still be running.
+    """
+
+    id: str
+    node: str
+    domain: DomainId
+    asker_kind: str
+    asker_id: str
+    room: RoomName
+    made_by: str
+    destination: str
+    trunk: str
+    consent: str
+    per_minute: float
+    per_call: float
+    began_at: float
+    call: str = ""
+    ended_at: float | None = None
+    seconds: float | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One refusal. ``unseen``: how many of this domain before it were not written down. ``number`` rises."""
+
+    at: float
+    domain: DomainId
+    asker_kind: str
+    asker_id: str
+    room: RoomName
+    made_by: str
+    destination: str
+    rule: str
+    info: str
+    unseen: int = 0
+    number: int = 0
+
+
+class PaidStore(Protocol):
+    """Paid calls at rest."""
+
+    async def put(self, row: PaidRow) -> None:
+        """Insert, or replace by id; durable when it returns."""
+
+    async def since(self, wall: float, node: str) -> Sequence[PaidRow]:
+        """Of a node: those begun since then, and those that have no end."""
+
+
+class AuditStore(Protocol):
+    """Refusals at rest."""
+
+    async def append(self, entry: AuditEntry) -> None: ...
+    async def page(
+        self, domain: DomainId | None, limit: int, after: int | None, rule: str | None
+    ) -> tuple[int, Sequence[AuditEntry]]:
+        """How many there are, and one page, newest first, below the number ``after``."""
+
+
+class PolicyStore(Protocol):
+    """What domains may call, as it was written."""
+
+    async def all(self) -> Mapping[DomainId, Mapping[str, Any]]: ...
+    async def put(self, domain: DomainId, body: Mapping[str, Any], wall: float) -> None: ...
+
+
+class DoNotCall(Protocol):
+    """Somebody who knows which numbers are not to be called: a file, a server, a class of the operator's own."""
+
+    async def refusal(self, leg: PaidLeg) -> str | None:
+        """Why a call is not to be made; ``None`` when it may be. Whoever cannot tell refuses."""

@@ -219,6 +219,11 @@ class Numbers:
         """Whosoever's it is, or nobody's."""
         return self._numbers.get(number)
 
+    def takes_premium(self, trunk: str) -> bool:
+        """Whether a trunk, by name, may carry calls to premium and satellite numbers."""
+        kept = self._trunks.get(trunk)
+        return kept is not None and kept.trunk.allow_premium
+
     def serves(self, trunk: str, domain: str) -> bool:
         """Whether a trunk is there for a domain, both by name."""
         kept = self._trunks.get(trunk)
@@ -290,11 +295,14 @@ class Numbers:
         caller_id = named.number if named is not None else caller_id
         wanted = Wanted(destination, caller_id, owner.name, own, self._our_domain())
         if not destination.startswith("+"):
-            return OutgoingRoute((to_address(self.trunks, destination, wanted),))
+            attempt, number = to_address(self.trunks, destination, wanted)
+            return OutgoingRoute((attempt,), number)
         attempts = to_number(self.trunks, wanted, self._fraction, self._is_down)
         shown = attempts[0].caller_id
         mine = self.by_number(domain, shown)
-        return OutgoingRoute(attempts, destination, (mine.id if mine is not None else "") or shown)
+        name = (mine.id if mine is not None else "") or shown
+        first = self._trunks[attempts[0].trunk].trunk
+        return OutgoingRoute(attempts, destination, name, emergency=outbound(first, destination).emergency)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -144,6 +144,20 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Emergency:
+    """What a trunk needs before it may carry a call for help: how to call back, and where to send somebody.
+
+    Attributes:
+        callback: Number that is shown, and rings somebody who can be asked; E.164.
+        location: Where the callers are, as it is registered with the carrier for that number: ``country``, ``region``,
+            ``city``, ``street``, ``house_number``, ``unit``, ``postal_code``, ``name``.
+    """
+
+    callback: str
+    location: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One step of rewriting a number; the first that matches ends the list unless ``goes_on``.
 
@@ -192,6 +206,7 @@ class Trunk:
         outbound_rules, inbound_rules: What happens to called numbers, in order.
         options_interval: Seconds between health checks; 0 for none.
         allow_premium: Premium and satellite numbers may be called.
+        emergency: Emergency services of ``country`` may be called; ``None``: not.
         profile: Name of a ``numbers.profiles`` row its defaults came from, or empty.
     """
 
@@ -226,6 +241,7 @@ class Trunk:
     redirects: Redirects = Redirects.OFF
     options_interval: float = 60.0
     allow_premium: bool = False
+    emergency: Emergency | None = None
     profile: str = ""
 
     def addresses(self) -> tuple[Network, ...]:

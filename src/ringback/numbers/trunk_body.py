@@ -13,6 +13,7 @@ from ringback.numbers.trunk import (
     CalledFrom,
     Credentials,
     Dtmf,
+    Emergency,
     Host,
     Identity,
     IdentityHeader,
@@ -32,6 +33,10 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 CODECS = ("OPUS", "G722", "PCMU", "PCMA")
 HIDDEN = "(hidden)"
 """What stands where a secret is; sent back, it keeps the secret that is there."""
+
+DISPATCHABLE = ("country", "city", "street", "house_number")
+LOCATION_DETAILS = ("region", "unit", "postal_code", "name")
+"""Where help is sent: without the first four nobody finds it."""
 
 _SECRETS = (("credentials", "password"), ("inbound_credentials", "password"))
 _DIGITS = re.compile(r"[0-9+*#]*")
@@ -86,6 +91,7 @@ def read_trunk(name: str, body: Mapping[str, Any], defaults: Mapping[str, Any] |
         redirects=it.choice("redirects", Redirects, Redirects.OFF),
         options_interval=it.seconds("options_interval", 60.0, 86400.0),
         allow_premium=it.flag("allow_premium", False),
+        emergency=_emergency(it.section("emergency")),
         profile=it.text("profile"),
     )
     it.done()
@@ -152,6 +158,9 @@ def show_trunk(trunk: Trunk) -> dict[str, Any]:
         "redirects": trunk.redirects.value,
         "options_interval": trunk.options_interval,
         "allow_premium": trunk.allow_premium,
+        "emergency": None
+        if trunk.emergency is None
+        else {"callback": trunk.emergency.callback, "location": dict(trunk.emergency.location)},
     }
 
 
@@ -185,6 +194,8 @@ def _check_whole(trunk: Trunk) -> None:
         raise InvalidRequest("open takes calls from anywhere: leave networks and inbound_credentials out, or open off")
     if not trunk.hosts and not ways_in and not trunk.open:
         raise InvalidRequest("hosts, networks or inbound_credentials is required; open: true takes calls from anywhere")
+    if trunk.emergency is not None and not (trunk.hosts and trunk.country):
+        raise InvalidRequest("emergency needs hosts and country")
     if trunk.register is not None and trunk.credentials is None:
         raise InvalidRequest("register needs credentials")
     if trunk.register is not None and not trunk.hosts:
@@ -259,6 +270,22 @@ def _credentials(it: "_Reader | None") -> Credentials | None:
         raise InvalidRequest(f"{it.at}password is required")
     it.done()
     return found
+
+
+def _emergency(it: "_Reader | None") -> Emergency | None:
+    if it is None:
+        return None
+    callback, where = it.text("callback"), it.section("location")
+    it.done()
+    if not is_e164(callback):
+        raise InvalidRequest("emergency.callback must be an E.164 number that rings somebody who can be asked")
+    location = {} if where is None else {name: where.text(name) for name in (*DISPATCHABLE, *LOCATION_DETAILS)}
+    if where is not None:
+        where.done()
+    for name in DISPATCHABLE:
+        if not location.get(name):
+            raise InvalidRequest(f"emergency.location.{name} is required: help is sent there")
+    return Emergency(callback, tuple((name, text) for name, text in location.items() if text))
 
 
 def _registration(value: object) -> Registration | None:

@@ -13,12 +13,15 @@ from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.model.errors import RingbackError
 from ringback.model.sip_client import Binding, SipClient
+from ringback.numbers.ports import AuditStore
 from ringback.numbers.purchases import Purchases
+from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.rest import (
     calls,
     dialout,
     domain,
+    guards,
     meetings,
     own,
     pages,
@@ -59,6 +62,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *sip_clients.OPERATIONS,
     *trunks.OPERATIONS,
     *phone_numbers.OPERATIONS,
+    *guards.OPERATIONS,
     *webhooks.OPERATIONS,
     *pretend.OPERATIONS,
 )
@@ -99,6 +103,8 @@ class Services:
     webhooks: Webhooks
     purchases: Purchases
     usage: Usage
+    quota: GuardedQuota
+    audit: AuditStore
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

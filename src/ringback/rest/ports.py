@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ringback.calls.observing import Observer
+from ringback.calls.paid import Verdict
 from ringback.calls.ports import Asker
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
@@ -49,6 +50,9 @@ class Calls(Protocol):
         idempotency_key: str | None = None,
         asker: Asker | None = None,
     ) -> CallId: ...
+    async def check_dial_out(
+        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
+    ) -> Verdict: ...
     async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None: ...
     async def send_dtmf(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None

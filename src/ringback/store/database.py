@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ringback.store.keys import DomainTable, KeyTable
 from ringback.store.opening import explainer, open_engine
+from ringback.store.paid import AuditTable, PaidTable, PolicyTable
 from ringback.store.records import StoredRecords
 from ringback.store.reports import StoredReports
 from ringback.store.rooms import RoomTable
@@ -38,7 +39,7 @@ class Database:
         records: What calls and meetings write (``calls.ports.Records``).
         rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
         bindings: Where SIP clients are registered.
-        trunks, numbers: What ``numbers`` keeps.
+        trunks, numbers, paid, audit, policies: What ``numbers`` keeps.
         reports: What is read about meetings and calls.
         usage: What calls and stays add up to.
 
@@ -59,6 +60,9 @@ class Database:
         self.sip_clients = SipClientTable(self, sealer)
         self.trunks = TrunkTable(self, sealer)
         self.numbers = NumberTable(self)
+        self.paid = PaidTable(self)
+        self.audit = AuditTable(self)
+        self.policies = PolicyTable(self)
         self.bindings = BindingTable(self)
         self.webhooks = WebhookTable(self, sealer)
         self.records = StoredRecords(self, dialect)

@@ -12,11 +12,13 @@ from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord,
 from ringback.model.reports import CallFilter
 from ringback.store.records import call_record, meeting_record, participant_record, transfer_record
 from ringback.store.schema import (
+    audit,
     calls,
     commands,
     events,
     idempotency_keys,
     meetings,
+    paid_legs,
     participants,
     transfers,
     webhook_deliveries,
@@ -25,6 +27,8 @@ from ringback.store.transactions import Transactions
 
 IDEMPOTENCY_SECONDS = 24 * 3600.0
 PRUNED_AT_ONCE = 1000
+MOST_AUDITED = 200_000
+"""Refusals that are kept, the newest of all domains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,13 @@ class StoredReports:
             _oldest(meetings, meetings.c.id, meetings.c.ended_at < old),
             _oldest(participants, participants.c.id, participants.c.left_at < old),
             _oldest(transfers, transfers.c.id, transfers.c.ended_at < old),
+            _oldest(paid_legs, paid_legs.c.id, paid_legs.c.ended_at < old),
+            _oldest(audit, audit.c.number, audit.c.at < old),
+            _oldest(
+                audit,
+                audit.c.number,
+                audit.c.number <= select(func.max(audit.c.number) - MOST_AUDITED).scalar_subquery(),
+            ),
             *(
                 delete(table).where(table.c.created_at < now - min(IDEMPOTENCY_SECONDS, keep_seconds))
                 for table in (idempotency_keys, commands)
