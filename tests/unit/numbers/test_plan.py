@@ -242,7 +242,7 @@ def test_addresses_that_are_help_or_that_a_trunk_would_not_be_given_as_numbers_a
     ("target", "trunk", "number"),
     [
         ("sip:bob@one.example", "one", ""),
-        ("sip:20123@one.example", "one", ""),
+        ("sip:20123@one.example", "one", "+4920123"),
         ("sip:113@pbx.example", "", ""),
         ("sip:+4940123456@one.example", "one", "+4940123456"),
         ("sip:040123456@one.example", "one", "+4940123456"),
