@@ -119,9 +119,9 @@ async def a_house(
     poster = FakePoster()
     poster.down.add("https://down.example.test/")
     async with (
+        quota,
         Webhooks(database.webhooks, poster, clock, lambda: next(ids), lambda: secret, most=3) as webhooks,
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
-        quota,
         Calls(
             meetings, routes=numbers, numbers=numbers, clients=sip_clients, owned=numbers, quota=quota, audit=quota
         ) as calls,

@@ -38,9 +38,17 @@ def test_every_kind_is_covered() -> None:
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RingbackError)
     }
 
-    assert kinds - {errors.RingbackError} <= {type(error) for error, _, _ in CASES}
+    # NumberRefused has another body, below.
+    assert kinds - {errors.RingbackError, errors.NumberRefused} <= {type(error) for error, _, _ in CASES}
 
 
 def test_too_many_requests_are_told_when_to_come_back() -> None:
     assert error_response(errors.RateLimited("i", 0)).headers["retry-after"] == "1"
     assert error_response(errors.RateLimited("i", 7)).headers["retry-after"] == "7"
+
+
+def test_a_number_that_is_not_sold_is_answered_in_the_vendors_shape() -> None:
+    response = error_response(errors.NumberRefused("gone"))
+
+    fault = {"detail": "gone", "status": "422", "title": "Unprocessable Entity", "code": "number-refused"}
+    assert (response.status_code, json.loads(bytes(response.body))) == (422, {"errors": [fault]})
