@@ -43,7 +43,7 @@ async def moved(it: Scene) -> None:
 
 
 async def asked_to_refer(it: Scene) -> None:
-    it.stage.carrier.refer_answer = 100
+    it.stage.carrier.refer_answer = 0
     await it.refer()
 
 

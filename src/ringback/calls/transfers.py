@@ -451,8 +451,11 @@ class Transfers:
             self.speak(transfer, lambda now: transfer.complete("canceled", now))
 
     def _referred_away(self, transfer: Transfer, now: Instant) -> list[Effect]:
+        """The caller's call ended while it waited. Only a far end that hung up by itself has gone where it was sent."""
         self._by_refer.pop(transfer.call.id, None)
-        return transfer.complete("completed", now)
+        end = transfer.call.record.end
+        went = end is not None and end.ending is Ending.HANGUP_REMOTE
+        return transfer.complete("completed" if went else "failed", now)
 
     # ── moving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

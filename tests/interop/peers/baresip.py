@@ -167,6 +167,10 @@ class Baresip:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log()[-6000:]}") from None
 
+    def said(self) -> set[str]:
+        """Kinds of the events since the start."""
+        return {str(event.get("type")) for event in self._events}
+
     def forget(self) -> None:
         """Forget the events so far, for a second call."""
         self._events.clear()

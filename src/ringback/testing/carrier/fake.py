@@ -154,7 +154,7 @@ class FakeCarrier:
         sent: Every verb said, with its call, in order.
         phones: Far ends by call.
         unreachable: Hosts nothing can be sent to.
-        refer_answer: What far ends answer to a REFER.
+        refer_answer: What far ends answer to a REFER; 0: nothing yet.
     """
 
     def __init__(self) -> None:
@@ -325,7 +325,8 @@ class FakeCarrier:
         phone = self._say("refer", call, "answered")
         if phone is not None and self.events is not None:
             phone.asked_to_call.append((target, replaces))
-            self.events.refer_progress(call, self.refer_answer, "", self.refer_answer >= 300)
+            if self.refer_answer:
+                self.events.refer_progress(call, self.refer_answer, "", self.refer_answer >= 300)
 
     def accept_refer(self, call: CallId, refer: str) -> None:
         self._answer_refer("accept-refer", call, refer, 100)
