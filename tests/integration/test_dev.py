@@ -32,6 +32,7 @@ async def test_it_calls_itself_and_says_what_came_of_it(tmp_path: Path) -> None:
         page = await server.rest("GET", "/rooms/hello")
         assert page.body["config"]["sip_uri"]["endpoint"] in said
         assert [one["userName"] for one in await server.present("hello")] == ["Greeter"]
+        assert re.search(r"Pretend numbers\s+\+12125550101 echoes", said), said
 
 
 async def test_the_greeter_greets_and_says_back_what_it_hears(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from interop.peers.browser import Chromium
 from interop.peers.phone import Phone
 from interop.peers.server import KEY, ROOT, Server, wait_present
-from interop.peers.waiting import free_port
+from interop.peers.waiting import free_port, until
 
 BLOCK = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -109,6 +109,17 @@ async def test_the_trunks_guide_does_what_it_prints(dev: Server, tmp_path: Path)
         call = (await phone.events_of("incoming", 1))[0]
         await dev.hang_up_all("hello")
     assert call["from"].startswith("sip:+4940999888@")
+
+
+async def test_the_guide_to_the_pretend_carrier_does_what_it_prints(dev: Server) -> None:
+    for command, printed in steps("pretend-carrier"):
+        check_shape(await asyncio.to_thread(run, command, dev, 0), printed)
+
+    async def talked() -> bool:
+        rows = (await dev.rest("GET", "/ringback/pretend/calls")).body["data"]
+        return len(rows) == 2 and all(row["state"] == "up" and row["packets_heard"] > 20 for row in rows)
+
+    await until(talked, "both calls have sound")
 
 
 @pytest.mark.needs("chromium")

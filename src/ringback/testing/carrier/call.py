@@ -49,6 +49,8 @@ class PretendCall:
         q850: Cause that the other side gave for the end, if it did.
         ended_by: ``us``, ``them`` or ``network`` once it is over.
         on_hold: Whether the other side holds us.
+        follows: Whether it does as a REFER asks.
+        on_state: Told after each change of ``state``.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class PretendCall:
         self.q850: int | None = None
         self.ended_by = ""
         self.on_hold = False
+        self.follows = True
+        self.on_state: Callable[[], None] | None = None
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self._voice: Voice | None = None
@@ -78,6 +82,7 @@ class PretendCall:
         self._direction = "sendrecv"
         self._read_keys = 0
         self._offering = False
+        self._transfer = 0
         self._last_loud: float | None = None
         self._speech_s = 0.0
         self._waiters: list[asyncio.Future[None]] = []
@@ -220,11 +225,12 @@ class PretendCall:
         return True
 
     async def pause(self, seconds: float = PAUSE_S, within: float | None = None) -> bool:
-        """Wait until the other side has been silent for so long; ``False`` when it has not been in time."""
-        until = None if within is None else self.carrier.clock.monotonic() + within
+        """Wait until the other side is silent for so long; ``False`` when it is not in time."""
+        begun = self.carrier.clock.monotonic()
+        until = None if within is None else begun + within
         while True:
             now = self.carrier.clock.monotonic()
-            quiet = seconds if self._last_loud is None else now - self._last_loud
+            quiet = now - max(begun, self._last_loud or begun)
             if quiet >= seconds:
                 return True
             if until is not None and now >= until:
@@ -244,6 +250,14 @@ class PretendCall:
         """Offer again what holds already, as session refreshes and moved gateways do."""
         self.note("reoffering")
         return await self._reoffer(self._direction)
+
+    async def refer(self, target: str, within: float = 40.0) -> int:
+        """Ask the other side to call ``target`` instead (REFER); returns the last status it told of that call."""
+        self._transfer = 0
+        self.note("refers", to=target)
+        self._sip().refer(target, "", None, self.carrier.line.now)
+        self.carrier.line.flush()
+        return await self.until(lambda: self._transfer or None, within)
 
     def hang_up(self, reason: str = "", q850: int | None = None) -> None:
         """End it, however far it is."""
@@ -392,6 +406,12 @@ class PretendCall:
         self.note("reoffer-failed", status=status)
         self._happened()
 
+    def on_transferred(self, status: int, final: bool) -> None:
+        self.note("transferred", status=status)
+        if final:
+            self._transfer = status
+        self._happened()
+
     def on_key(self, key: str, method: str = "telephone-event") -> None:
         if self.state == "up":
             self.keys += key
@@ -476,6 +496,8 @@ class PretendCall:
 
     def _set_state(self, state: str) -> None:
         self.state = state
+        if self.on_state is not None:
+            self.on_state()
         self._happened()
 
     def _end(self, by: str) -> None:

@@ -17,11 +17,13 @@ class Persona:
         name: One word or several with hyphens.
         about: What they do, for a table.
         script: What they do. When it returns, they hang up.
+        follows: Whether they do as a REFER asks.
     """
 
     name: str
     about: str
     script: Script
+    follows: bool = True
 
 
 RINGS_S = 1.0
@@ -47,6 +49,22 @@ async def echoes(call: PretendCall) -> None:
     await call.ring(RINGS_S)
     await call.answer()
     call.echo()
+    await call.over()
+
+
+async def stays(call: PretendCall) -> None:
+    """In the call, for as long as it lasts."""
+    await call.answer()
+    call.echo()
+    await call.over()
+
+
+async def transfers_you(call: PretendCall) -> None:
+    """Wants you to talk with somebody else: asks your side to call them (REFER)."""
+    await call.ring(RINGS_S)
+    await call.answer()
+    await call.say("connecting")
+    await call.refer(f"sip:+12125550101@{call.carrier.address}")
     await call.over()
 
 
@@ -256,6 +274,8 @@ PERSONAS: Mapping[str, Persona] = {
         Persona("hears-nothing", "answers, talks and hears nothing", deaf),
         Persona("talks-over", "answers and never stops talking", talks_over),
         Persona("test-tone", "answers at once with a tone of 1004 Hz", tests_tone),
+        Persona("transfers-you", "answers, and asks you by REFER to call +12125550101 instead", transfers_you),
+        Persona("refuses-transfer", "echoes, and declines a REFER, which the others follow", echoes, False),
     )
 }
 """By name, in the order of their numbers."""

@@ -40,20 +40,23 @@ from ringback.sip.events import (
     ReofferAnswered,
     Reoffered,
     ReofferFailed,
+    Transferred,
 )
 from ringback.sip.flow import Flow
 from ringback.sip.message import Row
 from ringback.sip.outbound import OutboundCall
-from ringback.sip.uri import SipUri, dialled_user, escape, format_host_port, parse_sip_uri
+from ringback.sip.session_timer import PROPOSED
+from ringback.sip.uri import SipUri, dialled_user, format_host_port, parse_sip_uri
 from ringback.telephony.wire import Sockets
 from ringback.testing.carrier.call import CallOver, PretendCall
 from ringback.testing.carrier.directory import people, standing_for
 from ringback.testing.carrier.events import CarrierEvent, EventLog
 from ringback.testing.carrier.impairment import CLEAR, Impairment
 from ringback.testing.carrier.line import Line
+from ringback.testing.carrier.manners import Manners
 from ringback.testing.carrier.media import Air, Deaf, MediaNetwork, UdpMedia
-from ringback.testing.carrier.personas import PERSONAS, Persona, Script
-from ringback.testing.carrier.voice import CODECS, Voice
+from ringback.testing.carrier.personas import PERSONAS, Persona, Script, stays
+from ringback.testing.carrier.voice import Voice
 from ringback.testing.link import Network, SeededChance
 
 KEPT_CALLS = 100
@@ -81,7 +84,10 @@ class PretendCarrier:
         seed: Decides every chance. Without one each carrier is another.
         server: ``host:port`` that calls to numbers go to.
         host, port: Where it listens; port 0 takes any free one.
-        codecs: What its people speak, best first.
+        profile: A known carrier's whose habits it has (``numbers.profiles``): how numbers and callers are written, the
+            order of codecs, session timers, how many calls a second it takes.
+        codecs: What its people speak, best first, whatever the profile says.
+        reliable: Whether its calls require reliable ringing (RFC 3262).
         signalling, media: What its packets suffer.
         clock: Virtual time, together with ``network``.
         network: A network in memory, instead of sockets.
@@ -106,7 +112,9 @@ class PretendCarrier:
         host: str = "127.0.0.1",
         port: int = 0,
         only: bool = False,
-        codecs: Sequence[str] = CODECS,
+        profile: str = "",
+        codecs: Sequence[str] = (),
+        reliable: bool = False,
         signalling: Impairment = CLEAR,
         media: Impairment = CLEAR,
         clock: Clock | None = None,
@@ -120,7 +128,9 @@ class PretendCarrier:
         self.personas: dict[str, Persona] = {} if only else dict(people())
         self.personas |= {number: as_persona(who) for number, who in (numbers or {}).items()}
         self.server = server
-        self.codecs = tuple(codecs)
+        self.manners = Manners(profile)
+        self.codecs = tuple(codecs) or self.manners.codecs
+        self.reliable = reliable
         self.telephone_events = telephone_events
         self.seed = str(seed) if seed is not None else secrets.token_hex(8)
         self.chance = random.Random(f"{self.seed} carrier")
@@ -132,7 +142,8 @@ class PretendCarrier:
         self._network = network
         self._media_network: MediaNetwork = (air or Deaf()) if network is not None else UdpMedia()
         self._signalling, self._media = signalling, media
-        self._settings = settings or AgentSettings(unconfirmed_per_source=None)
+        interval = self.manners.session_interval or PROPOSED
+        self._settings = settings or AgentSettings(unconfirmed_per_source=None, session_interval=interval)
         self._running: dict[CallId, PretendCall] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -209,10 +220,10 @@ class PretendCarrier:
         uri, flow = self._target(to)
         id = CallId(f"{self.seed}-{self._count + 1}")
         call = self._begin(id, from_, to, incoming=False)
-        shown = self.shown(from_)
-        record = self.line.agent.prepare(uri, f"sip:{escape(shown).replace('%2B', '+')}@{self.address}")
+        written = self.manners.caller(from_, self.address)
+        record = self.line.agent.prepare(uri, written.from_uri)
         call.sip_call_id = record.call_id
-        rows = [*self.identity(from_), *headers]
+        rows = [*written.headers, *headers, *([("Require", "100rel")] if self.reliable else [])]
         sip = OutboundCall(
             self.line.agent, id, record, [flow], name=name, rows=rows, body=call.begin_outgoing(),
             ring_timeout=ring_timeout,
@@ -223,14 +234,6 @@ class PretendCarrier:
         if script is not None:
             self._run(call, as_persona(script).script)
         return call
-
-    def identity(self, number: str) -> list[Row]:
-        """Headers by which this carrier tells who calls."""
-        return []
-
-    def shown(self, number: str) -> str:
-        """A caller's number as this carrier writes it."""
-        return number
 
     def persona_of(self, number: str) -> Persona | None:
         """Who answers a number."""
@@ -282,7 +285,9 @@ class PretendCarrier:
             case Digit():
                 call.on_key(event.digit, "sip-info")
             case Referred():
-                self._refuse_refer(call, event)
+                self._take_refer(call, event)
+            case Transferred():
+                call.on_transferred(event.status, event.final)
 
     def _take(self, event: Incoming) -> None:
         request = event.request
@@ -293,14 +298,43 @@ class PretendCarrier:
         headers = {key: values[0] for key, values in request.headers.index.items()}
         call.begin_incoming(request.body or None, headers)
         call.note("incoming", **{"from": other})
-        persona = self.persona_of(number)
-        self._run(call, (persona or PERSONAS["no-such-number"]).script)
+        persona = self.persona_of(number) or PERSONAS["no-such-number"]
+        call.follows = persona.follows
+        if self.manners.is_too_fast(self.clock.monotonic()):
+            call.refuse(503, "Rate Limited", q850=42)
+        else:
+            self._run(call, persona.script)
 
-    def _refuse_refer(self, call: PretendCall, event: Referred) -> None:
+    def _take_refer(self, call: PretendCall, event: Referred) -> None:
+        """Somebody asks a pretend person to call somebody else (RFC 3515)."""
+        call.note("referred", to=event.target, follows=call.follows)
         sip = self.line.call(call.id)
-        if sip is not None:
+        if sip is None:
+            return
+        rows: list[Row] = list(event.headers)
+        if event.replaces is not None:
+            rows += [("Replaces", str(event.replaces)), ("Require", "replaces")]
+        try:
+            new = self.call(event.target, from_=call.number, headers=rows) if call.follows else None
+        except ValueError:
+            new = None
+        if new is None:
             sip.referrals.refuse(event.id, 603, self.line.now)
+        else:
+            sip.referrals.accept(event.id, self.line.now)
+            new.on_state = lambda: self._tell_of(call, event.id, new)
+            self._run(new, stays)
+        self.line.flush()
+
+    def _tell_of(self, call: PretendCall, refer: str, new: PretendCall) -> None:
+        """How the call goes that a REFER asked for."""
+        sip = self.line.call(call.id)
+        status = {"ringing": 180, "up": 200}.get(new.state, new.status or 487)
+        if sip is not None:
+            sip.referrals.notify(refer, status, "", self.line.now)
             self.line.flush()
+        if status >= 200:
+            new.on_state = None
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -338,7 +372,7 @@ class PretendCarrier:
         if not to.startswith(("sip:", "sips:")):
             if not self.server:
                 raise ValueError(f"nobody is told where {to} is called: set server to host:port")
-            to = f"sip:{self.shown(to)}@{self.server}"
+            to = f"sip:{self.manners.shown(to)}@{self.server}"
         try:
             uri = parse_sip_uri(to)
         except SipParseError as error:

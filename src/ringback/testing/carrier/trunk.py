@@ -9,7 +9,7 @@ TRUNK = "pretend"
 def trunk_of(carrier: PretendCarrier) -> dict[str, object]:
     """As in ``[[trunks]]``: for numbers of fiction and its own and for no others, before any other trunk."""
     host, _, port = carrier.address.rpartition(":")
-    return {
+    body: dict[str, object] = {
         "name": TRUNK,
         "hosts": [{"host": host, "port": int(port)}],
         "priority": 1,
@@ -20,3 +20,4 @@ def trunk_of(carrier: PretendCarrier) -> dict[str, object]:
             {"match": "*", "deny": True},
         ],
     }
+    return {**body, "profile": carrier.manners.profile} if carrier.manners.profile else body
