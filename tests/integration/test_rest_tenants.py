@@ -67,6 +67,30 @@ async def test_another_domains_calls_and_meetings_are_not_there(tmp_path: Path) 
         assert (await house.ask("GET", f"/v1/ringback/calls/{call}"))[0] == 200
 
 
+async def test_another_domains_calls_are_not_transferred(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        as_other = await neighbour(house)
+        properties = {"enable_dialout": True, "dialout_config": {"allow_room_start": True}}
+        await house.ask("POST", "/v1/rooms", {"name": "desk", "properties": properties})
+        await as_other("POST", "/v1/rooms", {"name": "desk", "properties": properties})
+        _, started = await house.ask("POST", "/v1/rooms/desk/dialOut/start", {"sipUri": "sip:bob@phones.example"})
+        call = started["sessionId"]
+        warm, to = f"/v1/ringback/calls/{call}/warm-transfer", {"toEndPoint": "sip:carol@phones.example"}
+
+        for verb in ("sipCallTransfer", "sipRefer"):
+            assert (await as_other("POST", f"/v1/rooms/desk/{verb}", {"sessionId": call, **to}))[0] == 404
+        assert (await as_other("POST", "/v1/rooms/desk/dialOut/sendDTMF", {"sessionId": call, "tones": "1"}))[0] == 404
+        assert (await as_other("POST", warm, to))[0] == 404
+        for last in ("accept", "merge", "return"):
+            assert (await as_other("POST", f"{warm}/{last}"))[0] == 404
+            assert (await house.ask("POST", f"{warm}/{last}", {"why": "so"}))[0] == 400
+        for path in (warm, f"/v1/ringback/calls/{call}/transfers"):
+            assert (await as_other("GET", path))[0] == 404
+        assert await house.ask("GET", f"/v1/ringback/calls/{call}/transfers") == (200, {"data": []})
+        assert (await house.ask("GET", warm))[0] == 404
+        assert (await house.ask("POST", warm, to))[0] == 400, "it has not been answered"
+
+
 async def test_keys_are_the_operators_business(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
         as_other = await neighbour(house)

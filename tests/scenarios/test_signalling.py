@@ -358,6 +358,8 @@ async def test_guests_neither_dial_nor_hang_up_nor_send_keys():
             ("hold", {"sessionId": "x"}),
             ("sip-call-transfer", {"sessionId": "x", "toEndPoint": "sip:bob@phones.example"}),
             ("sip-call-transfer", {"sessionId": "x", "toEndPoint": "sip:bob@phones.example", "useSipRefer": True}),
+            ("warm-transfer", {"sessionId": "x", "toEndPoint": "sip:bob@phones.example"}),
+            ("warm-transfer", {"sessionId": "x", "action": "accept"}),
             ("update-participants", {"participants": {"*": {"eject": True}}}),
         ):
             refused = await it.ask(guest, kind, **fields)
@@ -436,3 +438,30 @@ async def test_the_client_is_gone_when_it_says_so():
         assert ann.closed == (1000, "left")
         assert bob.events()[-2:] == ["participant-left", "participant-counts-updated"]
         assert len(it.clients) == 1
+
+
+async def test_an_owner_transfers_warmly_in_its_own_room_alone():
+    async with hall() as it:
+        it.stage.rooms.put("sales", endpoints=1, enable_dialout=True)
+        owner, _ = await it.join(token="owner:hello")
+        stranger, _ = await it.join("sales", token="owner:sales")
+        phone = it.stage.carrier.call_in(
+            it.stage.meetings.actors[DOMAIN, RoomName("hello")].meeting.settings.room.endpoints[0]
+        )
+        await it.stage.settle()
+        target = {"sessionId": phone.call, "toEndPoint": "sip:bob@phones.example", "idempotencyKey": "k"}
+
+        refused = await it.ask(stranger, "warm-transfer", **{**target, "idempotencyKey": "another"})
+        assert refused["error"]["type"] == "not-found"
+        begun = await it.ask(owner, "warm-transfer", **target)
+        again = await it.ask(owner, "warm-transfer", **target)
+        assert begun["ok"] and begun["sessionId"] == again["sessionId"]
+        callee = it.stage.carrier.phone_of(begun["sessionId"])
+        callee.pick_up()
+        await it.stage.settle()
+        for asks, action, done in ((stranger, "merge", False), (owner, "sing", False), (owner, "merge", True)):
+            assert (await it.ask(asks, "warm-transfer", sessionId=phone.call, action=action))["ok"] is done
+        assert (await it.ask(owner, "warm-transfer", sessionId=phone.call, action="return"))["ok"]
+        await it.stage.settle()
+        assert callee.state == "over" and phone.state == "answered"
+        assert owner.events()[-1] == "calltransfer-completed"

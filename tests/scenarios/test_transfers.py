@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringback.model.end_reason import Ending
-from ringback.model.errors import InvalidRequest, NotFound
+from ringback.model.errors import InvalidRequest, NotFound, NumberNotAllowed
 from ringback.model.ids import CallId, ParticipantId, RoomName
 from ringback.model.records import CallState
 from ringback.model.room import IdleTimeouts, RoomSettings, SipSettings
@@ -701,3 +701,17 @@ async def test_keys_can_be_pressed_for_a_program_towards_either_side_of_a_bridge
             assert stage.media.legs[ParticipantId(phone.call)].digits == [("42", 500, 100)]
         with pytest.raises(NotFound):
             await stage.calls.send_dtmf(DOMAIN, SALES, {"sessionId": callee.call, "tones": "1"})
+
+
+@pytest.mark.parametrize(
+    "to", ["sip:911@pbx.example", "sip:sos@pbx.example", "sip:%39%31%31@x.example", "sip:112@x.example;user=phone"]
+)
+async def test_no_far_end_is_asked_to_call_emergency_services(to: str):
+    """D9. It would do so by itself, and on our word."""
+    async with Stage() as stage:
+        it = await Scene(stage).begin()
+
+        with pytest.raises(NumberNotAllowed):
+            await it.refer(to)
+
+        assert it.caller.asked_to_call == [] and not stage.records.transfers

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from ringback.calls.display_name import clean
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import parse_target
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
-from ringback.numbers.guard import NO_HELP, is_help
+from ringback.numbers.guard import NO_HELP, address_refusal, is_help
 
 CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
 REFER_FIELDS = ("sessionId", "toEndPoint")
-
-
 WARM_FIELDS = ("toEndPoint", *CALL_FIELDS[2:], "acceptKey", "briefTimeoutSec", "holdMusic")
 
 KEYS = "0123456789*#ABCD"
@@ -73,7 +72,10 @@ def validate_transfer(body: Mapping[str, object]) -> TransferRequest:
 
 
 def validate_refer(body: Mapping[str, object]) -> TransferRequest:
-    """Check the body of ``sipRefer``. Raises ``InvalidRequest`` with the text of the first mistake."""
+    """Check the body of ``sipRefer``.
+
+    Raises ``InvalidRequest`` with the text of the first mistake, ``NumberNotAllowed`` for emergency services.
+    """
     session_id, to = _required(body, "sipRefer", REFER_FIELDS)
     if is_help(to):
         raise NumberNotAllowed(NO_HELP)
@@ -81,6 +83,10 @@ def validate_refer(body: Mapping[str, object]) -> TransferRequest:
         raise InvalidRequest('"toEndPoint" must be a "sip" address')
     if parse_target(to).headers:
         raise InvalidRequest('"toEndPoint" of sipRefer must have no headers')
+    # Nobody calls for help on our word, at whose cost ever.
+    user, _, rest = to[4:].rpartition("@")
+    if refusal := address_refusal(unquote(user), rest.lower()):
+        raise NumberNotAllowed(refusal)
     return TransferRequest(session_id, to, validate({"sipUri": to}))
 
 
