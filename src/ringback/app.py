@@ -41,6 +41,7 @@ from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.numbers.trunk import Trunk
 from ringback.rest.api import Services, create_api
+from ringback.rest.meters import Meters
 from ringback.rest.ports import PretendNetwork
 from ringback.rooms.addresses import Addresses, sip_address
 from ringback.rooms.domains import Domains
@@ -78,6 +79,9 @@ LAG_LIMIT = 0.2
 
 HANG_UP_WITHIN = 2.0
 """Seconds that far ends get at the very end to confirm that their calls are over."""
+
+LOOK_AT_LAG = 1.0
+"""Seconds between looks at how late the loop is."""
 
 HOUSEKEEPING = 60.0
 """Seconds between looks for expired rooms and old records."""
@@ -202,7 +206,9 @@ class Application:
         self.numbers.examiner = self._examine
         world = World(self.telephony, self.media, bus)
         self.webhooks = await self._open_webhooks(database, clock)
-        records = WatchedRecords(database.records, self.webhooks.news)
+        meters = Meters()
+        self.webhooks.posted = meters.posted
+        records = WatchedRecords(database.records, self.webhooks.news, meters.ended)
         office = Office(world, records, clock, wire.spell, settings.node, epoch)
         meetings = Meetings(office, self.rooms, lambda user: sip_address(user, self.addresses.sip_domain))
         self.meetings = await self._cleanup.enter_async_context(meetings)
@@ -246,7 +252,13 @@ class Application:
                 version=__version__,
                 sip_clients=self.sip_clients,
                 places=registry.bindings_of,
-                counts=lambda: {"sip_registrations": registry.count, **self.telephony.trunks.registrations.counts},
+                counts=lambda: {
+                    "sip_registrations": registry.count,
+                    "store_units_waiting": database.waiting,
+                    **self.telephony.trunks.registrations.counts,
+                },
+                meters=meters,
+                engine=self.media.engine_stats,
                 numbers=self.numbers,
                 webhooks=self.webhooks,
                 purchases=self.purchases,
@@ -264,6 +276,7 @@ class Application:
         api.router.routes += SipWebSockets(self.telephony, origins, lambda: self.addresses.public_url).routes()
         tasks = await self._cleanup.enter_async_context(Background())
         tasks.start(self._housekeeping(database, clock), "housekeeping")
+        tasks.start(_watch_lag(meters), "lag")
         if self._stun is not None:
             tasks.start(keep_public_address(self._advertised, self._stun), "public address")
         self._http = HttpServer(http_config(api, settings))
@@ -466,6 +479,14 @@ class Application:
 
     def _occupied(self, room: Room) -> bool:
         return self.meetings.running(room.domain, room.name) is not None
+
+
+async def _watch_lag(meters: Meters) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LOOK_AT_LAG
+        await asyncio.sleep(LOOK_AT_LAG)
+        meters.lagged(loop.time() - due)
 
 
 def _settle_heap() -> None:

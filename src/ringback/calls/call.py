@@ -12,7 +12,7 @@ from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Metered, News, Offer, PressByInfo, TellListener
-from ringback.calls.outcome import of_dialog_end
+from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
 from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, Presses
@@ -316,7 +316,7 @@ class Call:
     # ── for the two kinds of call ────────────────────────────────────────────────────────────────────────────────────
 
     def _hang_up_answered(self, reason: EndReason, now: Instant) -> list[Effect]:
-        return [Bye(self.line, reason.ending.value), *self._finish(reason, now)]
+        return [Bye(self.line, reason.ending.value), *self._finish(told(reason), now)]
 
     def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         """The call is over: row, participant, event, in this order (left before stopped).

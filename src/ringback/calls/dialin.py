@@ -109,9 +109,11 @@ class DialIn(Call):
         self._acknowledged = True
         return [self._run(self.media, now)]
 
-    def cancelled(self, now: Instant) -> list[Effect]:
-        """The caller gave up before our answer."""
-        return [] if self.ended or self.answered else self._finish(EndReason(Ending.CANCELLED_REMOTE), now)
+    def cancelled(self, q850: int | None, now: Instant) -> list[Effect]:
+        """The caller gave up before our answer; ``q850`` as it said."""
+        if self.ended or self.answered:
+            return []
+        return self._finish(EndReason(Ending.CANCELLED_REMOTE, sip_status=487, q850=q850), now)
 
     def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
         if self.ended:
@@ -157,4 +159,4 @@ class DialIn(Call):
 
     def _refuse(self, status: int, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         self._wait_until = None
-        return [Reject(self.line, status), *self._finish(reason, now, step)]
+        return [Reject(self.line, status), *self._finish(replace(reason, sip_status=status), now, step)]

@@ -15,7 +15,7 @@ from ringback.calls.codecs import narrowed, offered
 from ringback.calls.dialin import VIDEO_WARNING
 from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
-from ringback.calls.outcome import of_failure
+from ringback.calls.outcome import of_failure, told
 from ringback.calls.ports import Attempt, Failure, OutgoingInvite, Replaces
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, PlayTone, Save, SetPhone, StopTone, Tell
@@ -138,7 +138,7 @@ class DialOut(Call):
         except (BadSdp, NoCommonCodec) as error:
             agreed, reason = None, why(error)
         if agreed is None:
-            return [Bye(self.id, reason.ending.value), *self._finish(reason, now, CallStep.ERROR)]
+            return [Bye(self.id, reason.ending.value), *self._finish(told(reason), now, CallStep.ERROR)]
         effects = self._enter(now)
         self.record = replace(self.record, state=CallState.ANSWERED, answered_at=now.wall, codec=agreed.codec.name)
         self.timeline.note("answered", now, codec=agreed.codec.name)
@@ -175,7 +175,7 @@ class DialOut(Call):
             return self._hang_up_answered(reason, now)
         if reason.ending is Ending.HANGUP_LOCAL:
             reason = replace(reason, ending=Ending.CANCELLED_LOCAL)
-        return [Cancel(self.id, reason.ending.value), *self._finish(reason, now)]
+        return [Cancel(self.id, reason.ending.value), *self._finish(told(reason), now)]
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,7 @@
 """How the ways a call can fail or end on the SIP side become an ``EndReason``."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ringback.calls.ports import Failure
 from ringback.model.end_reason import Ending, EndReason, Fault
@@ -91,3 +92,8 @@ Q850: Mapping[str, int] = {
     Ending.INTERNAL_ERROR: 41,
 }
 """What the telephone network calls the reasons for which we hang up (Q.850, RFC 3326)."""
+
+
+def told(reason: EndReason) -> EndReason:
+    """A reason for which we hang up, with the cause that we tell the far end."""
+    return replace(reason, q850=Q850.get(reason.ending)) if reason.q850 is None else reason

@@ -9,6 +9,7 @@ from itertools import count
 
 import structlog
 
+from ringback.calls.outcome import told
 from ringback.calls.ports import Carrier, Clock, Records
 from ringback.calls.transfer import WARM, spoken
 from ringback.meetings.ports import Spell
@@ -42,7 +43,7 @@ log = structlog.get_logger()
 About = CallRecord | MeetingRecord | ParticipantRecord | TransferRecord
 """What an event is told of."""
 
-ENDED = EndReason(Ending.SERVER_RESTART, Fault.OURS)
+ENDED = told(EndReason(Ending.SERVER_RESTART, Fault.OURS))
 
 
 async def finish_earlier_life(

@@ -671,7 +671,7 @@ class Calls:
         if call in self._looking:
             self._looking.discard(call)
         else:
-            self._post(call, DialIn, lambda it, now: it.cancelled(now))
+            self._post(call, DialIn, lambda it, now: it.cancelled(q850, now))
 
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
         self._post(call, Call, lambda it, now: it.acknowledged(sdp, now))

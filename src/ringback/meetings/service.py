@@ -22,7 +22,7 @@ from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.permissions import changed
 from ringback.meetings.ports import Office, RoomBook
 from ringback.meetings.seat import Seat, Welcome
-from ringback.model.end_reason import Ending, EndReason
+from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import NotFound, Unavailable
 from ringback.model.events import AppMessage, DialInReady
 from ringback.model.ids import CallId, DomainId, EndpointUser, MeetingId, ParticipantId, RoomName
@@ -331,7 +331,7 @@ class Meetings:
     async def close_all(self) -> None:
         """End every meeting now."""
         self.draining = True
-        reason = EndReason(Ending.SERVER_DRAIN)
+        reason = EndReason(Ending.SERVER_DRAIN, Fault.OURS)
         words = ("connection-error", "The server is shutting down.")
         asked = [
             actor.ask(partial(_close, actor, reason, words))

@@ -62,7 +62,7 @@ class EndReason:
         fault: Whose fault it was.
         sip_status: Final SIP status that told us or that we sent, if one did (486, 603, …).
         sip_reason: The reason phrase that came with it, control characters removed.
-        q850: Q.850 cause of a ``Reason`` header (RFC 3326), if there was one.
+        q850: Q.850 cause of a ``Reason`` header (RFC 3326) that came, or that we sent when we hung up.
     """
 
     ending: Ending

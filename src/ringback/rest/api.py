@@ -1,7 +1,7 @@
 """The HTTP application: Daily's REST API under ``/v1``, our own beside it, and the pages."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -39,6 +39,7 @@ from ringback.rest import (
 )
 from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
+from ringback.rest.meters import Meters
 from ringback.rest.metrics import Metrics
 from ringback.rest.ports import Calls, Meetings, PretendNetwork, Reports, Traces, Usage
 from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
@@ -83,7 +84,9 @@ class Services:
         rate_limits: Whether to answer 429.
         web: Folder of the built pages (``index.html``, ``assets/``).
         places: Where a SIP client is registered now.
-        counts: How many there are now of what the SIP side has, for metrics.
+        counts: How many there are now of what the SIP side has and of what waits for the store, for metrics.
+        meters: What happened, for metrics.
+        engine: Counters of the media engine, for metrics.
         idle_settings: Names of settings that were given and that nothing acts on.
         pretend: The pretend carrier, where there is one.
     """
@@ -113,12 +116,14 @@ class Services:
     pretend: PretendNetwork | None = None
     places: Callable[[SipClient], Sequence[Binding]] = lambda client: ()
     counts: Callable[[], Mapping[str, float]] = dict
+    meters: Meters = field(default_factory=Meters)
+    engine: Callable[[], Mapping[str, int]] = dict
 
 
 def create_api(services: Services) -> FastAPI:
     """The application. Add further routes (``/rtc``) before serving; WebSocket routes do not meet the room's page."""
     app = FastAPI(title="Ringback", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    metrics = Metrics(lambda: {**services.meetings.counts(), **services.counts()})
+    metrics = Metrics(lambda: {**services.meetings.counts(), **services.counts()}, services.meters, services.engine)
     metrics.watch_trunks(services.numbers.figures)
     door = Door(services, RequestLimits(services.rate_limits), metrics)
     app.router.routes += [door.route(operation) for operation in OPERATIONS]

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from ringback.rest.meters import Meters
 
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 
@@ -14,11 +16,20 @@ class Metrics:
 
     Args:
         running: How many there are now, by what (``meetings``, ``participants``, ``calls``).
+        meters: What happened.
+        engine: Counters of the media engine, which only rise (but ``rooms`` and ``legs``).
     """
 
-    def __init__(self, running: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self,
+        running: Callable[[], Mapping[str, float]],
+        meters: Meters | None = None,
+        engine: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._meters = meters or Meters()
         self._registry = CollectorRegistry()
         self._registry.register(_Running(running))
+        self._registry.register(_Engine(engine))
         self._requests = Counter(
             "ringback_http_requests", "Requests answered.", ["method", "path", "status"], registry=self._registry
         )
@@ -41,7 +52,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition format."""
-        return generate_latest(self._registry) + generate_latest(REGISTRY)
+        return b"".join(generate_latest(each) for each in (self._registry, self._meters.registry, REGISTRY))
 
 
 class _Running(Collector):
@@ -51,6 +62,22 @@ class _Running(Collector):
     def collect(self) -> Iterator[Metric]:
         for name, value in self._running().items():
             yield GaugeMetricFamily(f"ringback_{name}", f"How many {name} there are now.", value=value)
+
+
+class _Engine(Collector):
+    def __init__(self, engine: Callable[[], Mapping[str, int]]) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._engine().items():
+            if name in ("rooms", "legs"):
+                yield GaugeMetricFamily(f"ringback_media_{name}", f"Media engine: {name} open now.", value=value)
+            elif name == "cpu_us":
+                seconds = value / 1_000_000
+                yield CounterMetricFamily("ringback_media_cpu_seconds", "CPU time of the media thread.", value=seconds)
+            else:
+                words = name.replace("_", " ")
+                yield CounterMetricFamily(f"ringback_media_{name}", f"Media engine: {words}.", value=value)
 
 
 class _Trunks(Collector):

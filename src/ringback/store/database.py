@@ -103,6 +103,11 @@ class Database:
         """Raises ``StoreError`` when the database cannot be read."""
         await self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
 
+    @property
+    def waiting(self) -> int:
+        """Units of work that wait to be written."""
+        return self._writer.waiting
+
     async def close(self) -> None:
         """Finish what is queued, then let go of the file. Idempotent."""
         await asyncio.get_running_loop().run_in_executor(None, self.close_now)

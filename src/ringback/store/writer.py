@@ -76,6 +76,11 @@ class Writer:
         result: T = await job.future
         return result
 
+    @property
+    def waiting(self) -> int:
+        """Units that wait for the next commit."""
+        return self._queue.qsize()
+
     def close(self) -> None:
         """Finish what is queued and stop. Blocks."""
         self._closed = True

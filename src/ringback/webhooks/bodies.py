@@ -126,6 +126,8 @@ _CALL_KEYS = {
     "reason": "reason",
     "sipStatusCode": "sip_status_code",
     "sipReason": "sip_reason",
+    "fault": "fault",
+    "q850": "q850",
 }
 
 _TRANSFER_KEYS = {

@@ -8,16 +8,31 @@ from ringback.model.records import CallRecord, CommandRecord, MeetingRecord, Par
 
 
 class WatchedRecords:
-    """``calls.ports.Records`` around another; ``news`` is called with a domain after each commit with events of it."""
+    """``calls.ports.Records`` around another.
 
-    def __init__(self, records: Records, news: Callable[[DomainId], None]) -> None:
+    Args:
+        records: The other one.
+        news: Called with a domain after each commit with events of it.
+        ended: Called with each call that has ended, once its row says so.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        news: Callable[[DomainId], None],
+        ended: Callable[[CallRecord], None] = lambda call: None,
+    ) -> None:
         self._records = records
         self._news = news
+        self._ended = ended
 
     async def commit(self, unit: Unit) -> None:
         await self._records.commit(unit)
         for domain in {event.domain for event in unit.events}:
             self._news(domain)
+        for call in unit.calls:
+            if call.end is not None:
+                self._ended(call)
 
     async def next_epoch(self, node: str) -> int:
         return await self._records.next_epoch(node)

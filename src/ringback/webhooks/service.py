@@ -64,6 +64,9 @@ class Webhooks:
         new_secret: A base64 secret.
         most: Webhooks a domain may have.
         clear_text: Whether ``http://`` will do.
+
+    Attributes:
+        posted: Told of each POST: ``delivered``, ``failed`` or ``dropped``.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Webhooks:
         self._new_secret = new_secret
         self._most = most
         self._clear_text = clear_text
+        self.posted: Callable[[str], None] = lambda result: None
         self._routes: dict[str, _Route] = {}
         self._domains: dict[DomainId, list[_Route]] = {}
 
@@ -268,6 +272,8 @@ class Webhooks:
         attempt = Attempt(begun, posted.status, posted.error, took)
         settled = route.courier.settle(delivery, attempt, self._clock.wall())
         self._log(route.webhook, settled, posted, before)
+        failed = "dropped" if settled.state is DeliveryState.DROPPED else "failed"
+        self.posted("delivered" if settled.state is DeliveryState.DELIVERED else failed)
         try:
             await self._store.settle(settled, route.webhook)
         except Exception as error:
