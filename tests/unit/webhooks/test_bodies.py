@@ -1,6 +1,7 @@
 """What webhooks say, from what clients are told."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +204,50 @@ def test_every_step_of_a_transfer_has_a_webhook(step: TransferStep) -> None:
     found = told(CallTransfer(OUT.call, OUT.remote, step, "+15550123", status="completed"))
     assert found is not None
     assert found["type"] == f"calltransfer.{step.value}"
+
+
+EVENTS: dict[str, Any] = {
+    "meeting.started": MeetingStarted(AT - 60),
+    "meeting.ended": MeetingEnded(AT - 60, AT),
+    "participant.joined": ParticipantJoined(ANN),
+    "participant.left": ParticipantLeft(PHONE),
+    "dialin.ready": DialInReady("sip:123@rooms.example.test", "daily"),
+    "dialin.connected": CallEvent(IN, CallStep.CONNECTED),
+    "dialin.stopped": CallEvent(IN, CallStep.STOPPED, end=EndReason(Ending.EJECTED, q850=16)),
+    "dialin.warning": CallEvent(IN, CallStep.WARNING, "none of the room's codecs is offered: PCMA is used instead"),
+    "dialin.error": CallEvent(IN, CallStep.ERROR, "no common codec (488)", EndReason(Ending.NO_COMMON_CODEC)),
+    "dialout.connected": CallEvent(OUT, CallStep.CONNECTED),
+    "dialout.answered": CallEvent(OUT, CallStep.ANSWERED),
+    "dialout.stopped": CallEvent(OUT, CallStep.STOPPED, end=BUSY),
+    "dialout.warning": CallEvent(OUT, CallStep.WARNING, "none of the codecs asked for was taken: PCMU is used instead"),
+    "dialout.error": CallEvent(OUT, CallStep.ERROR, BUSY.sentence(), BUSY),
+    "calltransfer.triggered": CallTransfer(IN.call, IN.remote, TransferStep.TRIGGERED, "+15550111"),
+    "calltransfer.initiated": CallTransfer(IN.call, IN.remote, TransferStep.INITIATED, "+15550111"),
+    "calltransfer.answered": CallTransfer(IN.call, IN.remote, TransferStep.ANSWERED, "+15550111"),
+    "calltransfer.completed": CallTransfer(
+        IN.call,
+        IN.remote,
+        TransferStep.COMPLETED,
+        "sip:eve@example.org",
+        True,
+        "completed",
+        refer_status=202,
+        notify_status=200,
+    ),
+}
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "webhooks.json").read_text())
+
+
+@pytest.mark.parametrize("type", EVENTS)
+def test_a_body_is_what_its_vector_says_to_the_last_octet(type: str) -> None:
+    """Programs written for Daily read these."""
+    assert told(EVENTS[type]) == VECTORS[type]
+
+
+def test_every_type_of_the_published_lists_that_happens_here_has_a_vector() -> None:
+    assert VECTORS.keys() == EVENTS.keys() <= SENT_TYPES
+    ours = {type for type in SENT_TYPES - VECTORS.keys() if not type.startswith("calltransfer.")}
+    assert not ours, ours
 
 
 def test_two_events_never_share_an_id() -> None:
