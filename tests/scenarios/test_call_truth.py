@@ -86,6 +86,56 @@ async def test_the_row_keeps_what_the_call_sounded_like():
         assert stage.calls.sound(phone.call) == {}
 
 
+async def test_a_key_that_arrives_twice_is_one_press_in_the_event_and_in_the_timeline_which_keeps_no_key():
+    async with Stage() as stage:
+        user = stage.rooms.put("hello", endpoints=1).room.endpoints[0]
+        ann = await stage.join("hello", "Ann")
+        phone = stage.carrier.call_in(user)
+        await stage.settle()
+
+        for digit in "45":
+            phone.press(digit)
+            phone.press(digit, "sip-info")
+            await stage.wait(0.5)
+        now = stage.calls.timeline(phone.call)
+        phone.hang_up()
+        await stage.settle()
+
+        assert [told["tone"] for told in ann.payloads("dtmf-event")] == ["4", "5"]
+        steps = stage.records.calls[phone.call].timeline
+        assert list(steps[: len(now)]) == list(now)
+        presses = [step for step in steps if step["step"] == "key-pressed"]
+        assert [step.keys() for step in presses] == [{"at", "step", "method"}] * 2
+
+
+async def test_the_timeline_tells_a_calls_life_in_order():
+    async with Stage() as stage:
+        stage.rooms.put("hello", enable_dialout=True)
+        await stage.join("hello", "Ann")
+        call = await stage.dial_out("hello", codecs={"audio": ["OPUS"]})
+        phone = stage.carrier.phone_of(call)
+        phone.ring()
+        await stage.wait(3)
+        phone.pick_up()
+        await stage.wait(1)
+        stage.sounds(call)
+        await stage.settle()
+        phone.hold()
+        await stage.wait(2)
+        phone.hold(False)
+        await stage.settle()
+        phone.hang_up()
+        await stage.settle()
+
+        row = stage.records.calls[call]
+        assert [step["step"] for step in row.timeline] == [
+            "queued", "ringing", "answered", "first-sent", "first-heard", "held", "resumed", "ended",
+        ]  # fmt: skip
+        times = [float(str(step["at"])) for step in row.timeline]
+        assert times == sorted(times)
+        assert (row.talked_ms, row.transcoded_ms) == (3000, 3000), "OPUS was asked for, PCMU is spoken"
+
+
 async def test_the_end_of_a_call_is_told_alike_in_its_row_event_and_log():
     async with Stage() as stage:
         stage.rooms.put("hello", enable_dialout=True)
