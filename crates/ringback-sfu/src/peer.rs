@@ -13,7 +13,7 @@ use str0m::config::DtlsCert;
 use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Pt};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
+use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
 
 pub use str0m::media::Mid;
@@ -236,6 +236,10 @@ impl Peer {
         let config = RtcConfig::new()
             .set_dtls_cert(identity.0.clone())
             .set_rtp_mode(true)
+            // Congestion is controlled where there are pictures: sound alone would pay for its feedback and use none.
+            .clear_extension_map()
+            .set_extension(1, Extension::AudioLevel)
+            .set_extension(4, Extension::RtpMid)
             .clear_codecs()
             .enable_pcmu(true, false)
             .enable_pcma(true, false)
