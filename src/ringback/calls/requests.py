@@ -167,6 +167,8 @@ def _extension(body: Mapping[str, object]) -> tuple[str, int]:
         wait = 0
     if isinstance(wait, bool) or not isinstance(wait, (int, float)) or wait != wait:
         raise InvalidRequest("waitBeforeExtensionDialSec must be a number")
+    if wait in (float("inf"), float("-inf")) or wait != int(wait):
+        raise InvalidRequest("waitBeforeExtensionDialSec must be a whole number")
     if not 0 <= wait <= 60:
         raise InvalidRequest("waitBeforeExtensionDialSec must be less than or equal to 60")
     needs_phone = (extension or wait) and body.get("phoneNumber") is None
@@ -190,6 +192,8 @@ def _video_settings(settings: object) -> None:
     for name, value in settings.items():
         if name not in VIDEO_LIMITS:
             raise InvalidRequest(f'"videoSettings.{name}" is not allowed [Received {name}={_shown(value)}]')
+        if value is None:
+            continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidRequest(f"videoSettings.{name} must be a positive integer")
         if value > VIDEO_LIMITS[name]:
@@ -244,8 +248,9 @@ def _permissions(permissions: object) -> Mapping[str, object]:
     for name in permissions:
         if name != "canReceive":
             raise InvalidRequest(f'"permissions.{name}" is not allowed [Received {name}={_shown(permissions[name])}]')
-    changed(Permissions(), permissions)
-    return dict(permissions)
+    given = {name: value for name, value in permissions.items() if value is not None}
+    changed(Permissions(), given)
+    return given
 
 
 def _own(fields: object) -> dict[str, Any]:
@@ -257,10 +262,12 @@ def _own(fields: object) -> dict[str, Any]:
         if name not in OWN_FIELDS:
             raise InvalidRequest(f'"ringback.{_shown(name)}" is not allowed [Received {_shown(name)}]')
     consent = fields.get("consentReference")
-    if consent is not None and (not isinstance(consent, str) or not 0 < len(consent) <= LONGEST_CONSENT):
-        raise InvalidRequest(f"ringback.consentReference must be a string of 1 to {LONGEST_CONSENT} characters")
+    if consent is not None and not (
+        isinstance(consent, str) and 0 < len(consent) <= LONGEST_CONSENT and consent.isprintable()
+    ):
+        raise InvalidRequest(f"ringback.consentReference must be 1 to {LONGEST_CONSENT} printable characters")
     ring, longest = _seconds(fields, "ringTimeoutSec", RING_TIMEOUTS), _seconds(fields, "maxDurationSec", DURATIONS)
-    return {"ring_timeout": ring or DEFAULT_RING_TIMEOUT, "longest": longest, "consent": clean(consent or "")}
+    return {"ring_timeout": ring or DEFAULT_RING_TIMEOUT, "longest": longest, "consent": consent or ""}
 
 
 def _seconds(fields: Mapping[str, object], name: str, bounds: tuple[int, int]) -> float | None:

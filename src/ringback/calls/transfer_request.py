@@ -10,7 +10,7 @@ from ringback.calls.sip_uri import parse_target
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers.guard import NO_HELP, address_refusal, is_help
 
-CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
+CALL_FIELDS = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec", "ringback")
 REFER_FIELDS = ("sessionId", "toEndPoint")
 WARM_FIELDS = ("toEndPoint", *CALL_FIELDS[2:], "acceptKey", "briefTimeoutSec", "holdMusic")
 

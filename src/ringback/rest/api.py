@@ -41,6 +41,7 @@ from ringback.rest.errors import on_bug, on_http_exception, on_ringback_error
 from ringback.rest.limits import RequestLimits
 from ringback.rest.meters import Meters
 from ringback.rest.metrics import Metrics
+from ringback.rest.openapi import document
 from ringback.rest.ports import Calls, Meetings, PretendNetwork, Reports, Traces, Usage
 from ringback.rest.routing import PREFIX, CanonicalPaths, Door, Operation
 from ringback.rooms.addresses import Addresses
@@ -127,7 +128,9 @@ def create_api(services: Services) -> FastAPI:
     metrics.watch_trunks(services.numbers.figures)
     door = Door(services, RequestLimits(services.rate_limits), metrics)
     app.router.routes += [door.route(operation) for operation in OPERATIONS]
-    app.router.routes += pages.routes(services, metrics)
+    app.router.routes += pages.routes(
+        services, metrics, lambda base: document(OPERATIONS, services.version, base + PREFIX)
+    )
     app.add_exception_handler(RingbackError, on_ringback_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_bug)

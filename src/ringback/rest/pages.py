@@ -41,8 +41,12 @@ Ringback {version}: rooms that browsers, telephones and voice agents join.
 """
 
 
-def routes(services: "Services", metrics: Metrics) -> list[BaseRoute]:
-    """In this order: the room's page takes whatever is left of one segment."""
+def routes(services: "Services", metrics: Metrics, description: Callable[[str], dict[str, object]]) -> list[BaseRoute]:
+    """In this order: the room's page takes whatever is left of one segment.
+
+    Args:
+        description: The API's own, under a base URL.
+    """
 
     async def welcome(_request: Request) -> Response:
         return PlainTextResponse(
@@ -61,11 +65,15 @@ def routes(services: "Services", metrics: Metrics) -> list[BaseRoute]:
             return PlainTextResponse("metrics are for this machine, or with the operator's key\n", 403)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    async def describe(_request: Request) -> Response:
+        return JSONResponse(description(services.addresses.public_url))
+
     return [
         Route("/", welcome),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", show_metrics),
+        Route("/docs/openapi.json", describe),
         Mount("/assets", StaticFiles(directory=services.web / "assets", check_dir=False)),
         Route("/{room}", _room_page(services.web)),
     ]

@@ -69,8 +69,9 @@ def _search(asked: Asked) -> NumberSearch:
         ("starts_with", DIGITS, "3 to 7 digits"),
         ("ends_with", DIGITS, "3 to 7 digits"),
     ):
-        if name in wanted and not form.fullmatch(wanted[name]):
-            raise InvalidRequest(f"{name} must be {words} [Received {name}={printable(wanted[name])}]")
+        text = asked.query.get(name)
+        if text is not None and not form.fullmatch(text):
+            raise InvalidRequest(f"{name} must be {words} [Received {name}={printable(text)}]")
     return NumberSearch(**wanted)
 
 
