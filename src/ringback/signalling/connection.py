@@ -363,7 +363,7 @@ class Connection:
         by_refer = fields.get("useSipRefer", False)
         if not isinstance(by_refer, bool):
             raise InvalidRequest('"useSipRefer" must be a boolean')
-        names = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec")
+        names = ("sessionId", "toEndPoint", "callerId", "extension", "waitBeforeExtensionDialSec", "ringback")
         body = {name: fields[name] for name in names if name in fields}
         if by_refer:
             await self._desk.calls.refer(seat.domain, seat.room, body, idempotency_key=_key(fields))
