@@ -66,6 +66,7 @@ from ringback.telephony.registrar import Registry
 from ringback.telephony.service import Telephony, TelephonySettings
 from ringback.telephony.tls import ServerCertificate, TlsFailed
 from ringback.telephony.websocket import SipWebSockets
+from ringback.telephony.wire import rtp_hosts
 from ringback.webhooks.outbox import WatchedRecords
 from ringback.webhooks.service import Webhooks
 
@@ -334,10 +335,12 @@ class Application:
         if installation.is_any(host):
             advertised.append("127.0.0.1")
         try:
-            engine = core.new_engine(host, media.udp_port, advertised, settings.sip.hosts[0], first, last)
+            rtp, other = rtp_hosts(settings.sip.hosts)
+            engine = core.new_engine(host, media.udp_port, advertised, rtp, first, last, other)
         except OSError as error:
             raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
-        self.media = Media(engine, asyncio.get_running_loop(), None, phone_host=self._phone_host)
+        loop, both = asyncio.get_running_loop(), other is not None
+        self.media = Media(engine, loop, None, phone_host=self._phone_host, both_versions=both)
         self._cleanup.callback(self.media.close)
 
     def _telephony_settings(self, epoch: int) -> TelephonySettings:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 class Engine(Protocol):
     """What ``ringback_core.Engine`` offers.
 
-    Built as ``Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last)``; ports are bound
-    at once and ``OSError`` names the address. ``webrtc_port`` 0 takes any free one (UDP and TCP get the same number).
+    Built as ``Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host)``;
+    ``rtp_other_host`` is of the other IP version, or ``None``. Ports are bound at once and ``OSError`` names the
+    address. ``webrtc_port`` 0 takes any free one (UDP and TCP get the same number).
     ``webrtc_advertised`` is the list of IP addresses written into ICE candidates.
     """
 
@@ -30,7 +31,8 @@ class Engine(Protocol):
         - ``reply``: ``request`` (int), ``error`` (str or None), ``sdp`` (str or None)
         - ``webrtc-state``: ``leg``, ``state`` (``connected``, ``disconnected``, ``closed``)
         - ``media-started``: ``leg``, ``track``
-        - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign)
+        - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign), ``in_band``
+          (found in the sound)
         - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``
@@ -60,7 +62,8 @@ class Engine(Protocol):
 
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
-        ``dtmf_receive_payload_type`` (int or None), ``send``, ``listen``, ``trusted``, ``signalling_host``,
+        ``dtmf_receive_payload_type`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``, ``listen``,
+        ``trusted``, ``signalling_host``,
         ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto`` (None or a dict), as in
         ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
         ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``,
@@ -209,10 +212,13 @@ def new_engine(
     rtp_host: str,
     rtp_first: int,
     rtp_last: int,
+    rtp_other_host: str | None = None,
 ) -> Engine:
     """Start an engine (see ``Engine``)."""
     compiled = import_module("ringback_core")
-    engine: Engine = compiled.Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last)
+    engine: Engine = compiled.Engine(
+        webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host
+    )
     return engine
 
 

@@ -12,6 +12,7 @@ class Seen:
     states: list[tuple[str, str]] = field(default_factory=list)
     started: list[tuple[str, str]] = field(default_factory=list)
     digits: list[tuple[str, str, int]] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     speakers: list[tuple[str, str]] = field(default_factory=list)
     played_out: list[tuple[str, str]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
@@ -23,8 +24,11 @@ class Seen:
     def media_started(self, leg: ParticipantId, track: str) -> None:
         self.started.append((leg, track))
 
-    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+    def digit(
+        self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
+    ) -> None:
         self.digits.append((leg, digit, duration_ms))
+        self.methods.append(method)
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self.played_out.append((leg, sound_id))

@@ -155,9 +155,14 @@ class FarPhone:
         media.open_pcm(self.room, self.voice, rate)
         self.address = media.open_phone(self.room, self.line)
 
-    def connect(self, to: tuple[str, int]) -> None:
-        """Send to, and expect from, the address."""
-        self._media.set_phone(self.line, PhoneMedia(to, self.codec, (self.codec,), trusted=True))
+    def connect(self, to: tuple[str, int], tones: bool = False) -> None:
+        """Send to, and expect from, the address; press keys as ``tones``."""
+        media = PhoneMedia(to, self.codec, (self.codec,), trusted=True, dtmf_tones=tones)
+        self._media.set_phone(self.line, media)
+
+    def press(self, keys: str, duration_ms: int = 100, gap_ms: int = 80) -> None:
+        """Press keys."""
+        self._media.send_digits(self.line, keys, duration_ms, gap_ms)
 
     def speak(self, hz: float, seconds: float, amplitude: float = 0.25) -> None:
         """Queue a tone."""

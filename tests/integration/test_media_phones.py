@@ -155,6 +155,39 @@ async def test_a_key_press_is_reported_once_and_not_heard(media: Media, seen: Se
     bob.close()
 
 
+@pytest.mark.parametrize("codec", CODECS)
+async def test_keys_that_are_tones_are_found_in_the_sound_once_each(media: Media, seen: Seen, codec: str) -> None:
+    far = call(media, "ann", codec)
+    far.connect(media.open_phone(ROOM, ParticipantId("bob")), tones=True)
+    there = PhoneMedia(far.address, CODECS[codec], ALL, dtmf_detect=True)
+    media.set_phone(ParticipantId("bob"), there)
+    far.speak(440, 1.0)
+
+    far.press("159D*0#3")
+    await until(lambda: len(seen.digits) >= 8 or None, "eight keys are found")
+    await asyncio.sleep(0.2)
+
+    assert [(leg, digit) for leg, digit, _ in seen.digits] == [("bob", digit) for digit in "159D*0#3"]
+    assert set(seen.methods) == {"in-band"}
+    # A busy machine makes gaps, which are filled with what was heard before them.
+    assert all(80 <= duration <= 250 for *_, duration in seen.digits), seen.digits
+
+
+async def test_keys_are_not_looked_for_where_telephone_events_are_agreed_on(media: Media, seen: Seen) -> None:
+    far = call(media, "ann", "PCMU")
+    far.connect(media.open_phone(ROOM, ParticipantId("bob")), tones=True)
+    agreed = PhoneMedia(far.address, CODECS["PCMU"], ALL, TELEPHONE_EVENT, TELEPHONE_EVENT, dtmf_detect=True)
+    media.set_phone(ParticipantId("bob"), agreed)
+    listener = await rtp_call(media, "cat", 440)
+
+    far.press("5")
+    await until(lambda: level_db(last(listener.sound(), 8000, 0.1), 8000, 770) > 20 or None, "the tones are heard")
+    await asyncio.sleep(0.5)
+
+    assert seen.digits == []
+    listener.close()
+
+
 async def test_digits_are_sent_as_events_within_the_stream(media: Media) -> None:
     ann = await rtp_call(media, "ann", 440)
     await until(lambda: len(ann.received) > 5, "ann is sent silence")

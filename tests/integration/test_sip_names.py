@@ -179,3 +179,19 @@ async def test_many_who_want_to_know_ask_once_and_few_names_are_remembered() -> 
         for number in range(10):
             await names.addresses(f"n{number}.example")
         assert len(names._kept) == 5
+
+
+@pytest.mark.parametrize(("kind", "address", "version"), [("AAAA", "::1", "IP6"), ("A", "127.0.0.1", "IP4")])
+async def test_an_offer_names_an_address_of_the_ip_version_that_a_name_leads_to(
+    kind: str, address: str, version: str
+) -> None:
+    """The offer is made before anybody knows which it is."""
+    async with running(host="127.0.0.1,::1") as far:
+        zone = {("pbx.example", kind): [address]}
+        async with NameServer(zone) as dns, running(host="127.0.0.1,::1", name_servers=[dns.address]) as ann:
+            ann.dial(f"sip:user@pbx.example:{far.port}")
+            invite = await far.told("incoming")
+            far.telephony.reject(invite.call, 486)
+            await ann.told("failed")
+
+    assert invite.offer.count(f" IN {version} {address}\r\n".encode()) == 2

@@ -8,8 +8,10 @@ use ringback_rtp::{DtmfSender, RtpHeader, SentTotals};
 use crate::codec::{Codec, Encoder};
 use crate::frame::{Media, TICK_MS};
 use crate::g711;
+use crate::keys::KeyTones;
 use crate::opus::{OPUS_SILENCE, OpusSettings};
 use crate::resample::Resampler;
+use crate::tone::TONE_RATE;
 
 /// A gap left to the far end's concealment is at most this long; then it gets silence.
 const LONGEST_GAP: u32 = 3;
@@ -51,6 +53,9 @@ pub struct Sender {
     encoder: Encoder,
     resampler: Option<Resampler>,
     digits: DtmfSender,
+    /// Keys as sound, and their present 20 ms.
+    tones: KeyTones,
+    sounding: Vec<i16>,
     /// Bytewise codecs: what has not filled a packet yet.
     pending: Vec<u8>,
     mode: Mode,
@@ -78,6 +83,8 @@ impl Sender {
             encoder: Encoder::new(config.codec, config.opus),
             resampler: None,
             digits: DtmfSender::new(config.dtmf.map_or(config.codec.clock_rate(), |(_, rate)| rate)),
+            tones: KeyTones::default(),
+            sounding: Vec::new(),
             pending: Vec::new(),
             mode: Mode::Silence,
             silent: 0,
@@ -140,9 +147,14 @@ impl Sender {
         self.digits.queue(digits, duration_ms, gap_ms)
     }
 
+    /// Queue digits to be heard as tones in place of what is said; answers how many were taken.
+    pub fn queue_tones(&mut self, digits: &str, duration_ms: u32, gap_ms: u32) -> usize {
+        self.tones.queue(digits, duration_ms, gap_ms)
+    }
+
     /// Whether digits are on their way.
     pub fn is_dialling(&self) -> bool {
-        self.digits.is_busy()
+        self.digits.is_busy() || self.tones.is_busy()
     }
 
     /// The next frame comes from another source: smooth the step.
@@ -180,10 +192,19 @@ impl Sender {
             self.emit(payload_type, event.marker, event.timestamp, &event.payload, emit);
             self.mode = Mode::Silence;
             self.last_sample = 0;
-        } else if self.config.codec.is_bytewise() {
-            self.tick_bytewise(media, emit);
         } else {
-            self.tick_opus(media, emit);
+            let mut sounding = std::mem::take(&mut self.sounding);
+            let media = match self.tones.tick(&mut sounding) {
+                false => media,
+                true if sounding.is_empty() => Media::Silence,
+                true => Media::Pcm { pcm: &sounding, sample_rate: TONE_RATE },
+            };
+            if self.config.codec.is_bytewise() {
+                self.tick_bytewise(media, emit);
+            } else {
+                self.tick_opus(media, emit);
+            }
+            self.sounding = sounding;
         }
         self.timestamp = self.timestamp.wrapping_add(self.tick_ticks());
     }

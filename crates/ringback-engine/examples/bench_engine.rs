@@ -107,6 +107,7 @@ fn engine() -> Engine {
         webrtc_port: 0,
         webrtc_advertised: vec![local],
         rtp_host: local,
+        rtp_other_host: None,
         rtp_first: 26_000,
         rtp_last: 27_999,
     })
@@ -166,6 +167,8 @@ impl Phone {
             receive: vec![],
             dtmf_payload_type: None,
             dtmf_receive_payload_type: None,
+            dtmf_tones: false,
+            dtmf_detect: false,
             send: true,
             listen: true,
             signalling_host: None,

@@ -79,6 +79,17 @@ impl Worker {
                 digit: press.digit,
                 duration_ms: press.duration_ms,
                 volume: press.volume,
+                in_band: false,
+            });
+        }
+        for (key, heard) in outcome.keys {
+            let Some(leg) = self.legs.get(&key) else { continue };
+            self.mailbox.push(Event::Digit {
+                leg: leg.id.to_string(),
+                digit: heard.digit,
+                duration_ms: heard.duration_ms,
+                volume: heard.volume,
+                in_band: true,
             });
         }
         for (key, sound) in outcome.played {

@@ -1,13 +1,13 @@
 //! What the caller asks of the worker; every one is a value in a queue.
 
 use std::collections::{HashMap, HashSet};
-use std::net::UdpSocket;
 use std::sync::Arc;
 
 use ringback_audio::ToneShape;
 
 use crate::config::PhoneMedia;
 use crate::player::Player;
+use crate::ports::PhoneSocket;
 use crate::shared::LegShared;
 
 /// One thing to do. A command for an unknown leg does nothing.
@@ -18,7 +18,7 @@ pub enum Command {
     Offer { leg: String, sdp: String, request: u64 },
     SetPublished { leg: String, tracks: HashMap<String, String> },
     SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
-    OpenPhone { room: String, leg: String, rtp: UdpSocket, rtcp: UdpSocket, shared: Arc<LegShared> },
+    OpenPhone { room: String, leg: String, rtp: PhoneSocket, rtcp: PhoneSocket, shared: Arc<LegShared> },
     SetPhone { leg: String, media: Box<PhoneMedia> },
     MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },

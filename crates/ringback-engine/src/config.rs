@@ -19,6 +19,8 @@ pub struct Config {
     pub webrtc_advertised: Vec<IpAddr>,
     /// Address of the RTP ports of phones.
     pub rtp_host: IpAddr,
+    /// Address of the same ports in the other IP version; `None`: only one is spoken.
+    pub rtp_other_host: Option<IpAddr>,
     /// First port of their range.
     pub rtp_first: u16,
     /// Last port of their range.
@@ -51,6 +53,10 @@ pub struct PhoneMedia {
     pub dtmf_payload_type: Option<u8>,
     /// telephone-event payload type from the far end.
     pub dtmf_receive_payload_type: Option<u8>,
+    /// Whether keys that we press are tones in what we say.
+    pub dtmf_tones: bool,
+    /// Whether keys are looked for in what is heard, where no telephone-event payload type is agreed on.
+    pub dtmf_detect: bool,
     /// Whether we send.
     pub send: bool,
     /// Whether we take what comes.

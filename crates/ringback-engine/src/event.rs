@@ -29,7 +29,7 @@ pub enum Event {
         /// Track name.
         track: String,
     },
-    /// One key press by RFC 4733.
+    /// One key press, by RFC 4733 or found in the sound.
     Digit {
         /// Leg id.
         leg: String,
@@ -39,6 +39,8 @@ pub enum Event {
         duration_ms: u32,
         /// Power level in dBm0 without its sign, 0..63.
         volume: u8,
+        /// Whether it was found in the sound.
+        in_band: bool,
     },
     /// What a phone was played came to its end.
     Played {

@@ -4,12 +4,12 @@
 //! we asked it to (`listen` is off), and one that holds us may play music or nothing at all (`send` is off, as it does
 //! not want our sound, or there is no address for it). Whether such a far end still lives is for SIP to find out.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ringback_audio::{Codec, Media};
+use ringback_audio::{Codec, KeyEars, Media};
 use ringback_rtp::{
     DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Rejection, ReportBlock, Reporter, Rtcp,
     RtpPacket, SrtpError, Verdict, is_rtcp, parse_compound,
@@ -21,6 +21,7 @@ use crate::config::{PhoneCodec, PhoneMedia};
 use crate::crypto::Crypto;
 use crate::event::Event;
 use crate::player::Player;
+use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, Way};
 use crate::source::format_kind;
 use crate::sys;
@@ -36,8 +37,8 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 
 /// A telephone.
 pub struct PhoneLeg {
-    pub rtp: UdpSocket,
-    rtcp: UdpSocket,
+    pub rtp: PhoneSocket,
+    rtcp: PhoneSocket,
     pub track: Option<TrackKey>,
     pub media: Option<PhoneMedia>,
     pub latch: Latch,
@@ -45,6 +46,8 @@ pub struct PhoneLeg {
     reception: Option<Reception>,
     reporter: Reporter,
     pub dtmf: DtmfReceiver,
+    /// Looks for keys in its sound, where it has no better way to send them.
+    pub keys: Option<KeyEars>,
     /// The stream as browsers are sent it.
     extended: Extended16,
     stream: u64,
@@ -61,7 +64,7 @@ pub struct PhoneLeg {
 }
 
 impl PhoneLeg {
-    pub fn new(rtp: UdpSocket, rtcp: UdpSocket, now: Instant) -> PhoneLeg {
+    pub fn new(rtp: PhoneSocket, rtcp: PhoneSocket, now: Instant) -> PhoneLeg {
         let cname = format!("{:016x}", sys::random_u64());
         PhoneLeg {
             rtp,
@@ -73,6 +76,7 @@ impl PhoneLeg {
             reception: None,
             reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
             dtmf: DtmfReceiver::new(8000),
+            keys: None,
             extended: Extended16::default(),
             stream: 0,
             held: (SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), Vec::new()),
@@ -130,8 +134,7 @@ impl PhoneLeg {
 
     /// Whether an address is this leg's own: a far end that claims it would make us speak with ourselves.
     fn is_own(&self, address: SocketAddr) -> bool {
-        let own = self.rtp.local_addr().ok().filter(|own| own.port() == address.port());
-        own.is_some_and(|own| own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback())
+        self.rtp.is_own(address)
     }
 
     /// Open a datagram in place where the leg is protected; `None` and a count when it does not prove itself.
@@ -205,10 +208,12 @@ impl Worker {
         let track = self.tracks.publish(&room, &id, "audio", key, None);
         let Some(phone) = leg.phone() else { return };
         phone.track = Some(track);
-        sys::tell_unreachable(&phone.rtp);
+        phone.rtp.each().for_each(sys::tell_unreachable);
         for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
-            let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
-            debug_assert!(watched.is_ok(), "a fresh socket can be watched");
+            for socket in socket.each() {
+                let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
+                debug_assert!(watched.is_ok(), "a fresh socket can be watched");
+            }
         }
     }
 
@@ -248,6 +253,8 @@ impl Worker {
         if before.as_ref().is_none_or(|m| event_clock(&m.codec) != event_clock(&media.codec)) {
             phone.dtmf = DtmfReceiver::new(event_clock(&media.codec));
         }
+        let detects = media.dtmf_detect && media.dtmf_receive_payload_type.is_none();
+        phone.keys = phone.keys.take().or_else(|| Some(KeyEars::new())).filter(|_| detects);
         if is_sound_due(media) && !was_due {
             phone.alive = now;
             phone.silence_told = false;
@@ -305,10 +312,12 @@ impl Worker {
         self.tracks.unpublish(track);
     }
 
+    /// Press keys, as events or as tones; they follow those that wait.
     pub fn send_digits(&mut self, id: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
         let Some(key) = self.leg_key(id) else { return };
         if let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) {
-            phone.voice.send_digits(digits, duration_ms, gap_ms);
+            let tones = phone.media.as_ref().is_some_and(|media| media.dtmf_tones);
+            phone.voice.send_digits(digits, duration_ms, gap_ms, tones);
         }
     }
 
@@ -329,7 +338,7 @@ impl Worker {
         let shared = leg.shared.clone();
         let Some(phone) = leg.phone() else { return };
         if errors {
-            LegCounters::add(&shared.counters.unreachable, sys::take_unreachable(&phone.rtp));
+            LegCounters::add(&shared.counters.unreachable, phone.rtp.each().map(sys::take_unreachable).sum());
         }
         match phone.rtp.recv_from(&mut buffer) {
             Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
@@ -509,8 +518,9 @@ impl Worker {
     }
 
     pub fn close_phone(&mut self, mut phone: PhoneLeg) {
-        let _ = epoll::delete(&self.epoll, &phone.rtp);
-        let _ = epoll::delete(&self.epoll, &phone.rtcp);
+        for socket in phone.rtp.each().chain(phone.rtcp.each()) {
+            let _ = epoll::delete(&self.epoll, socket);
+        }
         if let Some(track) = phone.track {
             self.drop_audio(track);
             self.tracks.unpublish(track);
@@ -556,6 +566,8 @@ fn is_next(before: &RtpPacket<'_>, packet: &RtpPacket<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
     use crate::command::Command;
     use crate::ports;
@@ -582,6 +594,8 @@ mod tests {
             receive: vec![],
             dtmf_payload_type: Some(101),
             dtmf_receive_payload_type: Some(101),
+            dtmf_tones: false,
+            dtmf_detect: false,
             send: true,
             listen: true,
             trusted: false,

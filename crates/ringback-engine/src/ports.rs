@@ -1,13 +1,75 @@
 //! RTP/RTCP port pairs, chosen at random from the range so that nobody can guess which one comes next.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
 use crate::config::Config;
 use crate::sys;
 
+/// One port of a phone, in one IP version or in both.
+#[derive(Debug)]
+pub struct PhoneSocket {
+    main: UdpSocket,
+    other: Option<UdpSocket>,
+}
+
+impl PhoneSocket {
+    fn bind(config: &Config, port: u16) -> io::Result<PhoneSocket> {
+        let other = config.rtp_other_host.map(|host| bind_one(host, port)).transpose()?;
+        Ok(PhoneSocket { main: bind_one(config.rtp_host, port)?, other })
+    }
+
+    /// What there is to be watched.
+    pub fn each(&self) -> impl Iterator<Item = &UdpSocket> {
+        std::iter::once(&self.main).chain(&self.other)
+    }
+
+    /// Where it listens first; the number is the same for both.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.main.local_addr()
+    }
+
+    /// Whether this is an address of its own.
+    pub fn is_own(&self, address: SocketAddr) -> bool {
+        self.each()
+            .filter_map(|socket| socket.local_addr().ok())
+            .filter(|own| own.port() == address.port())
+            .any(|own| own.ip() == address.ip() || own.ip().is_unspecified() && address.ip().is_loopback())
+    }
+
+    /// A datagram that waits. An error is none, or an ICMP message about something we sent.
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match (self.main.recv_from(buffer), &self.other) {
+            (Err(_), Some(other)) => other.recv_from(buffer),
+            (found, _) => found,
+        }
+    }
+
+    /// Send by the IP version of the address.
+    pub fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
+        let fits = |socket: &&UdpSocket| socket.local_addr().is_ok_and(|own| own.is_ipv4() == to.is_ipv4());
+        match self.other.as_ref().filter(fits) {
+            Some(other) => other.send_to(datagram, to),
+            None => self.main.send_to(datagram, to),
+        }
+    }
+}
+
+/// A socket that never waits; one for every IPv6 address leaves IPv4 to another.
+fn bind_one(host: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+    if host.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    bind(&socket, &SocketAddr::new(host, port))?;
+    Ok(socket.into())
+}
+
 /// Bind an even port for RTP and the next one for RTCP (RFC 3550 §11).
-pub fn bind_pair(config: &Config) -> io::Result<(UdpSocket, UdpSocket)> {
+pub fn bind_pair(config: &Config) -> io::Result<(PhoneSocket, PhoneSocket)> {
     let first = config.rtp_first.next_multiple_of(2);
     let pairs = (u32::from(config.rtp_last) + 1).saturating_sub(u32::from(first)) / 2;
     if pairs == 0 {
@@ -32,12 +94,8 @@ pub fn bind_pair(config: &Config) -> io::Result<(UdpSocket, UdpSocket)> {
     Err(io::Error::new(last.map_or(io::ErrorKind::AddrInUse, |e| e.kind()), text))
 }
 
-fn bind_both(config: &Config, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
-    let rtp = UdpSocket::bind((config.rtp_host, port))?;
-    let rtcp = UdpSocket::bind((config.rtp_host, port + 1))?;
-    rtp.set_nonblocking(true)?;
-    rtcp.set_nonblocking(true)?;
-    Ok((rtp, rtcp))
+fn bind_both(config: &Config, port: u16) -> io::Result<(PhoneSocket, PhoneSocket)> {
+    Ok((PhoneSocket::bind(config, port)?, PhoneSocket::bind(config, port + 1)?))
 }
 
 #[cfg(test)]
@@ -51,6 +109,7 @@ mod tests {
             webrtc_port: 0,
             webrtc_advertised: vec![],
             rtp_host: local,
+            rtp_other_host: None,
             rtp_first: first,
             rtp_last: last,
         }
@@ -64,6 +123,36 @@ mod tests {
         assert_eq!(port % 2, 0);
         assert!((31002..31100).contains(&port));
         assert_eq!(rtcp.local_addr().unwrap().port(), port + 1);
+    }
+
+    #[test]
+    fn a_pair_of_both_ip_versions_has_one_number_and_speaks_by_the_version_of_the_far_end() {
+        let config = Config { rtp_other_host: Some(std::net::Ipv6Addr::LOCALHOST.into()), ..range(31300, 31400) };
+        let (rtp, _) = bind_pair(&config).unwrap();
+        let port = rtp.local_addr().unwrap().port();
+
+        for host in ["127.0.0.1", "::1"] {
+            let host: IpAddr = host.parse().unwrap();
+            let far = UdpSocket::bind((host, 0)).unwrap();
+            far.send_to(b"hello", (host, port)).unwrap();
+            let mut buffer = [0; 16];
+            let (length, from) = rtp.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&b"hello"[..], far.local_addr().unwrap()));
+
+            rtp.send_to(b"answer", from).unwrap();
+            let (length, from) = far.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&b"answer"[..], SocketAddr::new(host, port)));
+            assert!(rtp.is_own(from));
+        }
+        assert!(!rtp.is_own(SocketAddr::new([127, 0, 0, 2].into(), port)));
+    }
+
+    #[test]
+    fn every_address_of_both_versions_can_be_listened_on_at_once() {
+        let (any, any6) = (std::net::Ipv4Addr::UNSPECIFIED, std::net::Ipv6Addr::UNSPECIFIED);
+        let config = Config { rtp_host: any.into(), rtp_other_host: Some(any6.into()), ..range(31500, 31600) };
+
+        assert!(bind_pair(&config).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use ringback_audio::{Codec, Hears, Media, MixBus};
+use ringback_audio::{Codec, Hears, KeyHeard, Media, MixBus};
 use ringback_rtp::KeyPress;
 use ringback_sfu::{Mid, Packet};
 
@@ -45,6 +45,8 @@ pub struct Outcome {
     pub played: Vec<(LegKey, String)>,
     /// Keys pressed.
     pub presses: Vec<(LegKey, KeyPress)>,
+    /// Keys found in the sound.
+    pub keys: Vec<(LegKey, KeyHeard)>,
     /// Legs in which something panicked.
     pub failed: Vec<LegKey>,
 }
@@ -177,6 +179,11 @@ impl Sound {
                 outcome.levels.push((source.leg, *track, source.level));
             }
             if let Some(phone) = leg.phone() {
+                if let Some(keys) = phone.keys.as_mut().filter(|_| !source.has_tone()) {
+                    let (pcm, rate) = source.sound();
+                    keys.push(pcm, rate);
+                    outcome.keys.extend(std::iter::from_fn(|| keys.poll()).map(|key| (source.leg, key)));
+                }
                 outcome.presses.extend(std::iter::from_fn(|| phone.dtmf.poll(at)).map(|press| (source.leg, press)));
             }
         }

@@ -217,7 +217,8 @@ impl Source {
         }
     }
 
-    fn sound(&self) -> (&[i16], u32) {
+    /// Its present 20 ms as samples, empty for silence, and their rate.
+    pub fn sound(&self) -> (&[i16], u32) {
         sound(&self.feed, &self.tone, &self.shared)
     }
 

@@ -17,6 +17,7 @@ pub fn config() -> Config {
         webrtc_port: 0,
         webrtc_advertised: vec![local],
         rtp_host: local,
+        rtp_other_host: None,
         rtp_first: 32_000,
         rtp_last: 32_999,
     }

@@ -30,6 +30,8 @@ fn media() -> PhoneMedia {
         receive: vec![codec(Codec::Pcma, 8), codec(Codec::G722, 9)],
         dtmf_payload_type: Some(101),
         dtmf_receive_payload_type: Some(101),
+        dtmf_tones: false,
+        dtmf_detect: false,
         send: true,
         listen: true,
         trusted: false,

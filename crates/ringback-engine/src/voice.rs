@@ -1,6 +1,6 @@
 //! What a phone is sent: one unbroken stream, whether it is forwarded, transcoded, mixed or silent.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, SenderConfig};
@@ -8,6 +8,7 @@ use ringback_rtp::{Latch, Protect, SentTotals};
 
 use crate::config::PhoneMedia;
 use crate::player::Player;
+use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, Way};
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -84,10 +85,13 @@ impl Voice {
         }
     }
 
-    pub fn send_digits(&mut self, digits: &str, duration_ms: u32, gap_ms: u32) {
-        if let Some(sender) = &mut self.sender {
-            sender.queue_digits(digits, duration_ms, gap_ms);
-        }
+    /// Press keys: as telephone-events, or as `tones`.
+    pub fn send_digits(&mut self, digits: &str, duration_ms: u32, gap_ms: u32, tones: bool) {
+        match &mut self.sender {
+            Some(sender) if tones => sender.queue_tones(digits, duration_ms, gap_ms),
+            Some(sender) => sender.queue_digits(digits, duration_ms, gap_ms),
+            None => 0,
+        };
     }
 
     /// The far end lost this share (of 256) of what it was sent lately: Opus carries a copy of each frame in the next one
@@ -117,7 +121,7 @@ impl Voice {
 
 /// Where a phone's packets go.
 pub struct Line<'a> {
-    pub socket: &'a UdpSocket,
+    pub socket: &'a PhoneSocket,
     pub latch: &'a mut Latch,
     pub counters: &'a LegCounters,
     /// Whether anything is sent at all (it is not while on hold).

@@ -27,6 +27,8 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         receive: receive.iter().map(phone_codec).collect::<PyResult<_>>()?,
         dtmf_payload_type: optional(media, "dtmf_payload_type")?,
         dtmf_receive_payload_type: optional(media, "dtmf_receive_payload_type")?,
+        dtmf_tones: optional(media, "dtmf_tones")?.unwrap_or(false),
+        dtmf_detect: optional(media, "dtmf_detect")?.unwrap_or(false),
         send: optional(media, "send")?.unwrap_or(true),
         listen: optional(media, "listen")?.unwrap_or(true),
         trusted: optional(media, "trusted")?.unwrap_or(false),
@@ -108,7 +110,8 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("track", track)?;
             "media-started"
         }
-        Event::Digit { leg, digit, duration_ms, volume } => {
+        Event::Digit { leg, digit, duration_ms, volume, in_band } => {
+            fields.set_item("in_band", in_band)?;
             fields.set_item("leg", leg)?;
             fields.set_item("digit", digit)?;
             fields.set_item("duration_ms", duration_ms)?;

@@ -26,6 +26,8 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
+    #[pyo3(signature = (webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host=None))]
+    #[expect(clippy::too_many_arguments, reason = "as `ringback.core.new_engine` has them")]
     fn new(
         py: Python<'_>,
         webrtc_host: &str,
@@ -34,12 +36,14 @@ impl Engine {
         rtp_host: &str,
         rtp_first: u16,
         rtp_last: u16,
+        rtp_other_host: Option<&str>,
     ) -> PyResult<Engine> {
         let config = core::Config {
             webrtc_host: convert::address(webrtc_host)?,
             webrtc_port,
             webrtc_advertised: webrtc_advertised.iter().map(|a| convert::address(a)).collect::<PyResult<_>>()?,
             rtp_host: convert::address(rtp_host)?,
+            rtp_other_host: rtp_other_host.map(convert::address).transpose()?,
             rtp_first,
             rtp_last,
         };

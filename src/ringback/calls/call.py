@@ -27,6 +27,7 @@ from ringback.model.participant import Holder, Participant, ParticipantType, Pho
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions
 from ringback.sdp.crypto import CLEAR_ONLY
+from ringback.sdp.description import heard_at
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
@@ -48,6 +49,8 @@ class Call:
         reachable: Whether sound may go to a host and port on nothing but the far end's word.
         line: What the SIP side knows it by: its id, until another call takes its far end's place (RFC 3891).
         dtmf: How keys go to it when a request leaves that open.
+        finds_keys: Whether keys are looked for in its sound, where it has no better way to send them.
+        host_towards: What a far end's address is told for our sound, where both IP versions are spoken; else empty.
         protection: Whether its sound is encrypted.
         media_networks: Networks (CIDR) that its sound may come from, beside where it signals from.
         listener: Told what becomes of it, if somebody waits for that.
@@ -69,6 +72,8 @@ class Call:
         self.media: PhoneMedia | None = None
         self.reachable: Callable[[str, int], bool] = lambda host, port: True
         self.dtmf = "auto"
+        self.finds_keys = False
+        self.host_towards: Callable[[str], str] = lambda peer: ""
         self.protection = CLEAR_ONLY
         self.media_networks: tuple[str, ...] = ()
         self.listener: Callable[[News], None] | None = None
@@ -350,6 +355,8 @@ class Call:
     def _by_info(self, method: str) -> bool:
         """Whether keys go by INFO: what was agreed on decides for ``auto`` (and the trunk, where it knows better)."""
         agreed = self.media is not None and self.media.dtmf_payload_type is not None
+        if method == "auto" and self.dtmf == "in-band":
+            return False
         if method == "telephone-event" and not agreed:
             raise InvalidRequest("the far end did not agree on telephone-event: use method 'sip-info' or 'auto'")
         return (self.dtmf if method == "auto" else method) == "sip-info" or not agreed
@@ -378,7 +385,8 @@ class Call:
         assert self.address is not None, "an offer names our RTP port"
         self._sdp_version += 1
         direction = "sendonly" if self.held_by_us else "sendrecv"
-        host, port = self.address
+        remote = self.media.remote if self.media is not None else None
+        host, port = self._host_for(remote[0] if remote is not None else ""), self.address[1]
         self._said = make_offer(
             self._session_id(), self._sdp_version, host, port, self.codecs, direction, protection=self.protection
         )
@@ -386,7 +394,7 @@ class Call:
 
     def _answer(self, offer: bytes, codecs: Sequence[str]) -> tuple[bytes, Negotiated]:
         assert self.address is not None, "an answer names our RTP port"
-        host, port = self.address
+        host, port = self._host_for(heard_at(offer)), self.address[1]
         direction = "sendonly" if self.held_by_us else "sendrecv"
         answer = make_answer(
             offer,
@@ -402,6 +410,12 @@ class Call:
         self._said = answer[0]
         return answer
 
+    def _host_for(self, there: str) -> str:
+        """What we are called by in a description for sound that goes ``there``: an address of the same IP version."""
+        assert self.address is not None, "there is a port"
+        host = self.address[0]
+        return host if not there or (":" in there) == (":" in host) else self.host_towards(there) or host
+
     def _agree(self, agreed: Negotiated, now: Instant, silent: bool = False) -> list[Effect]:
         """Run the stream as agreed; ``silent``: send nothing yet."""
         host, proved = self.signalling_host, self._speaks_from(agreed.remote)
@@ -412,6 +426,8 @@ class Call:
             self.protection = replace(self.protection, policy="required")
         media = replace(
             phone_media(agreed),
+            dtmf_tones=self.dtmf == "in-band",
+            dtmf_detect=self.finds_keys or self.dtmf == "in-band",
             trusted=proved,
             signalling_host=host,
             hold_fire=hold_fire,

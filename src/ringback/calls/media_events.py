@@ -33,8 +33,10 @@ class MediaReports:
         log.info("media.started", leg=leg, track=track)
         self._calls.heard(leg)
 
-    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
-        self._calls.digit(leg, digit, volume)
+    def digit(
+        self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
+    ) -> None:
+        self._calls.digit(leg, digit, volume, method)
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self._calls.played(leg, sound_id)

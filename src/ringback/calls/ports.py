@@ -115,6 +115,7 @@ class IncomingInvite:
         srtp: Policy of the trunk it came over: ``off``, ``optional``, ``required``; empty without a trunk.
         media_networks: That trunk's networks (CIDR) for sound.
         codecs: Codec names that trunk takes, best first; empty for any.
+        dtmf: How keys travel over that trunk, as in ``Attempt``.
     """
 
     call: CallId
@@ -140,6 +141,7 @@ class IncomingInvite:
     srtp: str = ""
     media_networks: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
+    dtmf: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class Attempt:
         from_uri: Our ``From``, empty for the dialog's own.
         headers: Identity headers, made by us (``P-Asserted-Identity``, ``Remote-Party-ID``, ``Privacy``).
         codecs: Codec names it may use, best first; empty for any.
-        dtmf: ``auto``, ``telephone-event``, ``sip-info``.
+        dtmf: ``auto``, ``telephone-event``, ``sip-info``, ``in-band``.
         srtp: ``off``, ``optional``, ``required``.
         media_networks: Networks (CIDR) its sound may come from, beside where it signals from.
         patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.
@@ -579,6 +581,8 @@ class PhoneMedia:
         receive: Every codec (by payload type) the far end may send without asking again.
         dtmf_payload_type: telephone-event payload type towards the far end, if negotiated (RFC 4733).
         dtmf_receive_payload_type: telephone-event payload type the far end sends with.
+        dtmf_tones: Keys that we press are tones in what we say.
+        dtmf_detect: Keys are looked for in what is heard, where no ``dtmf_receive_payload_type`` is agreed on.
         send, listen: Direction as seen from us, for hold.
         trusted: The far end is known, or we called it: it is sent everything before it has sent anything itself
             (others at most 50 packets in 2 s, so that nobody can be flooded through us).
@@ -596,6 +600,8 @@ class PhoneMedia:
     receive: tuple[PhoneCodec, ...] = ()
     dtmf_payload_type: int | None = None
     dtmf_receive_payload_type: int | None = None
+    dtmf_tones: bool = False
+    dtmf_detect: bool = False
     send: bool = True
     listen: bool = True
     trusted: bool = False
@@ -620,11 +626,14 @@ class MediaLegs(Protocol):
         another host than the world. Raises ``Unavailable`` when no port is free.
         """
 
+    def phone_host(self, peer: str) -> str:
+        """What a phone at an IP address is told for its sound, where both IP versions are spoken; else empty."""
+
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         """Apply an offer/answer; called again for each later one."""
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
-        """Queue RFC 4733 events; they follow any already queued."""
+        """Queue RFC 4733 events, or tones where ``PhoneMedia`` says so; they follow any already queued."""
 
     def play_tone(self, leg: ParticipantId, tone: Tone) -> None:
         """Let a phone leg sound like this to everybody who hears it (local ringback, before it is answered).
@@ -704,8 +713,10 @@ class MediaEvents(Protocol):
     def media_started(self, leg: ParticipantId, track: str) -> None:
         """First media packet of a track arrived."""
 
-    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
-        """One key press by RFC 4733, once per press."""
+    def digit(
+        self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
+    ) -> None:
+        """One key press, once per press by each ``method``: ``telephone-event`` (RFC 4733), ``in-band``."""
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         """The sound of that ``Sound.id`` that a leg was played came to its end."""

@@ -287,6 +287,7 @@ class Calls:
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
         self._register(actor, call, invite.srtp)
         call.media_networks = invite.media_networks
+        call.dtmf = invite.dtmf
         return begun + call.begin(self._open_port(actor, call), now)
 
     def _dial_in(self, actor: Actor, invite: IncomingInvite, user: EndpointUser, now: Instant) -> DialIn:
@@ -725,8 +726,8 @@ class Calls:
 
     # ── what the media side reports of telephones ────────────────────────────────────────────────────────────────────
 
-    def digit(self, leg: ParticipantId, digit: str, volume: int) -> None:
-        self._of_leg(leg, lambda it, now: it.digit(digit, "telephone-event", volume, now))
+    def digit(self, leg: ParticipantId, digit: str, volume: int, method: str = "telephone-event") -> None:
+        self._of_leg(leg, lambda it, now: it.digit(digit, method, volume, now))
 
     def played(self, leg: ParticipantId, sound: str) -> None:
         self._of_leg(leg, lambda it, now: it.played(sound, now))
@@ -782,6 +783,8 @@ class Calls:
 
     def _register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
         call.reachable = self._reachable
+        call.host_towards = self._office.world.media.phone_host
+        call.finds_keys = actor.meeting.settings.detect_dtmf_tones
         dialog = call.record.dialog
         call.protection = self._protection.of_call(dialog.transport if dialog is not None else "", trunk_srtp)
         actor.calls[call.id] = call

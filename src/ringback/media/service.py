@@ -24,6 +24,7 @@ class Media:
         events: Who is told what happens. May be set later through ``events``, before the first leg is opened.
         phone_host: Host written into SDP for phones (the advertised address, not the bind address); or what says it
             for the IP address of a far end, which is empty when unknown.
+        both_versions: Whether the engine's RTP ports are open in both IP versions.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class Media:
         events: MediaEvents | None,
         *,
         phone_host: str | Callable[[str], str],
+        both_versions: bool = False,
     ) -> None:
         self.events = events
         self._engine = engine
         self._loop = loop
         self._phone_host = phone_host
+        self._both_versions = both_versions
         self._offers: dict[int, tuple[ParticipantId, asyncio.Future[str]]] = {}
         self._closed = False
         loop.add_reader(engine.event_fd(), self._drain)
@@ -70,6 +73,10 @@ class Media:
             raise Unavailable(f"no RTP port for another call ({error}); widen RINGBACK_MEDIA__RTP_PORTS") from error
         host = self._phone_host
         return host if isinstance(host, str) else host(peer), port
+
+    def phone_host(self, peer: str) -> str:
+        told = self._phone_host
+        return told(peer) if self._both_versions and not isinstance(told, str) else ""
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         self._engine.set_phone(leg, phone_fields(media))
@@ -168,7 +175,8 @@ class Media:
 
     def _digit(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
-            self.events.digit(fields["leg"], fields["digit"], fields["duration_ms"], fields["volume"])
+            method = "in-band" if fields["in_band"] else "telephone-event"
+            self.events.digit(fields["leg"], fields["digit"], fields["duration_ms"], fields["volume"], method)
 
     def _played(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
@@ -207,6 +215,8 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "receive": [codec_fields(codec) for codec in media.receive],
         "dtmf_payload_type": media.dtmf_payload_type,
         "dtmf_receive_payload_type": media.dtmf_receive_payload_type,
+        "dtmf_tones": media.dtmf_tones,
+        "dtmf_detect": media.dtmf_detect,
         "send": media.send,
         "listen": media.listen,
         "trusted": media.trusted,

@@ -89,6 +89,7 @@ class RoomSettings:
     max_sip_pstn_sessions: int = 5
     enable_dialout: bool = False
     enable_phone_transfer: bool = False
+    detect_dtmf_tones: bool = False
     dialout: IdleTimeouts = IdleTimeouts()
     sip: SipSettings | None = None
     enforce_unique_user_ids: bool = False

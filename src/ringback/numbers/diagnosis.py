@@ -280,8 +280,8 @@ def _sound(it: _List, trunk: Trunk, call: CallSeen, facts: Facts) -> None:
 
 
 def _digits(it: _List, trunk: Trunk, call: CallSeen) -> None:
-    if trunk.dtmf.value == "sip-info":
-        it.add("digits", OK, "sip-info, as set")
+    if trunk.dtmf.value in ("sip-info", "in-band"):
+        it.add("digits", OK, f"{trunk.dtmf.value}, as set")
     elif call.digits:
         it.add("digits", OK, "telephone-event (RFC 4733)")
     elif trunk.dtmf.value == "auto":

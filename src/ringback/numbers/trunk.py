@@ -24,11 +24,13 @@ class Srtp(StrEnum):
 
 
 class Dtmf(StrEnum):
-    """How keys are sent. ``AUTO``: telephone-event when agreed, else SIP INFO."""
+    """How keys are sent. ``AUTO``: telephone-event when agreed, else SIP INFO. ``IN_BAND``: as tones, and looked for in
+    the sound too where the far end offers no telephone-event."""
 
     AUTO = "auto"
     TELEPHONE_EVENT = "telephone-event"
     SIP_INFO = "sip-info"
+    IN_BAND = "in-band"
 
 
 class NumberFormat(StrEnum):

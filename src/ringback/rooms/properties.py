@@ -90,6 +90,7 @@ PROPERTIES = (
     Property("dialin", shapes.dialin, idle=True),
     Property("enable_dialout", boolean, False),
     Property("enable_phone_transfer", boolean, False),
+    Property("detect_dtmf_tones", boolean, False),
     Property("dialout_config", shapes.dialout_config, idle=("dialout_geo",)),
     Property("pinless_dialin", shapes.pinless_dialin, [], (DOMAIN,), idle=True),
     Property("pin_dialin", shapes.pin_dialin, [], (DOMAIN,), idle=True),

@@ -25,6 +25,7 @@ def resolve(room: Room, domain: Domain, *, max_participants: int, max_sip_pstn_s
         max_sip_pstn_sessions=max_sip_pstn_sessions,
         enable_dialout=values["enable_dialout"],
         enable_phone_transfer=values["enable_phone_transfer"],
+        detect_dtmf_tones=values["detect_dtmf_tones"],
         dialout=_idle(values["dialout_config"]),
         sip=_sip(values["sip"]),
         enforce_unique_user_ids=values["enforce_unique_user_ids"],

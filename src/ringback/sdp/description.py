@@ -239,3 +239,21 @@ def address_type(address: str) -> str:
         return f"IP{ipaddress.ip_address(address).version}"
     except ValueError:
         return "IP4"
+
+
+_CONNECTION = re.compile(rb"^c=IN IP[46] ([0-9A-Fa-f:.]+)", re.MULTILINE)
+_OURS = re.compile(rb"^(c=|o=\S+ \S+ \S+ )IN IP[46] \S+", re.MULTILINE)
+
+
+def heard_at(text: bytes) -> str:
+    """The address where a description wants its first stream; empty without one that can be sent to."""
+    before, _, streams = text.partition(b"\nm=")
+    found = _CONNECTION.search(streams.partition(b"\nm=")[0]) or _CONNECTION.search(before)
+    address = found[1].decode("ascii") if found is not None else ""
+    return "" if address in ("0.0.0.0", "::") else address
+
+
+def readdressed(text: bytes, host: str) -> bytes:
+    """A description of our own with another address, perhaps of the other IP version."""
+    version = b"6" if ":" in host else b"4"
+    return _OURS.sub(lambda found: found[1] + b"IN IP" + version + b" " + host.encode(), text)

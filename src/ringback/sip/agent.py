@@ -107,6 +107,7 @@ class Agent:
         vouched: How a host has to prove itself by TLS, towards the far end of a flow.
         siblings: Whether two addresses belong to one far end, as nodes of one carrier do.
         trusted: Whether a source may put a call of its own in the place of another (RFC 3891 §3).
+        described: Our description as a far end is to be sent it: with an address of its own IP version.
         listed: Whether an address is a peer of the operator's, whose calls need no proof by ACK.
     """
 
@@ -122,6 +123,7 @@ class Agent:
         vouched: Callable[[str, Flow], TlsPolicy] = lambda name, flow: TlsPolicy(name),
         siblings: Callable[[str, str], bool] = lambda one, other: False,
         trusted: Callable[[Flow], bool] = lambda flow: False,
+        described: Callable[[Flow, bytes], bytes] = lambda flow, body: body,
         listed: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self.settings = settings
@@ -137,6 +139,7 @@ class Agent:
         self._vouched = vouched
         self.siblings = siblings
         self._trusted = trusted
+        self.described = described
         self.transactions.siblings = siblings
         self._listed = listed
         self.unproved: Counter[str] = Counter()

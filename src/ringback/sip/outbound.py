@@ -222,7 +222,7 @@ class OutboundCall(Call):
         ]
         if self._body:
             rows.append(("Content-Type", SDP))
-        return Request("INVITE", record.invite_uri, rows, self._body)
+        return Request("INVITE", record.invite_uri, rows, self.agent.described(flow, self._body))
 
     def _on_provisional(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction is not self._invite or self.phase is not Phase.SETTING_UP:

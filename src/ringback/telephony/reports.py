@@ -64,6 +64,7 @@ def incoming_invite(
     srtp: str = "",
     media_networks: tuple[str, ...] = (),
     codecs: tuple[str, ...] = (),
+    dtmf: str = "auto",
 ) -> IncomingInvite:
     """What calls need to know of an INVITE; every text in it is cleaned. The rest is what its trunk says of it."""
     request = event.request
@@ -86,6 +87,7 @@ def incoming_invite(
         srtp=srtp,
         media_networks=media_networks,
         codecs=codecs,
+        dtmf=dtmf,
         known=known or bool(event.client),
         client=event.client,
         client_domain=event.domain,

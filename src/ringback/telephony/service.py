@@ -12,6 +12,7 @@ from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.traces import Remembered
+from ringback.sdp.description import heard_at, readdressed
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.digest import Credential
 from ringback.sip.errors import SipParseError
@@ -169,6 +170,7 @@ class Telephony:
                 self._door.are_siblings(one, other) or self.trunks.desk.are_siblings(one, other)
             ),
             trusted=lambda flow: self._door.is_known(flow),
+            described=self._described,
             connected=self._wire.is_open,
             vouched=self.tls_for,
             registrar=self._registry,
@@ -703,6 +705,12 @@ class Telephony:
     def _advertised(self, flow: Flow) -> tuple[str, int]:
         host, port = self._wire.local(flow)
         return self._told.host_for(flow.host, host), self._settings.advertised_port or port
+
+    def _described(self, flow: Flow, body: bytes) -> bytes:
+        """An offer for a name is made before anybody knows which IP version the name leads to."""
+        if len(self._wire.families) < 2 or not body or (":" in heard_at(body)) == (":" in flow.host):
+            return body
+        return readdressed(body, self.host_towards(flow.host))
 
     def _domain(self) -> str:
         return self._settings.domain or self.local_addresses[0]

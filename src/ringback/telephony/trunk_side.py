@@ -138,6 +138,7 @@ class TrunkSide:
                 srtp=judged.trunk.srtp.value,
                 media_networks=judged.trunk.media_networks,
                 codecs=judged.trunk.codecs,
+                dtmf=judged.trunk.dtmf.value,
             )
         )
 

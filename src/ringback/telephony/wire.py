@@ -70,8 +70,7 @@ class Sockets:
         connections: int = 2048,
         dscp: int = 0,
     ) -> None:
-        given = [hosts] if isinstance(hosts, str) else list(hosts)
-        self.hosts = ["0.0.0.0", "::"] if given == ["::"] and _has_ipv4() else given
+        self.hosts = spelled_out([hosts] if isinstance(hosts, str) else hosts)
         self.port = port
         self.tls_port = tls_port
         self._tcp = tcp
@@ -211,6 +210,17 @@ class Sockets:
                 self._routes.clear()
             self._routes[host] = _route_to(host)
         return self._routes[host]
+
+
+def spelled_out(hosts: Sequence[str]) -> list[str]:
+    """Where to listen, with ``::`` alone as what it means: every interface of both IP versions."""
+    return ["0.0.0.0", "::"] if list(hosts) == ["::"] and _has_ipv4() else list(hosts)
+
+
+def rtp_hosts(hosts: Sequence[str]) -> tuple[str, str | None]:
+    """Where RTP ports are opened, by where SIP listens: the first address, and the first of the other IP version."""
+    first, *more = spelled_out(hosts)
+    return first, next((host for host in more if (":" in host) != (":" in first)), None)
 
 
 def _named(error: OSError, host: str, port: int) -> OSError:

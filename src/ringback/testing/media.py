@@ -40,12 +40,14 @@ class FakeMedia:
         events: Set by whoever wants to be told; a test calls its methods to make things happen.
         ports: How many phone ports there are.
         counters: What ``stats`` answers, by leg.
+        hosts: What ``phone_host`` answers, by IP version; empty where one version is spoken.
     """
 
     def __init__(self, ports: int = 1000) -> None:
         self.meetings: set[MeetingId] = set()
         self.legs: dict[ParticipantId, FakeLeg] = {}
         self.ports = ports
+        self.hosts: dict[int, str] = {}
         self.events: MediaEvents | None = None
         self.counters: dict[ParticipantId, Mapping[str, float | int | str]] = {}
         self._next_port = FIRST_PORT
@@ -63,6 +65,9 @@ class FakeMedia:
         self._open(meeting, leg, "phone").port = self._next_port
         self._next_port += 2
         return HOST, self._next_port - 2
+
+    def phone_host(self, peer: str) -> str:
+        return self.hosts.get(6 if ":" in peer else 4, "")
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         if leg in self.legs:

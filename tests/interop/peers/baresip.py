@@ -17,8 +17,8 @@ RTP_PORTS = "14000-14100"
 
 CONFIG = """\
 poll_method epoll
-sip_listen 127.0.0.1:{sip}
-net_interface 127.0.0.1
+sip_listen {host}:{sip}
+net_interface {interface}
 audio_player aubridge,sink
 audio_source ausine,{hz}
 audio_alert aubridge,alert
@@ -63,6 +63,7 @@ class Baresip:
         mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
         account: Password and ``host:port`` of a registrar where ``name`` has an account.
         proxy: ``sip:`` URI everything goes through.
+        host: Its IP address.
     """
 
     def __init__(
@@ -79,13 +80,15 @@ class Baresip:
         mediaenc: str = "",
         account: tuple[str, str] | None = None,
         proxy: str = "",
+        host: str = "127.0.0.1",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
         self._recordings.mkdir()
         self.port, self._control = free_pair(), free_port()
         listening = self.port + 1 if transport == "tls" else self.port
-        self.uri = f"sip:{name}@127.0.0.1:{listening}" + (f";transport={transport}" if transport != "udp" else "")
+        shown = f"[{host}]" if ":" in host else host
+        self.uri = f"sip:{name}@{shown}:{listening}" + (f";transport={transport}" if transport != "udp" else "")
         self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt")
         self._events: list[Mapping[str, Any]] = []
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
@@ -94,12 +97,20 @@ class Baresip:
         secret = f"sip_cafile {authorities}\n" if authorities is not None else ""
         secret += f"sip_certificate {certificate}\n" if certificate is not None else ""
         (folder / "config").write_text(
-            CONFIG.format(sip=self.port, hz=hz, rtp=RTP_PORTS, control=self._control, recordings=self._recordings)
+            CONFIG.format(
+                host=shown,
+                interface=host,
+                sip=self.port,
+                hz=hz,
+                rtp=RTP_PORTS,
+                control=self._control,
+                recordings=self._recordings,
+            )
             + secret
         )
         wanted = ",".join(CODECS[codec] for codec in codecs)
         encrypted = f";mediaenc={mediaenc}" if mediaenc else ""
-        password, home = account or ("", f"127.0.0.1:{self.port}")
+        password, home = account or ("", f"{shown}:{self.port}")
         login = f"auth_pass={password};regint=120" if account else "regint=0"
         login += f';outbound="{proxy}"' if proxy else ""
         (folder / "accounts").write_text(

@@ -42,6 +42,7 @@ class Linphone:
         codecs: Names as in our API; all others are off.
         answer: Whether it takes calls by itself.
         account: Username, password and ``host:port`` of a registrar.
+        sound: A recording that is its microphone in place of a tone.
     """
 
     def __init__(
@@ -52,12 +53,13 @@ class Linphone:
         codecs: tuple[str, ...] = ("PCMU",),
         answer: bool = False,
         account: tuple[str, str, str] | None = None,
+        sound: Path | None = None,
     ) -> None:
         # Without this folder its database cannot be opened, and then it opens no SIP port at all.
         (folder / ".local" / "share" / "linphone").mkdir(parents=True)
         self.port = free_port()
         self.uri = f"sip:linphone@127.0.0.1:{self.port}"
-        self._tone = tones.write_tone(folder / "tone.wav", hz, rate=16000)
+        self._tone = sound or tones.write_tone(folder / "tone.wav", hz, rate=16000)
         self._recording = folder / "heard.wav"
         # It leaves the recording's header empty until the call is over.
         self._rate = {"OPUS": 48000, "G722": 16000}.get(codecs[0], 8000)

@@ -15,6 +15,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Holder
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions, SipSettings
+from ringback.sdp.description import heard_at
 from ringback.sdp.negotiation import make_answer, make_offer, read_answer
 
 HERE = ("192.0.2.1", 20000)
@@ -342,3 +343,28 @@ def test_the_answer_is_one_the_caller_can_read():
     assert isinstance(answer, Answer)
     agreed = read_answer(body, answer.sdp)
     assert agreed.codec.name == "OPUS" and agreed.remote == HERE
+
+
+IPV6_OFFER = make_offer(7, 1, "2001:db8::7", 14000, ("PCMU",))
+
+
+def address_in(effects: list[Effect], kind: type[Effect]) -> str:
+    (said,) = find(effects, kind)
+    assert isinstance(said, Answer | AnswerOffer | Offer) and said.sdp is not None
+    return heard_at(said.sdp)
+
+
+def test_a_far_end_is_told_an_address_of_the_ip_version_it_wants_its_sound_at():
+    call = dial_in(IPV6_OFFER)
+    call.host_towards = lambda peer: "2001:db8::1" if ":" in peer else "192.0.2.9"
+
+    assert address_in(call.begin(HERE, at(0)), Answer) == "2001:db8::1"
+    call.acknowledged(None, at(1))
+    assert address_in(call.hold(True, at(2)), Offer) == "2001:db8::1", "what we offer later follows"
+    call.reoffer_failed(491, at(2))
+    assert address_in(call.reoffered(offer(version=2), at(3)), AnswerOffer) == HERE[0]
+    assert address_in(call.reoffered(make_offer(7, 3, "0.0.0.0", 14000, ("PCMU",)), at(4)), AnswerOffer) == HERE[0]
+
+
+def test_where_one_ip_version_is_spoken_a_far_end_of_the_other_is_told_what_there_is():
+    assert address_in(dial_in(IPV6_OFFER).begin(HERE, at(0)), Answer) == HERE[0]

@@ -2,7 +2,7 @@
 
 from ringback.calls.dtmf import WINDOW, DigitFilter
 
-RTP, INFO = "telephone-event", "sip-info"
+RTP, INFO, TONES = "telephone-event", "sip-info", "in-band"
 
 
 def told(presses: list[tuple[str, str, float]]) -> list[tuple[str, str]]:
@@ -30,3 +30,11 @@ def test_long_after_it_is_another_press():
 
 def test_what_is_no_key_is_nothing():
     assert told([("flash", RTP, 0.0), ("", INFO, 0.0), ("a", RTP, 0.0), ("16", RTP, 0.0)]) == []
+
+
+def test_a_press_that_comes_in_three_ways_counts_once_and_the_next_one_again():
+    once = [("5", RTP, 0.0), ("5", INFO, 0.05), ("5", TONES, 0.1)]
+
+    assert told(once) == [("5", RTP)]
+    assert told([*once, ("5", TONES, 0.3), ("5", RTP, 0.31), ("5", INFO, 0.4)]) == [("5", RTP), ("5", TONES)]
+    assert len(told([*once, ("6", RTP, 0.5), ("5", RTP, 0.7)])) == 3

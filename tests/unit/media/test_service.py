@@ -94,7 +94,7 @@ async def turns(n: int = 3) -> None:
 async def test_every_kind_of_event_is_told_in_order(media: Media, engine: FakeEngine, told: Told) -> None:
     engine.happen("webrtc-state", leg="ann", state="connected")
     engine.happen("media-started", leg="ann", track="audio")
-    engine.happen("digit", leg="bob", digit="5", duration_ms=120, volume=10)
+    engine.happen("digit", leg="bob", digit="5", duration_ms=120, volume=10, in_band=False)
     engine.happen("active-speaker", room="m1", leg="ann")
     engine.happen("leg-silent", leg="bob")
     engine.happen("leg-failed", leg="eve", reason="a bug")
@@ -105,7 +105,7 @@ async def test_every_kind_of_event_is_told_in_order(media: Media, engine: FakeEn
     assert told.events == [
         ("webrtc_state", "ann", "connected"),
         ("media_started", "ann", "audio"),
-        ("digit", "bob", "5", 120, 10),
+        ("digit", "bob", "5", 120, 10, "telephone-event"),
         ("active_speaker", "m1", "ann"),
         ("leg_silent", "bob"),
         ("leg_failed", "eve", "a bug"),
@@ -217,6 +217,8 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
         "receive": [codec],
         "dtmf_payload_type": 101,
         "dtmf_receive_payload_type": 96,
+        "dtmf_tones": False,
+        "dtmf_detect": False,
         "send": True,
         "listen": False,
         "trusted": False,

@@ -27,6 +27,7 @@ GOOD = {
     "dialin": {"display_name": "x", "room_numbers": [{"phone_number": "+14155550123"}]},
     "enable_dialout": True,
     "enable_phone_transfer": True,
+    "detect_dtmf_tones": True,
     "dialout_config": {"allow_room_start": True, "dialout_geo": "x", "max_idle_timeout_sec": 1.5},
     "nbf": 5,
     "exp": 1_000_001.5,

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringback.sdp.description import Media, parse, write
+from ringback.sdp.description import Media, heard_at, parse, readdressed, write
 from ringback.sdp.errors import BadSdp
+from ringback.sdp.negotiation import make_offer
 
 RICH = (
     b"v=0\r\no=ann 12345678901234567890 2 IN IP4 host.example\r\ns=A talk\r\ni=about\r\nu=http://x\r\n"
@@ -87,3 +88,25 @@ def test_any_octets_are_read_or_refused(data: bytes):
         parse(RICH + data)
     except BadSdp:
         return
+
+
+@pytest.mark.parametrize(
+    ("lines", "address"),
+    [
+        ("c=IN IP4 192.0.2.1|m=audio 9 RTP/AVP 0", "192.0.2.1"),
+        ("c=IN IP4 192.0.2.1|m=audio 9 RTP/AVP 0|c=IN IP6 2001:db8::1", "2001:db8::1"),
+        ("c=IN IP4 192.0.2.1|m=audio 9 RTP/AVP 0|m=video 9 RTP/AVP 0|c=IN IP6 2001:db8::1", "192.0.2.1"),
+        ("c=IN IP4 0.0.0.0|m=audio 9 RTP/AVP 0", ""),
+        ("m=audio 9 RTP/AVP 0", ""),
+        ("", ""),
+    ],
+)
+def test_where_a_description_wants_its_sound_is_told_without_reading_it_whole(lines: str, address: str):
+    assert heard_at(f"v=0|o=- 1 1 IN IP4 203.0.113.9|s=-|{lines}|".replace("|", "\r\n").encode()) == address
+
+
+def test_our_own_description_gets_another_address_and_stays_the_same_else():
+    offer = make_offer(7, 1, "192.0.2.1", 4000, ["PCMU"])
+
+    assert readdressed(offer, "2001:db8::5") == make_offer(7, 1, "2001:db8::5", 4000, ["PCMU"])
+    assert readdressed(readdressed(offer, "2001:db8::5"), "192.0.2.1") == offer

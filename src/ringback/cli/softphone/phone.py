@@ -281,7 +281,9 @@ class Softphone:
         if leg == FAR:
             self._tell("sound", {"from": "far end"})
 
-    def digit(self, leg: ParticipantId, digit: str, duration_ms: int, volume: int) -> None:
+    def digit(
+        self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
+    ) -> None:
         if leg == FAR:
             self._tell("digit", {"digit": digit, "duration_ms": duration_ms, "method": "telephone-event"})
 
