@@ -123,6 +123,7 @@ class Application:
         self._ready: str | None = "starting"
         self._cleanup = contextlib.AsyncExitStack()
         self._http: HttpServer | None = None
+        self._certificate: ServerCertificate | None = None
         self._advertised = Advertised()
         self._stun: tuple[str, int] | None = None
         self._database: Database | None = None
@@ -382,14 +383,27 @@ class Application:
         told = self.telephony.host_towards(peer)
         return self.settings.media.public_address or told if told == self._advertised.public else told
 
+    def reload_certificates(self) -> None:
+        """Read every certificate again; one that is no good is told in the log, and the one before stays in use."""
+        if self._certificate is not None:
+            self._certificate.reload()
+        try:
+            if self._http is not None:
+                self._http.reload_certificate()
+        except TlsFailed as error:
+            log.error("http.certificate-unusable", reason=str(error), instead="the one read before")
+
     def _sip_certificate(self) -> ServerCertificate | None:
         sip = self.settings.sip
         if sip.certificate is None or sip.key is None:
             return None
         try:
-            return ServerCertificate(sip.certificate, sip.key, str(sip.client_ca_file or ""))
+            self._certificate = self._certificate or ServerCertificate(
+                sip.certificate, sip.key, str(sip.client_ca_file or "")
+            )
         except TlsFailed as error:
             raise ConfigError(f"{env_name('sip', 'certificate')}: {error}") from None
+        return self._certificate
 
     async def _open_telephony(self, http_port: int) -> None:
         settings = self.settings

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,6 +15,7 @@ from ringback.http_protocol import Impatience, impatient
 from ringback.model.ids import DomainId
 from ringback.rooms.domains import Domains
 from ringback.signalling.server import MAX_FRAME
+from ringback.telephony.tls import check_pair
 from ringback.websocket_protocol import BatchingProtocol
 
 PING_INTERVAL, PING_TIMEOUT = 10.0, 20.0
@@ -59,6 +62,15 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the command's business."""
         yield
+
+    def reload_certificate(self) -> None:
+        """New connections get what is in the files now. Raises ``TlsFailed``; then what was read before stays."""
+        config = self.config
+        if config.ssl is None or config.ssl_certfile is None or config.ssl_keyfile is None:
+            return
+        files = Path(config.ssl_certfile), Path(config.ssl_keyfile)
+        check_pair(*files, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        check_pair(*files, config.ssl)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,5 +1,8 @@
 """Phones that others wrote speak SIP over TLS with rooms, in both directions."""
 
+import asyncio
+import signal
+import ssl
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,39 @@ def pem(authority: Authority, name: str) -> Path:
     both = certificate.with_suffix(".both")
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
     return both
+
+
+async def certificate_at(port: int) -> str:
+    """What a new connection is shown, in PEM; asked without trusting it."""
+    return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+
+
+async def test_certificates_are_read_again_on_sighup_and_bad_ones_are_not_taken(tmp_path: Path) -> None:
+    """SIP over TLS and the web server, which carries wss."""
+    authority, port = Authority(tmp_path), free_port()
+    sip = authority.issue("127.0.0.1")
+    web = authority.issue("127.0.0.1", file="web")
+    settings = {
+        "SIP__CERTIFICATE": str(sip[0]),
+        "SIP__KEY": str(sip[1]),
+        "SIP__TLS_PORT": str(port),
+        "HTTP__CERTIFICATE": str(web[0]),
+        "HTTP__KEY": str(web[1]),
+    }
+    async with Server(tmp_path / "server", settings) as server:
+        before = [await certificate_at(at) for at in (port, server.ports.http)]
+        authority.issue("127.0.0.1", file="web")
+        authority.issue("127.0.0.1")
+        server.process.send_signal(signal.SIGHUP)
+
+        async def changed() -> bool:
+            after = [await certificate_at(at) for at in (port, server.ports.http)]
+            return all(new != old for new, old in zip(after, before, strict=True))
+
+        await until(changed, "both certificates are the new ones", 20)
+        good = [await certificate_at(at) for at in (port, server.ports.http)]
+        web[1].write_text("nonsense")
+        sip[0].write_text("nonsense")
+        server.process.send_signal(signal.SIGHUP)
+        await until(lambda: server.log().count("certificate-unusable") == 2 or None, "the log says so of both")
+        assert [await certificate_at(at) for at in (port, server.ports.http)] == good

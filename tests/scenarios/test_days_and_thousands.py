@@ -2,10 +2,13 @@
 
 import gc
 import sys
+import time
 
 import pytest
 
+from ringback import core
 from ringback.sip.agent import AgentSettings
+from ringback.sip.compiled import CompiledParser, rules
 from ringback.testing.pair import Pair
 
 DAY = 86_400.0
@@ -69,8 +72,9 @@ def test_reliable_ringing_and_transfers_come_through_a_bad_link(seed: int):
 
 def many(transactions: int) -> None:
     """Calls with a hold each, in waves, over a bad link, until both sides have had that many transactions."""
-    pair = Pair(seed=5, **BAD_LINK)
+    pair = Pair(seed=5, parser=CompiledParser(core.new_sip_reader(*rules()).read), **BAD_LINK)
     sizes: list[int] = []
+    began, told = time.process_time(), 0
     while pair.transactions < transactions:
         wave = [pair.dial() for _ in range(500)]
         pair.run_for(12.0)
@@ -85,6 +89,10 @@ def many(transactions: int) -> None:
         assert pair.idle, (pair.ann.agent.leftovers(), pair.bob.agent.leftovers())
         gc.collect()
         sizes.append(sys.getallocatedblocks())
+        if pair.transactions - told >= 100_000:
+            told = pair.transactions
+            spent = time.process_time() - began
+            print(f"{told} transactions, {spent:.0f} CPU-s, {sizes[-1]} blocks", file=sys.__stderr__, flush=True)
     settled = sizes[len(sizes) // 3 :]
     assert max(settled) - min(settled) < 5000, f"memory grows: {sizes}"
     assert set(pair.ann.ended) | set(pair.bob.ended) <= {"bye", "ack-timeout", "answer", "timeout"}

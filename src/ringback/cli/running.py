@@ -20,6 +20,8 @@ async def serve(
 ) -> None:
     """Run a server until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
+    SIGHUP reads certificates again.
+
     Args:
         on_ready: Called once it takes calls, with the event that ends it.
         pretend: See ``Application``.
@@ -38,6 +40,7 @@ async def serve(
         await app.start()
     except (ConfigError, StoreError) as error:
         fail(" ".join(str(error).split()))
+    loop.add_signal_handler(signal.SIGHUP, app.reload_certificates)
     # What lives as long as the process is not looked at again and again.
     gc.collect()
     gc.freeze()

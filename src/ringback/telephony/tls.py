@@ -163,10 +163,12 @@ class ServerCertificate:
 
     def refresh(self) -> None:
         """Take changed files, if they are any good; if not, the log says so once, and the old ones stay."""
-        stamps = self._now()
-        if stamps == self._stamps:
-            return
-        self._stamps = stamps
+        if self._now() != self._stamps:
+            self.reload()
+
+    def reload(self) -> None:
+        """Read the files again, authorities of clients among them; what is no good leaves the old ones in use."""
+        self._stamps = self._now()
         try:
             self.context = self._made()
         except TlsFailed as error:

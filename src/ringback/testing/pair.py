@@ -11,6 +11,7 @@ Every far end answers calls and offers at once. Everything is decided by the see
 
 import heapq
 import random
+from collections.abc import Callable
 
 from ringback.model.ids import CallId
 from ringback.sip.agent import Agent, AgentSettings, Transmit
@@ -29,7 +30,7 @@ from ringback.sip.events import (
 )
 from ringback.sip.flow import Flow
 from ringback.sip.inbound import InboundCall
-from ringback.sip.message import Row
+from ringback.sip.message import Message, Row
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse
 from ringback.sip.uri import parse_sip_uri
@@ -96,6 +97,7 @@ class Pair:
         delay: Seconds a packet takes.
         loss, duplicate, reorder: Share of packets that are lost, come twice, or come late (up to 4 delays).
         settings: How both stacks behave.
+        parser: Reads what arrives.
 
     Attributes:
         now: Seconds since the start.
@@ -111,7 +113,9 @@ class Pair:
         duplicate: float = 0.0,
         reorder: float = 0.0,
         settings: AgentSettings | None = None,
+        parser: Callable[[bytes], Message] = parse,
     ) -> None:
+        self._parse = parser
         settings = settings or AgentSettings(unconfirmed_per_source=None)
         self.ann, self.bob = (Side(host, settings, seed) for host in HOSTS)
         self.now = 0.0
@@ -166,7 +170,7 @@ class Pair:
             while self._air and self._air[0][0] <= self.now:
                 _, _, number, data = heapq.heappop(self._air)
                 side = (self.ann, self.bob)[number]
-                side.agent.receive(parse(data), Flow("udp", HOSTS[1 - number], 5060), self.now)
+                side.agent.receive(self._parse(data), Flow("udp", HOSTS[1 - number], 5060), self.now)
             for side in (self.ann, self.bob):
                 side.agent.wake(self.now)
             self._flush()
