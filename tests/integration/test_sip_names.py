@@ -194,4 +194,4 @@ async def test_an_offer_names_an_address_of_the_ip_version_that_a_name_leads_to(
             far.telephony.reject(invite.call, 486)
             await ann.told("failed")
 
-    assert invite.offer.count(f" IN {version} {address}\r\n".encode()) == 2
+    assert invite.offer.count(f"IN {version} {address}\r\n".encode()) == 2
