@@ -11,7 +11,7 @@ from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
 HOST = "192.0.2.10"
-FIRST_PORT = 20000
+FIRST_PORT, LAST_PORT = 20000, 29998
 
 
 @dataclass(slots=True)
@@ -62,9 +62,12 @@ class FakeMedia:
     def open_phone(self, meeting: MeetingId, leg: ParticipantId, peer: str = "") -> tuple[str, int]:
         if sum(other.kind == "phone" for other in self.legs.values()) >= self.ports:
             raise Unavailable("no RTP port is free")
-        self._open(meeting, leg, "phone").port = self._next_port
+        taken = {other.port for other in self.legs.values()}
+        while self._next_port in taken or self._next_port > LAST_PORT:
+            self._next_port = self._next_port + 2 if self._next_port < LAST_PORT else FIRST_PORT
+        port = self._open(meeting, leg, "phone").port = self._next_port
         self._next_port += 2
-        return HOST, self._next_port - 2
+        return HOST, port
 
     def phone_host(self, peer: str) -> str:
         return self.hosts.get(6 if ":" in peer else 4, "")
