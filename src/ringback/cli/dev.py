@@ -23,7 +23,7 @@ from ringback.model.ids import RoomName
 from ringback.model.room import Room
 from ringback.testing.carrier import PretendCarrier
 from ringback.testing.carrier.desk import CarrierDesk
-from ringback.testing.carrier.trunk import trunk_of
+from ringback.testing.carrier.trunk import fill_stock, trunk_of
 
 ROOM = RoomName("hello")
 STARTS = {"allow_room_start": True, "max_idle_timeout_sec": 300}
@@ -99,6 +99,7 @@ class _Dev:
     async def on_ready(self, server: Application, stop: asyncio.Event) -> None:
         room = await self._room(server)
         if self.carrier is not None:
+            await fill_stock(server.numbers, server.purchases)
             self.carrier.server = f"127.0.0.1:{server.telephony.local_addresses[0].rpartition(':')[2]}"
         host = Host(server, ROOM)
         # The greeter keeps a meeting open; it has to go before the server can drain.

@@ -23,7 +23,7 @@ from ringback.meetings.seat import Seat
 from ringback.model.ids import ParticipantId, RoomName
 from ringback.testing.carrier import PretendCarrier, sound
 from ringback.testing.carrier.desk import CarrierDesk
-from ringback.testing.carrier.trunk import trunk_of
+from ringback.testing.carrier.trunk import fill_stock, trunk_of
 
 KEY = "a-key-for-tests-only-0123456789"
 STEP_S = 0.02
@@ -121,6 +121,7 @@ class LocalServer:
         self.app = Application(self._settings(), CarrierDesk(self.carrier))
         self._stack.push_async_callback(self.app.stop)
         await self.app.start()
+        await fill_stock(self.app.numbers, self.app.purchases)
         self.url = self.app.addresses.public_url
         self.sip = self.app.addresses.sip_domain
         self.carrier.server = self.sip

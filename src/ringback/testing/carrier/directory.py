@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from ringback.testing.carrier.personas import PERSONAS, Persona
 
 AREA_CODES = {
-    "212": "New York",
-    "202": "Washington",
-    "305": "Miami",
-    "312": "Chicago",
-    "415": "San Francisco",
-    "416": "Toronto",
-    "604": "Vancouver",
+    "212": ("NY", "New York"),
+    "202": ("DC", "Washington"),
+    "305": ("FL", "Miami"),
+    "312": ("IL", "Chicago"),
+    "415": ("CA", "San Francisco"),
+    "416": ("ON", "Toronto"),
+    "604": ("BC", "Vancouver"),
 }
 """Those of +1 whose pretend numbers are listed; every other area code has the same ones."""
 
@@ -27,7 +27,10 @@ AUSTRALIAN = ("006", "110", "156", "157", "158", "159", "313", "737")
 
 AUSTRALIAN_PERSONAS = ("talks", "echoes", "rings-for-ever", "busy", "voicemail", "menu", "hangs-up", "test-tone")
 PERSONAS_HAVE = 50
-"""Of a hundred numbers of an area the first fifty are people's, the others are for sale."""
+"""Of a hundred numbers of an area the first fifty are people's."""
+
+SOLD_EACH = 10
+"""Of the others, how many of an area are for sale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +39,13 @@ class ForSale:
 
     Attributes:
         number: E.164.
-        country: ISO 3166.
-        region: City or kind, in words.
-        kind: ``local`` or ``mobile``.
+        region: Subdivision of the country (ISO 3166-2), empty where there is none.
+        city: In words; empty for a mobile number.
     """
 
     number: str
-    country: str
-    region: str
-    kind: str = "local"
+    region: str = ""
+    city: str = ""
 
 
 def people() -> Mapping[str, Persona]:
@@ -62,14 +63,12 @@ def people() -> Mapping[str, Persona]:
 
 def for_sale() -> tuple[ForSale, ...]:
     """The pretend carrier's stock of numbers."""
-    canadian = ("416", "604")
+    endings = range(PERSONAS_HAVE, PERSONAS_HAVE + SOLD_EACH)
     found = [
-        ForSale(f"+1{area}55501{at:02}", "CA" if area in canadian else "US", city)
-        for area, city in AREA_CODES.items()
-        for at in range(PERSONAS_HAVE, 100)
+        ForSale(f"+1{area}55501{at:02}", region, city) for area, (region, city) in AREA_CODES.items() for at in endings
     ]
-    found += [ForSale(f"+4420794609{at:02}", "GB", "London") for at in range(PERSONAS_HAVE, 100)]
-    found += [ForSale(f"+4477009009{at:02}", "GB", "Mobile", "mobile") for at in range(PERSONAS_HAVE, 100)]
+    found += [ForSale(f"+4420794600{at:02}", "LND", "London") for at in endings]
+    found += [ForSale(f"+4477009000{at:02}") for at in endings]
     return tuple(found)
 
 

@@ -1,6 +1,8 @@
-"""The trunk that leads from a server to a pretend carrier."""
+"""What a server has of a pretend carrier: the trunk that leads to it, and its numbers."""
 
-from ringback.testing.carrier.directory import PATTERNS
+from ringback.numbers.purchases import Purchases
+from ringback.numbers.service import Numbers
+from ringback.testing.carrier.directory import PATTERNS, for_sale
 from ringback.testing.carrier.service import PretendCarrier
 
 TRUNK = "pretend"
@@ -21,3 +23,10 @@ def trunk_of(carrier: PretendCarrier) -> dict[str, object]:
         ],
     }
     return {**body, "profile": carrier.manners.profile} if carrier.manners.profile else body
+
+
+async def fill_stock(numbers: Numbers, purchases: Purchases) -> None:
+    """Put its numbers up for sale; those that are known stay as they are."""
+    for offer in for_sale():
+        if numbers.number(offer.number) is None:
+            await purchases.stock(offer.number, TRUNK, offer.region, offer.city)
