@@ -23,10 +23,13 @@ from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.clock import SystemClock
 from ringback.config import ConfigError, Settings, env_name, idle_settings
+from ringback.dialin.configs import DialinConfigs
+from ringback.dialin.desk import DialinDesk
 from ringback.http_client import CheckedClient
 from ringback.http_server import HostDomains, HttpServer, http_config
+from ringback.media.jukebox import Jukebox
 from ringback.media.service import Media
-from ringback.media.sounds import Prompts
+from ringback.media.sounds import BadSound, Prompts
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
@@ -98,8 +101,8 @@ class Application:
         domain: The first domain.
         api_key: Its key, the operator's.
         addresses: What the server is called from outside.
-        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, purchases, quota, webhooks: Its parts,
-            for ``ringback dev`` and tests.
+        rooms, meetings, calls, media, telephony, access, sip_clients, numbers, purchases, quota, webhooks, dialin,
+            dialin_configs: Its parts, for ``ringback dev`` and tests.
     """
 
     rooms: Rooms
@@ -109,6 +112,8 @@ class Application:
     telephony: Telephony
     access: Access
     webhooks: Webhooks
+    dialin: DialinDesk
+    dialin_configs: DialinConfigs
     sip_clients: SipClients
     numbers: Numbers
     purchases: Purchases
@@ -184,6 +189,18 @@ class Application:
             self.numbers, domains, clock, chance, release_after=settings.numbers.release_after_days * 86400
         )
         self.quota = await self._open_quota(database, clock, chance)
+        self._poster = self._open_poster()
+        self._sounds = self._open_sounds(clock)
+        self.dialin_configs = DialinConfigs(
+            database.dialin_configs,
+            self.numbers,
+            self._poster,
+            self._sounds,
+            clock,
+            chance,
+            clear_text=settings.webhooks.allow_private,
+        )
+        await self.dialin_configs.start()
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -226,9 +243,13 @@ class Application:
                 quota=self.quota,
                 audit=self.quota,
                 protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
-                music=partial(Prompts().sound, "music"),
+                music=partial(self._sounds.prompt, "music"),
             )
         )
+        self.calls.desk = self.dialin = DialinDesk(
+            self.calls, meetings, self.dialin_configs, self.rooms, self.numbers, self._sounds, self._poster
+        )
+        self.dialin_configs.begin = self.calls.run
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)
@@ -263,6 +284,8 @@ class Application:
                 engine=self.media.engine_stats,
                 numbers=self.numbers,
                 webhooks=self.webhooks,
+                dialin_configs=self.dialin_configs,
+                dialin=self.dialin,
                 purchases=self.purchases,
                 quota=self.quota,
                 audit=database.audit,
@@ -446,7 +469,8 @@ class Application:
         await quota.start()
         return await self._cleanup.enter_async_context(quota)
 
-    async def _open_webhooks(self, database: Database, clock: SystemClock) -> Webhooks:
+    def _open_poster(self) -> CheckedClient:
+        """What speaks with servers that customers name."""
         private = self.settings.webhooks.allow_private
         policy = NetworkPolicy(private)
 
@@ -456,15 +480,27 @@ class Application:
 
         poster = CheckedClient(allows)
         self._cleanup.push_async_callback(poster.close)
+        return poster
+
+    def _open_sounds(self, clock: SystemClock) -> Jukebox:
+        dialin = self.settings.dialin
+        prompts = Prompts(dialin.prompts, dialin.language)
+        try:
+            prompts.check()
+        except BadSound as error:
+            raise ConfigError(f"{env_name('dialin', 'prompts')}: {error}") from None
+        return Jukebox(prompts, self._poster.fetch, clock.monotonic)
+
+    async def _open_webhooks(self, database: Database, clock: SystemClock) -> Webhooks:
         return await self._cleanup.enter_async_context(
             Webhooks(
                 database.webhooks,
-                poster,
+                self._poster,
                 clock,
                 new_id=lambda: str(uuid.uuid4()),
                 new_secret=lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
                 most=self.settings.limits.max_webhooks,
-                clear_text=private,
+                clear_text=self.settings.webhooks.allow_private,
             )
         )
 

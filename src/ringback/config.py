@@ -339,6 +339,15 @@ class Numbers(Section):
     )
 
 
+class Dialin(Section):
+    """What callers hear who dial in by a number."""
+
+    prompts: Path | None = Field(
+        default=None, description="Folder of your own prompts, <language>/<name>.wav; they win over the packaged ones."
+    )
+    language: str = Field(default="en", pattern=r"^[A-Za-z-]{2,16}$", description="Language of the prompts.")
+
+
 class Webhooks(Section):
     """Requests that the server makes to its customers' servers."""
 
@@ -416,6 +425,7 @@ class Settings(BaseSettings):
     media: Media = Field(default_factory=Media)
     dialout: Dialout = Field(default_factory=Dialout)
     numbers: Numbers = Field(default_factory=Numbers)
+    dialin: Dialin = Field(default_factory=Dialin)
     webhooks: Webhooks = Field(default_factory=Webhooks)
     limits: Limits = Field(default_factory=Limits)
 

@@ -58,6 +58,36 @@ class CheckedClient:
         except (httpcore.ProtocolError, httpcore.PoolTimeout, OSError, ValueError) as error:
             return Posted(0, _because(error, "the answer is not HTTP"))
 
+    async def fetch(self, url: str, largest: int) -> bytes:
+        """The body of a 200 to GET.
+
+        Raises:
+            OSError: One sentence: it could not be had, in time, or is larger than ``largest`` octets.
+        """
+        try:
+            address = httpx.URL(url)
+            rows = [(b"Host", address.netloc), (b"User-Agent", b"Ringback/1")]
+            async with (
+                asyncio.timeout(self._seconds),
+                self._pool.stream("GET", str(address), headers=rows) as response,
+            ):
+                if response.status != 200:
+                    raise OSError(f"answered {response.status}")
+                found = bytearray()
+                async for chunk in response.aiter_stream():
+                    found += chunk
+                    if len(found) > largest:
+                        raise OSError(f"larger than {largest} octets")
+                return bytes(found)
+        except TimeoutError:
+            raise OSError(f"not within {self._seconds:g} s") from None
+        except CannotSend as error:
+            raise OSError(str(error)) from None
+        except (httpcore.ConnectError, httpcore.NetworkError) as error:
+            raise OSError(_because(error, "the connection failed")) from None
+        except (httpcore.ProtocolError, httpcore.PoolTimeout, httpx.InvalidURL, ValueError) as error:
+            raise OSError(_because(error, "the answer is not HTTP")) from None
+
     async def close(self) -> None:
         await self._pool.aclose()
 

@@ -13,6 +13,8 @@ from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
 from ringback.bus.local import LocalBus
 from ringback.calls.service import Calls
+from ringback.dialin.configs import DialinConfigs
+from ringback.dialin.desk import DialinDesk
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
@@ -29,6 +31,7 @@ from ringback.store.database import Database
 from ringback.store.sealing import Sealer
 from ringback.testing.carrier import FakeCarrier
 from ringback.testing.clock import VirtualClock
+from ringback.testing.dialin import FakeSounds
 from ringback.testing.media import FakeMedia
 from ringback.testing.poster import FakePoster
 from ringback.webhooks.outbox import WatchedRecords
@@ -128,6 +131,12 @@ async def a_house(
     ):
         carrier.events = calls
         rooms.listen(meetings.room_changed, meetings.room_deleted)
+        sounds = FakeSounds()
+        configs = DialinConfigs(database.dialin_configs, numbers, poster, sounds, clock, chance)
+        configs.begin = calls.run
+        desk = DialinDesk(calls, meetings, configs, rooms, numbers, sounds, poster)
+        calls.desk = desk
+        await configs.start()
         services = Services(
             rooms,
             domains,
@@ -146,6 +155,8 @@ async def a_house(
             usage=database.usage,
             quota=quota,
             audit=database.audit,
+            dialin_configs=configs,
+            dialin=desk,
             rate_limits=rate_limits,
             web=folder / "web",
         )

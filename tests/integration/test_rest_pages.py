@@ -102,6 +102,6 @@ async def test_status_lists_what_nothing_acts_on(house: House) -> None:
     _, status = await house.ask("GET", "/v1/ringback/status")
 
     idle = status["not_acted_on"]
-    assert "pinless_dialin" in idle["domain_properties"] and "lang" in idle["token_properties"]
+    assert "hipaa" in idle["domain_properties"] and "lang" in idle["token_properties"]
     assert "start_audio_off" not in {*idle["room_properties"], *idle["token_properties"]}, "the SDK obeys it"
     assert "sip" not in idle["room_properties"] and "sip.dialin_config.hold_music_enabled" in idle["room_properties"]

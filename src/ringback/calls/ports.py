@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
+from ringback.model.dialin import DialinConfig
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import (
@@ -341,6 +342,17 @@ class OwnedNumbers(Protocol):
 
     def by_id(self, domain: DomainId, id: str) -> OwnedNumber | None: ...
     def by_number(self, domain: DomainId, number: str) -> OwnedNumber | None: ...
+
+
+class FrontDesk(Protocol):
+    """Takes calls that are for no room yet: callers with a code, and those that are held (``dialin.desk``)."""
+
+    def config_of(self, invite: IncomingInvite) -> DialinConfig | None:
+        """Whose static address was dialled, if it is one."""
+
+    def take(self, invite: IncomingInvite, config: DialinConfig) -> None: ...
+    async def take_number(self, invite: IncomingInvite) -> bool:
+        """Take a call to a telephone number that is already expected; false: it is for a room."""
 
 
 class NumberedRooms(Protocol):

@@ -94,8 +94,8 @@ async def finish_earlier_life(
 
 
 def _was_told(call: CallRecord) -> bool:
-    """Whether anybody knows of the call: a caller who was never connected does not stop, either."""
-    return call.direction is Direction.DIAL_OUT or call.answered_at is not None
+    """Whether anybody knows of the call: a caller who was never in a room does not stop, either."""
+    return call.direction is Direction.DIAL_OUT or (call.answered_at is not None and bool(call.room))
 
 
 def _has_left(call: CallId, transfers: Sequence[TransferRecord]) -> bool:

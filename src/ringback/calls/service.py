@@ -40,6 +40,7 @@ from ringback.calls.ports import (
     Asker,
     Audit,
     Failure,
+    FrontDesk,
     IncomingInvite,
     NumberedRooms,
     OutgoingRoute,
@@ -100,6 +101,7 @@ class Calls:
 
     Attributes:
         paid: What every call out passes through.
+        desk: Takes calls that are for no room yet, where there is somebody who does.
     """
 
     def __init__(
@@ -129,7 +131,8 @@ class Calls:
         self.transfers = Transfers(meetings, self)
         self.warm = WarmTransfers(meetings, self, self.transfers, music)
         self._observer = Observer(meetings, meetings.office.world.media, meetings.office.clock)
-        self.referrals = Referrals(meetings, self, self.transfers, self._run)
+        self.referrals = Referrals(meetings, self, self.transfers, self.run)
+        self.desk: FrontDesk | None = None
         self._looking: set[CallId] = set()
         self._repeats = Repeats(meetings.office.records)
         self._tasks: asyncio.TaskGroup | None = None
@@ -154,16 +157,18 @@ class Calls:
         if invite.replaces is not None:
             self.referrals.replacing(invite)
         elif self._meetings.draining:
-            self._refuse(invite, DRAINING)
+            self.refuse(invite, DRAINING)
         elif user is None and invite.client and not invite.called_number:
             self._call_by_name(invite)
+        elif self.desk is not None and (config := self.desk.config_of(invite)) is not None:
+            self.desk.take(invite, config)
         elif user is None and not invite.called_number:
-            self._refuse(invite, NO_SUCH_NUMBER if invite.trunk else NO_TRUNK)
+            self.refuse(invite, NO_SUCH_NUMBER if invite.trunk else NO_TRUNK)
         elif user and not invite.called_number and (actor := self._meetings.endpoints.get(user)) is not None:
             self._looking.add(invite.call)
             self._hand_over(actor, invite, user)
         elif len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
-            self._refuse(invite, DRAINING)
+            self.refuse(invite, DRAINING)
         else:
             self._looking.add(invite.call)
             self._tasks.create_task(self._look_up(invite, user))
@@ -172,7 +177,7 @@ class Calls:
         """A SIP client dialled a name: another client of its domain, or else one of its domain's rooms."""
         address = self._clients.address(invite.client_domain, invite.user)
         if len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
-            self._refuse(invite, DRAINING)
+            self.refuse(invite, DRAINING)
             return
         self._looking.add(invite.call)
         if address is None:
@@ -185,7 +190,7 @@ class Calls:
             error = None if taken.cancelled() else taken.exception()
             if error is not None:
                 self._looking.discard(invite.call)
-                self._refuse(invite, NO_PORT if isinstance(error, Unavailable) else BROKEN)
+                self.refuse(invite, NO_PORT if isinstance(error, Unavailable) else BROKEN)
 
         actor.ask(lambda now: (self._connect(actor, invite, address, now), None)).add_done_callback(done)
 
@@ -200,20 +205,33 @@ class Calls:
         self._looking.discard(invite.call)
         name = clean(invite.from_name) or invite.client
         common: dict[str, Any] = {"sip_call_id": invite.sip_call_id, "display_name": name}
-        record = self._record(actor, invite.call, Direction.DIAL_IN, now, dialog=invite.dialog, remote=own, **common)
+        record = self.record(actor, invite.call, Direction.DIAL_IN, now, dialog=invite.dialog, remote=own, **common)
         facts = CallFacts(invite.call, Direction.DIAL_IN, "daily", remote=own, endpoint=address, **common)
         caller = CallerLeg(invite, record, facts, settings, call)
         common = {"sip_call_id": dialog.call_id, "display_name": invite.user}
-        record = self._record(actor, call, Direction.DIAL_OUT, now, dialog=dialog, remote=address, **common)
+        record = self.record(actor, call, Direction.DIAL_OUT, now, dialog=dialog, remote=address, **common)
         facts = CallFacts(call, Direction.DIAL_OUT, "daily", remote=address, origin=own, **common)
         callee = CalleeLeg(DialOutRequest(address, None, invite.user), record, facts, settings, caller)
         begun = self._meetings.started(actor, actor.meeting.call_begins(caller.id, settings.dialout, now))
         begun += actor.meeting.call_begins(callee.id, settings.dialout, now)
-        self._register(actor, caller)
-        self._register(actor, callee)
+        self.register(actor, caller)
+        self.register(actor, callee)
         return [*begun, *caller.begin(here, now), *callee.begin(there, now)]
 
-    def _run(self, task: Coroutine[Any, Any, None]) -> object:
+    def expect(self, call: CallId) -> bool:
+        """A call is about to be taken by somebody else; false when too many are."""
+        if len(self._looking) >= MAX_LOOKUPS or self._tasks is None or self._meetings.draining:
+            return False
+        self._looking.add(call)
+        return True
+
+    def is_expected(self, call: CallId) -> bool:
+        """Whether its caller still waits to be taken; from now on it is expected no longer."""
+        expected = call in self._looking
+        self._looking.discard(call)
+        return expected
+
+    def run(self, task: Coroutine[Any, Any, None]) -> object:
         assert self._tasks is not None, "calls are reported while their service runs"
         return self._tasks.create_task(task)
 
@@ -225,9 +243,11 @@ class Calls:
             refusal = BROKEN
         if refusal is not None:
             self._looking.discard(invite.call)
-            self._refuse(invite, refusal)
+            self.refuse(invite, refusal)
 
     async def _find_meeting(self, invite: IncomingInvite, user: EndpointUser | None) -> Refusal | None:
+        if invite.called_number and self.desk is not None and await self.desk.take_number(invite):
+            return None
         room = await self._numbered_room(invite) or (await self._named_room(invite) if user is None else None)
         if room is not None:
             user = None  # any endpoint of the room that is free
@@ -267,7 +287,7 @@ class Calls:
                 self._tasks.create_task(self._look_up(invite, user))
             elif error is not None:
                 self._looking.discard(invite.call)
-                self._refuse(invite, BROKEN)
+                self.refuse(invite, BROKEN)
 
         actor.ask(lambda now: (self._take(actor, invite, user, now), None)).add_done_callback(done)
 
@@ -285,7 +305,7 @@ class Calls:
             return [self._refused(invite, refusal or SIP_OFF).effect(invite.call)]
         call = self._dial_in(actor, invite, user, now)
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
-        self._register(actor, call, invite.srtp)
+        self.register(actor, call, invite.srtp)
         call.media_networks = invite.media_networks
         call.dtmf = invite.dtmf
         return begun + call.begin(self._open_port(actor, call), now)
@@ -297,7 +317,7 @@ class Calls:
         caller = "anonymous" if invite.withheld else invite.caller or invite.from_uri
         name = display_name(invite.uri_headers, invite.headers, sip.display_name, _user_of(caller))
         headers = {clean(key): clean(value) for key, value in invite.headers if key.lower() != PARAMETER}
-        record = self._record(
+        record = self.record(
             actor,
             invite.call,
             Direction.DIAL_IN,
@@ -339,7 +359,7 @@ class Calls:
             log.error("call.no-port", call=call.id, error=error.info)
             return None
 
-    def _refuse(self, invite: IncomingInvite, refusal: Refusal) -> None:
+    def refuse(self, invite: IncomingInvite, refusal: Refusal) -> None:
         self._refused(invite, refusal).effect(invite.call).apply(self._office.world)
 
     def _refused(self, invite: IncomingInvite, refusal: Refusal) -> Refusal:
@@ -476,7 +496,7 @@ class Calls:
             )
         peer = literal_host(first.proxy or first.uri)
         address = self._office.world.media.open_phone(meeting.id, ParticipantId(call), peer)
-        record = self._record(
+        record = self.record(
             actor,
             call,
             Direction.DIAL_OUT,
@@ -509,7 +529,7 @@ class Calls:
         machine.address = address
         machine.meter = self.paid.meter(route, call)
         machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)
-        self._register(actor, machine, first.srtp if first.trunk else "")
+        self.register(actor, machine, first.srtp if first.trunk else "")
         return machine
 
     def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:
@@ -781,7 +801,7 @@ class Calls:
     def _of_leg(self, leg: ParticipantId, act: Callable[[Call, Instant], list[Effect]]) -> None:
         self.post(CallId(leg), lambda actor, machine, now: act(machine, now))
 
-    def _register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
+    def register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
         call.reachable = self._reachable
         call.host_towards = self._office.world.media.phone_host
         call.finds_keys = actor.meeting.settings.detect_dtmf_tones
@@ -790,7 +810,7 @@ class Calls:
         actor.calls[call.id] = call
         self._meetings.by_call[call.id] = actor
 
-    def _record(self, actor: Actor, call: CallId, direction: Direction, now: Instant, **columns: Any) -> CallRecord:
+    def record(self, actor: Actor, call: CallId, direction: Direction, now: Instant, **columns: Any) -> CallRecord:
         room = actor.meeting.settings.room
         return CallRecord(
             id=call,

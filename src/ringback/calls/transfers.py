@@ -485,14 +485,20 @@ class Transfers:
         self, transfer: Transfer, call: Call, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant
     ) -> list[Effect]:
         """A call leaves its meeting; ``attach`` is the first step of it in the other."""
+        left = self.depart(transfer, call, there, attach, now)
+        transfer.gone.add(call.id)
+        stopped = Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))
+        return [transfer.note(left=True), *left, stopped]
+
+    def depart(
+        self, transfer: Transfer, call: Call, there: Actor, attach: Callable[[Instant], list[Effect]], now: Instant
+    ) -> list[Effect]:
+        """As ``leave``, without a word to anybody."""
         home = transfer.home
         del home.calls[call.id]
         self._between[call.id] = []
-        transfer.gone.add(call.id)
         over = HandOver(self.hand_over, call, there, attach, transfer)
-        left = home.meeting.phone_leaves(call.id, now)
-        stopped = Tell(CallEvent(call.facts, CallStep.STOPPED, end=TRANSFERRED))
-        return [transfer.note(left=True), over, *left, stopped]
+        return [over, *home.meeting.phone_leaves(call.id, now)]
 
     def hand_over(self, over: HandOver) -> None:
         """What a ``HandOver`` does once it is stored that the call left."""

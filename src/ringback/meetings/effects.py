@@ -15,6 +15,7 @@ from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState
 from ringback.model.records import Row
+from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 from ringback.model.values import dataclass
 
@@ -210,6 +211,26 @@ class StopTone(Outside):
 
     def apply(self, world: World) -> None:
         world.media.stop_tone(self.leg)
+
+
+@dataclass(frozen=True, slots=True)
+class Play(Outside):
+    """A telephone hears this sound instead of its meeting."""
+
+    leg: ParticipantId
+    sound: Sound
+    times: int = 1
+
+    def apply(self, world: World) -> None:
+        world.media.play(self.leg, self.sound, times=self.times)
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying(Outside):
+    leg: ParticipantId
+
+    def apply(self, world: World) -> None:
+        world.media.stop_playing(self.leg)
 
 
 class Machine(Protocol):

@@ -18,6 +18,7 @@ from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.bridge import Bridge
 from ringback.meetings.commands import update_permissions
 from ringback.meetings.effects import Effect, HangUp, Tell
+from ringback.meetings.lobby import Lobby, lobby_settings
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.permissions import changed
 from ringback.meetings.ports import Office, RoomBook
@@ -69,6 +70,7 @@ class Meetings:
         self.by_call: dict[CallId, Actor] = {}
         self.bridges: dict[MeetingId, Actor] = {}
         self.lines: dict[CallId, CallId] = {}
+        self._watchers: dict[Key, list[Callable[[], None]]] = {}
         self.draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -142,6 +144,28 @@ class Meetings:
         self._run(actor)
         return actor
 
+    def lobby(self, domain: DomainId) -> Actor:
+        """The actor of a place where one caller waits before it is in any room; gone when the caller is."""
+        settings = lobby_settings(domain, self.new_id(), self.office.clock.wall())
+        lobby = Lobby(MeetingId(self.new_id()), settings, self.office.node, self.office.epoch)
+        actor = Actor(lobby, self.office, self._gone, self._call_gone)
+        actor.speaks_as = lambda tell: None
+        self.bridges[lobby.id] = actor
+        self._run(actor)
+        return actor
+
+    def watch(self, domain: DomainId, name: RoomName, began: Callable[[], None]) -> Callable[[], None]:
+        """Have ``began`` called whenever somebody has come into a room; returns what ends that."""
+        watchers = self._watchers.setdefault((domain, name), [])
+        watchers.append(began)
+
+        def end() -> None:
+            watchers.remove(began)
+            if not watchers and self._watchers.get((domain, name)) is watchers:
+                del self._watchers[domain, name]
+
+        return end
+
     def _bridged(self, key: Key) -> int:
         """How many calls of a room are in bridges."""
         rooms = ((actor.meeting.settings.room, actor.meeting) for actor in self.bridges.values())
@@ -169,6 +193,8 @@ class Meetings:
     def started(self, actor: Actor, effects: list[Effect]) -> list[Effect]:
         """Register the room's endpoints with the effects that start its meeting, and say that they can be dialled."""
         settings = actor.meeting.settings
+        for began in tuple(self._watchers.get((settings.room.domain, settings.room.name), ())):
+            began()
         if settings.sip is None:
             return effects
         provider = settings.sip.provider or "daily"

@@ -19,6 +19,8 @@ class Room:
             domain's.
         endpoints: User parts of its SIP addresses, first one first; empty without ``sip``. They survive updates.
         created_at: Unix seconds.
+        dialin_code: Eleven digits that callers enter, unique on this server; empty without ``dialin``. It survives
+            updates.
     """
 
     id: RoomId
@@ -28,6 +30,7 @@ class Room:
     created_at: float
     properties: Mapping[str, object] = field(default_factory=dict)
     endpoints: tuple[EndpointUser, ...] = ()
+    dialin_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,21 @@ class SipSettings:
     video_codecs: tuple[str, ...] = ()
     provider: str | None = None
     dialin: IdleTimeouts = IdleTimeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class DialinSettings:
+    """The room's ``dialin`` property: how callers come in who enter its code.
+
+    Attributes:
+        display_name: What a caller is called; empty: by its number.
+        waits: Callers hear music until somebody is in the meeting; else they are told that nobody is.
+        numbers: The numbers (E.164) at which the code counts; empty: at any of the domain's.
+    """
+
+    display_name: str = ""
+    waits: bool = False
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ class RoomSettings:
     detect_dtmf_tones: bool = False
     dialout: IdleTimeouts = IdleTimeouts()
     sip: SipSettings | None = None
+    dialin: DialinSettings | None = None
     enforce_unique_user_ids: bool = False
     enable_hidden_participants: bool = False
     enable_screenshare: bool = True

@@ -286,6 +286,15 @@ class Numbers:
                 return None
         return kept.domain, kept.room
 
+    async def owner_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
+        """Whose a number is, and the room it rings (empty for none). ``None``: nobody's, or not over this trunk."""
+        kept = self._numbers.get(number)
+        if kept is None or not kept.domain:
+            return None
+        if not self.serves(trunk, (await self._domains.get(kept.domain)).name):
+            return None
+        return kept.domain, kept.room
+
     async def route(
         self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
     ) -> OutgoingRoute:

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
+from ringback.dialin.configs import DialinConfigs
+from ringback.dialin.desk import DialinDesk
 from ringback.model.errors import RingbackError
 from ringback.model.sip_client import Binding, SipClient
 from ringback.numbers.ports import AuditStore
@@ -19,6 +21,7 @@ from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.rest import (
     calls,
+    dialin,
     dialout,
     domain,
     guards,
@@ -51,6 +54,7 @@ from ringback.webhooks.service import Webhooks
 
 OPERATIONS: tuple[Operation, ...] = (
     *domain.OPERATIONS,
+    *dialin.OPERATIONS,
     *rooms.OPERATIONS,
     *tokens.OPERATIONS,
     *presence.OPERATIONS,
@@ -109,6 +113,8 @@ class Services:
     usage: Usage
     quota: GuardedQuota
     audit: AuditStore
+    dialin_configs: DialinConfigs
+    dialin: DialinDesk
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

@@ -1,6 +1,5 @@
 """Domains: who owns rooms, and the properties that hold in all of them."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID
@@ -11,8 +10,6 @@ from ringback.model.ids import DomainId
 from ringback.rooms.checks import Rules
 from ringback.rooms.ports import Chance, DomainStore, WallClock
 from ringback.rooms.properties import check_domain_properties, merge
-
-HMAC_OCTETS = 32
 
 SHOWN_DEFAULTS: Mapping[str, object] = {
     "lang": "en",
@@ -74,8 +71,6 @@ class Domains:
     async def configure(self, domain: DomainId, sent: object) -> Domain:
         """Set properties from a request body's ``properties``. Raises ``InvalidRequest``."""
         changes = check_domain_properties(sent, Rules(now=self._clock.wall()))
-        if isinstance(dialin := changes.get("pinless_dialin"), list):
-            changes["pinless_dialin"] = [self._with_secret(item) for item in dialin]
         after = await self._store.update(domain, lambda before: replace(before, config=merge(before.config, changes)))
         if after is None:
             raise NotFound(f"domain {domain} not found")
@@ -89,10 +84,6 @@ class Domains:
             "domain_id": domain.id,
             "config": {**SHOWN_DEFAULTS, **self._shown_limits, **domain.config},
         }
-
-    def _with_secret(self, item: Mapping[str, object]) -> dict[str, object]:
-        secret = base64.b64encode(self._chance.getrandbits(8 * HMAC_OCTETS).to_bytes(HMAC_OCTETS, "big")).decode()
-        return {**{key: value for key, value in item.items() if key != "sip_uri"}, "hmac": item.get("hmac", secret)}
 
     async def _load(self) -> dict[DomainId, Domain]:
         if self._known is None:

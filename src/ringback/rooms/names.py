@@ -11,6 +11,7 @@ LONGEST_NAME = 128
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 GENERATED_NAME_LENGTH = 20
 ENDPOINT_DIGITS = 12
+CODE_DIGITS = 11
 
 RESERVED = frozenset(
     ("v1", "rtc", "sip", "console", "phone", "sdk", "assets", "docs", "llms.txt", "healthz", "readyz", "metrics")
@@ -42,6 +43,11 @@ def new_room_name(chance: Chance) -> RoomName:
 def new_endpoint(chance: Chance) -> EndpointUser:
     """12 random digits: a keypad can dial them, and they are hard to guess."""
     return EndpointUser(_drawn(chance, string.digits, ENDPOINT_DIGITS))
+
+
+def new_dialin_code(chance: Chance) -> str:
+    """11 random digits, the first one no zero: what callers enter to come into a room."""
+    return _drawn(chance, "123456789", 1) + _drawn(chance, string.digits, CODE_DIGITS - 1)
 
 
 def _drawn(chance: Chance, alphabet: str, length: int) -> str:

@@ -9,7 +9,7 @@ from ringback.model.room import Room
 
 
 class EndpointTaken(Exception):
-    """A user part (or, between two nodes, a room's name) was taken by somebody else meanwhile: choose again."""
+    """A user part or code (or, between two nodes, a room's name) was taken by somebody else meanwhile: choose again."""
 
 
 class WallClock(Protocol):
@@ -47,6 +47,7 @@ class RoomStore(Protocol):
 
     async def count(self, domain: DomainId) -> int: ...
     async def by_endpoint(self, user: str) -> tuple[Room, int] | None: ...
+    async def by_code(self, code: str) -> Room | None: ...
     async def expired(self, now: float, most: int) -> Sequence[Room]: ...
 
 

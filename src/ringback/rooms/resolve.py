@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringback.model.domain import Domain
-from ringback.model.room import IdleTimeouts, Room, RoomSettings, SipSettings
+from ringback.model.room import DialinSettings, IdleTimeouts, Room, RoomSettings, SipSettings
 from ringback.rooms.properties import PRIVATE, ROOM_PROPERTIES, shown
 
 MAX_APP_MESSAGE_SIZE = 4096
@@ -28,6 +28,7 @@ def resolve(room: Room, domain: Domain, *, max_participants: int, max_sip_pstn_s
         detect_dtmf_tones=values["detect_dtmf_tones"],
         dialout=_idle(values["dialout_config"]),
         sip=_sip(values["sip"]),
+        dialin=_dialin(values["dialin"]),
         enforce_unique_user_ids=values["enforce_unique_user_ids"],
         enable_hidden_participants=values["enable_hidden_participants"],
         enable_screenshare=values["enable_screenshare"],
@@ -57,6 +58,16 @@ def _sip(value: Mapping[str, Any] | None) -> SipSettings | None:
         video_codecs=tuple(codecs.get("video", ())),
         provider=value.get("provider"),
         dialin=_idle(value.get("dialin_config")),
+    )
+
+
+def _dialin(value: Mapping[str, Any] | None) -> DialinSettings | None:
+    if value is None:
+        return None
+    return DialinSettings(
+        display_name=value.get("display_name", ""),
+        waits=value.get("wait_for_meeting_start", False),
+        numbers=tuple(item["phone_number"] for item in value.get("room_numbers", ())),
     )
 
 

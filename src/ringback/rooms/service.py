@@ -11,7 +11,7 @@ from ringback.model.times import iso
 from ringback.rooms.addresses import Addresses
 from ringback.rooms.checks import Rules, not_allowed, refusal
 from ringback.rooms.domains import Domains, new_uuid
-from ringback.rooms.names import NAME, new_endpoint, new_room_name, room_name
+from ringback.rooms.names import NAME, new_dialin_code, new_endpoint, new_room_name, room_name
 from ringback.rooms.ports import Chance, EndpointTaken, RoomStore, WallClock
 from ringback.rooms.properties import check_room_properties, check_together, merge, shown
 from ringback.rooms.resolve import resolve
@@ -102,6 +102,10 @@ class Rooms:
             return None
         return await self._store.by_endpoint(user)
 
+    async def by_code(self, code: str) -> Room | None:
+        """The room that callers with this code come into."""
+        return await self._store.by_code(code)
+
     async def page(
         self, domain: DomainId, *, limit: int, after: str | None = None, before: str | None = None
     ) -> tuple[int, Sequence[Room]]:
@@ -122,6 +126,8 @@ class Rooms:
         config = shown(room.properties, domain.config)
         if (sip_uri := self._addresses.sip_uri(room)) is not None:
             config["sip_uri"] = sip_uri
+        if room.dialin_code:
+            config["dialin_code"] = room.dialin_code
         return {
             "id": room.id,
             "name": room.name,
@@ -174,6 +180,7 @@ class Rooms:
                 privacy=privacy or room.privacy,
                 properties=properties,
                 endpoints=self._endpoints(properties, room.endpoints),
+                dialin_code=self._code(properties, room.dialin_code),
             )
 
         outcome = await self._with_free_endpoints(lambda: self._store.update(domain, RoomName(name), change))
@@ -239,7 +246,14 @@ class Rooms:
         )
 
     async def _insert(self, drafts: Sequence[Room]) -> list[Room]:
-        rooms = [replace(draft, endpoints=self._endpoints(draft.properties, ())) for draft in drafts]
+        rooms = [
+            replace(
+                draft,
+                endpoints=self._endpoints(draft.properties, ()),
+                dialin_code=self._code(draft.properties, ""),
+            )
+            for draft in drafts
+        ]
         await self._store.insert(rooms)
         return rooms
 
@@ -248,6 +262,10 @@ class Rooms:
         sip = properties.get("sip")
         wanted = int(sip.get("num_endpoints", 1)) if isinstance(sip, Mapping) else 0
         return (*held[:wanted], *(new_endpoint(self._chance) for _ in range(wanted - len(held))))
+
+    def _code(self, properties: Mapping[str, object], held: str) -> str:
+        """A room keeps the code it had for as long as it takes callers."""
+        return (held or new_dialin_code(self._chance)) if "dialin" in properties else ""
 
     async def _with_free_endpoints(self, attempt: Callable[[], Awaitable[T]]) -> T:
         for _ in range(CHOICES_OF_ENDPOINTS - 1):

@@ -9,7 +9,6 @@ from ringback.rooms.checks import (
     Check,
     Field,
     Rules,
-    anything,
     boolean,
     either,
     free_object,
@@ -18,11 +17,9 @@ from ringback.rooms.checks import (
     mapping,
     number,
     one_of,
-    prose,
     refusal,
     shape,
     text,
-    url,
 )
 
 SEND_KINDS = ("video", "audio", "screenVideo", "screenAudio", "customVideo", "customAudio")
@@ -253,28 +250,4 @@ recording_options = shape(
         "layout": Field(_LAYOUT),
         "dataOutputs": Field(listing(one_of("event-json", "transcript-webvtt", "chat-webvtt"))),
     }
-)
-
-_MESSAGE = shape({"message": Field(prose(4096), required=True)})
-pinless_dialin = listing(
-    shape(
-        {
-            "phone_number": Field(phone_number),
-            "room_creation_api": Field(url(), required=True),
-            "name_prefix": Field(text(255)),
-            "hmac": Field(base64_secret),
-            "hold_music_url": Field(url()),
-            "timeout_config": Field(_MESSAGE),
-            "sip_uri": Field(anything),
-        }
-    )
-)
-pin_dialin = listing(
-    shape(
-        {
-            "phone_number": Field(phone_number, required=True),
-            "name_prefix": Field(text(255)),
-            "ivr_greeting": Field(_MESSAGE),
-        }
-    )
 )

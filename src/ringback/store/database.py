@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from ringback.store.dialin import DialinConfigTable
 from ringback.store.keys import DomainTable, KeyTable
 from ringback.store.opening import explainer, open_engine
 from ringback.store.paid import AuditTable, PaidTable, PolicyTable
@@ -40,6 +41,7 @@ class Database:
         rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
         bindings: Where SIP clients are registered.
         trunks, numbers, paid, audit, policies: What ``numbers`` keeps.
+        dialin_configs: What ``dialin`` keeps.
         reports: What is read about meetings and calls.
         usage: What calls and stays add up to.
 
@@ -65,6 +67,7 @@ class Database:
         self.policies = PolicyTable(self)
         self.bindings = BindingTable(self)
         self.webhooks = WebhookTable(self, sealer)
+        self.dialin_configs = DialinConfigTable(self, sealer)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
         self.usage = StoredUsage(self)

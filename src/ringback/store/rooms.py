@@ -121,6 +121,15 @@ class RoomTable:
 
         return await self._database.read(work)
 
+    async def by_code(self, code: str) -> Room | None:
+        query = select(rooms).where(rooms.c.dialin_code == code)
+
+        def work(connection: Connection) -> Room | None:
+            row = connection.execute(query).first()
+            return None if row is None else _room(row, self._users(connection, row.id))
+
+        return await self._database.read(work)
+
     async def expired(self, now: float, most: int) -> Sequence[Room]:
         query = select(rooms).where(rooms.c.expires_at < now).order_by(rooms.c.expires_at).limit(most)
         return await self._database.read(
@@ -156,6 +165,7 @@ def _room(row: Any, users: tuple[EndpointUser, ...]) -> Room:
         created_at=row.created_at,
         properties=json.loads(row.properties),
         endpoints=users,
+        dialin_code=row.dialin_code or "",
     )
 
 
@@ -168,4 +178,5 @@ def _values(room: Room) -> dict[str, object]:
         "created_at": room.created_at,
         "expires_at": room.properties.get("exp"),
         "properties": json.dumps(room.properties),
+        "dialin_code": room.dialin_code or None,
     }

@@ -65,7 +65,9 @@ rooms = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, index=True),
     Column("properties", Text, nullable=False),
+    Column("dialin_code", String(16)),
     UniqueConstraint("domain", "name"),
+    Index("ix_rooms_dialin_code", "dialin_code", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -366,5 +368,21 @@ webhook_deliveries = Table(
     Column("next_at", Float, nullable=False),
     Column("attempts", Text, nullable=False),
     Index(None, "webhook", "state", "number"),
+    sqlite_autoincrement=True,
+)
+
+# ``sealed`` is the secret that signs what a customer's server is told.
+dialin_configs = Table(
+    "dialin_configs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("type", String(16), nullable=False),
+    Column("phone_number", String(32), unique=True),
+    Column("address_user", String(64), unique=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ringback.model.ids import DomainId, EndpointUser, RoomId, RoomName
-from ringback.model.room import Room, RoomSettings, SipSettings
+from ringback.model.room import DialinSettings, Room, RoomSettings, SipSettings
 
 DOMAIN = DomainId("domain-1")
 
@@ -15,11 +15,16 @@ class MemoryRooms:
     def __init__(self) -> None:
         self._settings: dict[tuple[DomainId, RoomName], RoomSettings] = {}
 
-    def put(self, name: str, *, endpoints: int = 0, privacy: Any = "public", **settings: Any) -> RoomSettings:
-        """A room with settings as ``RoomSettings`` names them; with endpoints, ``sip`` is filled in."""
+    def put(
+        self, name: str, *, endpoints: int = 0, privacy: Any = "public", code: str = "", **settings: Any
+    ) -> RoomSettings:
+        """A room with settings as ``RoomSettings`` names them; with endpoints ``sip`` is filled in, with a code
+        ``dialin``."""
         number = len(self._settings) + 1
         users = tuple(EndpointUser(f"{number:06}{index:06}") for index in range(endpoints))
-        room = Room(RoomId(f"room-{number}"), DOMAIN, RoomName(name), privacy, 0.0, endpoints=users)
+        room = Room(RoomId(f"room-{number}"), DOMAIN, RoomName(name), privacy, 0.0, endpoints=users, dialin_code=code)
+        if code and "dialin" not in settings:
+            settings["dialin"] = DialinSettings()
         if endpoints and "sip" not in settings:
             settings["sip"] = SipSettings("Caller", endpoints)
         self._settings[DOMAIN, room.name] = RoomSettings(room, **settings)
@@ -42,6 +47,10 @@ class MemoryRooms:
 
     async def settings(self, room: Room) -> RoomSettings:
         return self._settings[room.domain, room.name]
+
+    async def by_code(self, code: str) -> Room | None:
+        rooms = (settings.room for settings in self._settings.values())
+        return next((room for room in rooms if code and room.dialin_code == code), None)
 
     async def by_endpoint(self, user: str) -> tuple[Room, int] | None:
         for settings in self._settings.values():

@@ -1,6 +1,6 @@
 """Ways out and numbers of one process: ``calls.ports.Routes`` and ``NumberedRooms`` without trunks behind them."""
 
-from ringback.calls.ports import Attempt, OutgoingRoute
+from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
 
@@ -11,11 +11,13 @@ class MemoryRoutes:
     Attributes:
         trunks: Trunk name → host.
         rooms: Number → room it rings.
+        owned: Number → domain that has it, for numbers that ring no room.
     """
 
     def __init__(self) -> None:
         self.trunks: dict[str, str] = {}
         self.rooms: dict[str, tuple[DomainId, RoomName]] = {}
+        self.owned: dict[str, DomainId] = {}
 
     async def route(
         self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
@@ -29,3 +31,17 @@ class MemoryRoutes:
 
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
         return self.rooms.get(number)
+
+    async def owner_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
+        if number in self.owned:
+            return self.owned[number], RoomName("")
+        return self.rooms.get(number)
+
+    def oldest(self, domain: DomainId) -> OwnedNumber | None:
+        return next((OwnedNumber(each, each) for each, owner in self.owned.items() if owner == domain), None)
+
+    def by_id(self, domain: DomainId, id: str) -> OwnedNumber | None:
+        return self.by_number(domain, id)
+
+    def by_number(self, domain: DomainId, number: str) -> OwnedNumber | None:
+        return OwnedNumber(number, number) if self.owned.get(number) == domain else None

@@ -13,6 +13,7 @@ Leaving the block ends what still runs and checks that nothing is left behind.
 """
 
 import itertools
+import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -23,6 +24,8 @@ from ringback.calls.media_events import MediaReports
 from ringback.calls.ports import Carrier, Clock, SipClients
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
+from ringback.dialin.configs import DialinConfigs
+from ringback.dialin.desk import DialinDesk
 from ringback.meetings.admission import Joiner
 from ringback.meetings.ports import Message, Office, Seated, Spell, Told, Unseated, World
 from ringback.meetings.seat import Seat, Welcome
@@ -33,7 +36,9 @@ from ringback.model.sound import Sound
 from ringback.signalling.wire import spell
 from ringback.testing.carrier import FakeCarrier
 from ringback.testing.clock import VirtualClock, settle
+from ringback.testing.dialin import FakeSounds, MemoryConfigs
 from ringback.testing.media import FakeMedia
+from ringback.testing.poster import FakePoster
 from ringback.testing.quota import FakeQuota
 from ringback.testing.records import MemoryRecords
 from ringback.testing.rooms import DOMAIN, MemoryRooms
@@ -78,6 +83,10 @@ class Stage:
         ports: Phone ports the media side has.
         check: Whether to check on leaving that nothing is left behind.
         clients: Accounts of SIP phones.
+        configs: Dial-in configurations that are there already.
+
+    Attributes:
+        server: The customer's server, which is told of held calls.
     """
 
     def __init__(
@@ -87,6 +96,7 @@ class Stage:
         ports: int = 1000,
         check: bool = True,
         clients: SipClients | None = None,
+        configs: MemoryConfigs | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.carrier = FakeCarrier()
@@ -96,6 +106,9 @@ class Stage:
         self.bus: LocalBus[Message] = LocalBus()
         self.routes = MemoryRoutes()
         self.quota = FakeQuota()
+        self.configs = configs or MemoryConfigs()
+        self.jukebox = FakeSounds()
+        self.server = FakePoster()
         self.guests: dict[ParticipantId, Guest] = {}
         self._early: dict[ParticipantId, list[tuple[str, Mapping[str, Any]]]] = {}
         self._seated: dict[MeetingId, list[ParticipantId]] = {}
@@ -124,6 +137,14 @@ class Stage:
                 audit=self.quota,
                 music=lambda: MUSIC,
             )
+        )
+        self.dialin_configs = DialinConfigs(
+            self.configs, self.routes, self.server, self.jukebox, clock, random.Random(1), clear_text=True
+        )
+        self.dialin_configs.begin = self.calls.run
+        await self.dialin_configs.start()
+        self.calls.desk = self.dialin = DialinDesk(
+            self.calls, self.meetings, self.dialin_configs, self.rooms, self.routes, self.jukebox, self.server
         )
         self._connect_carrier(self.calls)
         self.media.events = MediaReports(self.meetings, self.calls)
@@ -193,6 +214,7 @@ class Stage:
         assert not self.meetings.actors, f"meetings left: {list(self.meetings.actors)}"
         assert not self.meetings.by_id, "meetings left by id"
         assert not self.meetings.endpoints, f"endpoints left: {self.meetings.endpoints}"
+        assert not self.dialin.waiting, "callers wait in lobbies"
         assert not self.meetings.by_call, f"calls left: {self.meetings.by_call}"
         assert self.clock.next_timer() is None, "a timer is left"
         self.media.assert_idle()

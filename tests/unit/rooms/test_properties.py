@@ -140,7 +140,7 @@ def test_what_clients_echo_or_still_send_is_ignored(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DOMAIN_PROPERTIES))
 def test_a_domain_has_its_properties_too(name: str) -> None:
-    good = {**GOOD, "pinless_dialin": [], "pin_dialin": [], "batch_processor_bucket": AWS}
+    good = {**GOOD, "batch_processor_bucket": AWS}
 
     assert check_domain_properties({name: good.get(name, True)}, RULES) == {name: good.get(name, True)}
 
@@ -156,5 +156,5 @@ def test_only_what_differs_from_what_would_hold_is_shown() -> None:
 def test_what_nothing_acts_on_is_listed_down_to_the_key() -> None:
     listed = idle_properties(ROOM_PROPERTIES)
 
-    assert "dialin" in listed and "sip.dialin_config.hold_music_enabled" in listed
+    assert "dialin" not in listed and "sip.dialin_config.hold_music_enabled" in listed
     assert not {"sip", "exp", "enable_dialout", "permissions", "max_participants"} & set(listed)
