@@ -6,7 +6,7 @@ import pytest
 
 from ringback.model.end_reason import Ending
 from ringback.model.ids import ParticipantId
-from ringback.model.room import DialinSettings
+from ringback.model.room import DialinSettings, IdleTimeouts, SipSettings
 from ringback.testing.carrier.fake import FakePhone
 from ringback.testing.dialin import name_of
 from ringback.testing.rooms import DOMAIN
@@ -271,3 +271,26 @@ async def test_the_end_of_the_server_ends_callers_who_wait(stage: Stage):
         phone = call(stage)
         await stage.settle()
     assert phone.state == "over"
+
+
+async def test_a_telephone_in_the_meeting_is_somebody_too(stage: Stage):
+    stage.rooms.put(
+        "both",
+        endpoints=1,
+        code="22222222222",
+        sip=SipSettings("Caller", 1, dialin=IdleTimeouts(True, 600, 600)),
+        dialin=DialinSettings(waits=True),
+    )
+    async with stage:
+        phone = call(stage)
+        await stage.settle()
+        await key(stage, phone, "22222222222")
+        assert hears(stage, phone) == "please-wait", "nobody starts a meeting by its code"
+
+        other = stage.carrier.call_in(stage.rooms._settings[DOMAIN, "both"].room.endpoints[0])
+        await stage.settle()
+
+        assert stage.records.calls[phone.call].room == "both"
+        for each in (phone, other):
+            each.hang_up()
+        await stage.settle()

@@ -403,6 +403,11 @@ class DialinDesk:
         if user is not None and settings.sip is None:
             return SIP_OFF
         sip = settings.sip or SipSettings("")
+        if user is None:
+            # Whether callers with a code wait is for ``wait_for_meeting_start`` alone to say; telephones are somebody.
+            running = self._meetings.running(room.domain, room.name)
+            there_already = running is not None and bool(running.meeting.members)
+            sip = replace(sip, dialin=replace(sip.dialin, allow_room_start=there_already))
         if (room.domain, room.name) not in self._meetings.actors and not sip.dialin.allow_room_start:
             return NOBODY_JOINED
         there = self._meetings.actor(settings)
