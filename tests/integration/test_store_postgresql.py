@@ -27,6 +27,7 @@ from ringback.model.domain import Domain
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import InvalidRequest
 from ringback.model.records import Unit
+from ringback.model.reports import USAGE_KEYS
 from ringback.rooms.ports import EndpointTaken
 from ringback.store.database import Database
 from ringback.store.errors import DuplicateKey, StoreError
@@ -147,3 +148,21 @@ async def test_a_database_that_is_there_is_opened_again(database: Database, serv
     again = Database(server, Sealer("a secret"))
     assert [domain.name for domain in await again.domains.all()] == ["acme"]
     await again.close()
+
+
+async def test_usage_is_told_apart_by_everything_at_once(database: Database) -> None:
+    ends = EndReason(Ending.HANGUP_REMOTE)
+    call = a_call(1, created_at=1.0, answered_at=86_399.0, ended_at=86_401.0, end=ends, caller="+1555", trunk="carrier")
+    await database.records.commit(Unit(calls=(call,), participants=(a_stay(1, joined_at=5.0, left_at=9.5),)))
+
+    (line,) = await database.usage.usage(DOMAIN, 0, 9, USAGE_KEYS, None)
+    by_day = await database.usage.usage(DOMAIN, 0, 9, ("day",), None)
+
+    assert line.by == {
+        "day": "1970-01-02", "room": ROOM, "trunk": "carrier", "direction": "dial-out", "number": "+1555",
+    }  # fmt: skip
+    assert (line.calls, line.answered, line.talked_ms) == (1, 1, 2000)
+    assert [(each.by["day"], each.talked_ms, each.stayed_ms) for each in by_day] == [
+        ("1970-01-02", 2000, 0),
+        ("1970-01-01", 0, 4500),
+    ]

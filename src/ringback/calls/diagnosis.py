@@ -88,7 +88,9 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
         return [_not_answered(situation)]
     found = [*_held(situation), *_late_engine(engine, situation)]
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
-    found = [_last_word(situation), *found] if situation.end is not None else found
+    if situation.end is not None:
+        went_well = not found and min(leg.total("packets_received"), leg.total("packets_sent")) >= FEW
+        found = [_last_word(situation), *(found or [HEALTHY] * went_well)]
     # A stable sort: what weighs the same stays in the order of the rules.
     return sorted(found, key=lambda verdict: (not verdict.silent, WEIGHT.get(verdict.code, OTHERWISE))) or [HEALTHY]
 

@@ -91,7 +91,8 @@ def show(
         more = {name: value for name, value in step.items() if name not in ("at", "step")}
         typer.echo(_printable(f"{step['at']}  {step['step']}  {_facts(more)}".rstrip()))
     for other in others:
-        typer.echo(_printable(f"with {other.pop('participant')}: {_facts(other)}"))
+        who = other.pop("participant")
+        typer.echo(_printable(f"with {who}: {_facts({name: value for name, value in other.items() if value})}"))
 
 
 @app.command()

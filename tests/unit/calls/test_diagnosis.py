@@ -124,6 +124,12 @@ def test_a_call_that_was_never_answered_says_how_it_ended() -> None:
     assert verdict.code == "ended" and "486 Busy Here" in verdict.words and verdict.whose.value == "far-end"
 
 
+def test_a_call_that_is_over_and_went_well_says_both() -> None:
+    over = Situation(CallState.ENDED, 0.0, talked=9.0, end=EndReason(Ending.HANGUP_REMOTE))
+
+    assert codes(WELL, over) == ["ended", "healthy"]
+
+
 def test_every_verdict_is_in_the_guide() -> None:
     source = (ROOT / "src/ringback/calls/diagnosis.py").read_text()
     said = set(re.findall(r'(?:Verdict|verdict)\(\s*"([a-z-]+)"', source))
