@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from interop.peers.browser import Chromium
 from interop.peers.phone import Phone
+from interop.peers.process import Process
 from interop.peers.server import KEY, ROOT, Server, wait_present
 from interop.peers.waiting import free_port, until
 
@@ -109,6 +111,33 @@ async def test_the_trunks_guide_does_what_it_prints(dev: Server, tmp_path: Path)
         call = (await phone.events_of("incoming", 1))[0]
         await dev.hang_up_all("hello")
     assert call["from"].startswith("sip:+4940999888@")
+
+
+def check_kinds(found: Any, printed: Any, at: str = "") -> None:
+    """As ``check_shape``, for answers whose texts are different every time."""
+    assert type(found) is type(printed), at
+    if isinstance(printed, Mapping):
+        for key, value in printed.items():
+            assert key in found, f"{at}.{key}"
+            check_kinds(found[key], value, f"{at}.{key}")
+
+
+async def test_the_guide_to_dialling_in_by_number_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
+    """And its example takes a held call: the telephone is in the room that was made for it."""
+    port = free_port()
+    for command, printed in steps("dial-in-by-number"):
+        answer = run(command.replace("127.0.0.1:8900", f"127.0.0.1:{port}"), dev, 0)
+        check_kinds(answer, printed)
+    config = answer["config"]
+    env = {"RINGBACK_API_KEY": KEY, "RINGBACK_URL": dev.url}
+    receiver = [sys.executable, str(ROOT / "examples/held_calls.py"), config["hmac"], str(port)]
+    async with Process(receiver, tmp_path / "receiver.txt", env=env, cwd=tmp_path) as example:
+        await until(lambda: "waiting" in example.output(), "the example runs")
+        async with Phone(tmp_path / "phone", "dial", config["sip_uri"], "--for", "30") as phone:
+            await phone.event("answered")
+            await until(lambda: " is in " in example.output(), "the caller is in its room")
+            calls = (await dev.rest("GET", "/ringback/calls?ongoing=true")).body["data"]
+            assert [call["room"] for call in calls] == [example.output().split()[-1]]
 
 
 async def test_the_guide_to_the_pretend_carrier_does_what_it_prints(dev: Server) -> None:
