@@ -109,6 +109,26 @@ async def test_a_flush_stops_speech_within_20_ms_and_says_how_much_was_heard(ser
         await until(lambda: phone.hears(OTHER_HZ), "the phone hears what is said next", 5)
 
 
+async def test_a_bot_that_brings_its_speech_too_late_is_named_by_the_diagnosis(server: Server, tmp_path: Path) -> None:
+    async with on_the_phone(server, tmp_path) as (bot, _):
+
+        async def stammer() -> None:
+            while True:
+                await bot.say(tone(BOT_HZ, 0.1))
+                await asyncio.sleep(0.06)
+
+        async def named() -> list[str] | None:
+            found = (await server.rest("GET", f"/ringback/calls/{bot.phones[0].id}/diagnosis")).body
+            codes = [str(verdict["code"]) for verdict in found["verdicts"]]
+            return codes if "bot-late" in codes else None
+
+        stammering = asyncio.create_task(stammer())
+        await until(named, "the bot is named", 30)
+        stammering.cancel()
+
+        assert bot.stats()["underruns_bot"] > 2
+
+
 async def test_keys_travel_both_ways(server: Server, tmp_path: Path) -> None:
     async with on_the_phone(server, tmp_path, "--dtmf", "12#") as (bot, phone):
         for key in "12#":
@@ -262,7 +282,13 @@ async def test_a_bot_comes_back_after_its_socket_broke(server: Server) -> None:
         assert {one.id, other.id} == {who["id"] for who in await server.present("hello")}
 
 
+def descriptors() -> int:
+    """How many files and sockets this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def test_a_hundred_bots_in_one_process_hear_their_partners(server: Server) -> None:
+    opened = descriptors()
     async with AsyncExitStack() as stack:
         pairs: list[tuple[Call, Call]] = []
         for number in range(50):
@@ -281,6 +307,7 @@ async def test_a_hundred_bots_in_one_process_hear_their_partners(server: Server)
         for number, sound in enumerate(heard):
             assert tones.loudest_hz(samples(sound)[-8000:], 8000) == pytest.approx(400 + 40 * number, abs=10), number
         assert cpu < 5, "a bot takes less than a hundredth of a core"
+    assert descriptors() <= opened, "nothing is left of them"
 
 
 def printed_bot(page: str) -> str:

@@ -59,6 +59,9 @@ HEAVY_LOSS = 0.05
 CLIPPED_SHARE = 0.1
 LATE_SHARE = 0.05
 TICKS_A_SECOND = 50
+PAUSES = 2
+"""Pauses of a bot in mid-talk between two looks that are no accident."""
+
 FEW = 5
 """Packets or frames below which nothing is concluded."""
 
@@ -389,6 +392,7 @@ def _nobody_is_heard(leg: Counted, situation: Situation) -> Iterator[Verdict]:
                 {"others": _names(tuple(well))},
             )  # fmt: skip
     for other in well:
+        yield from _holds_up_itself(other)
         late = other.counted.share("underruns_late", "frames_heard", "underruns_lost")
         if other.counted.since("underruns_late") >= FEW and late > LATE_SHARE:
             yield Verdict(
@@ -398,6 +402,22 @@ def _nobody_is_heard(leg: Counted, situation: Situation) -> Iterator[Verdict]:
                 {"participant": other.name, "underruns_late": int(other.counted.since("underruns_late"))},
                 silent=False,
             )  # fmt: skip
+
+
+def _holds_up_itself(other: Other) -> Iterator[Verdict]:
+    """What a bot's own client says of its speech (``core.Callers.stats``)."""
+    for counter, words, to_do in (
+        ("underruns_bot", "brings its speech too late: it pauses in mid-talk.",
+         "Make the next piece before the last is over: queue speech ahead, `say` returns early enough for it."),
+        ("ticks_late", "runs on a machine that is too busy: its packets leave late.",
+         "Give the bot's process more CPU."),
+    ):  # fmt: skip
+        count = int(other.counted.since(counter))
+        if count >= PAUSES:
+            evidence = {"participant": other.name, counter: count}
+            yield Verdict(
+                "bot-late", f"{other.name} {words}", Whose.PARTICIPANT, Way.OUT, to_do, evidence, silent=False
+            )
 
 
 TELLING = (

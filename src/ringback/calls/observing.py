@@ -68,7 +68,7 @@ class Observer:
         if actor is None or machine is None:
             raise CallOver
         seconds = self._clock.monotonic() - began
-        stats = {leg: self._stats(leg) for leg in _legs(actor)}
+        stats = {leg: self._stats(actor, leg) for leg in _legs(actor)}
         own = ParticipantId(call)
         situation = self._situation(actor, machine, before, stats, seconds)
         counted = Counted(before.get(own, {}), stats.get(own, {}))
@@ -79,16 +79,19 @@ class Observer:
     def others(self, call: CallId) -> Mapping[str, Stats]:
         """Counters of those who are in a call's room with it, by participant; empty when the call is over."""
         actor, _ = self._call(call)
-        legs = () if actor is None else _legs(actor)
+        if actor is None:
+            return {}
         own = ParticipantId(call)
-        return {str(leg): stats for leg in legs if leg != own and (stats := self._stats(leg))}
+        return {str(leg): stats for leg in _legs(actor) if leg != own and (stats := self._stats(actor, leg))}
 
     def _looks(self, call: CallId) -> dict[ParticipantId, Stats] | None:
         actor, machine = self._call(call)
-        return None if actor is None or machine is None else {leg: self._stats(leg) for leg in _legs(actor)}
+        return None if actor is None or machine is None else {leg: self._stats(actor, leg) for leg in _legs(actor)}
 
-    def _stats(self, leg: ParticipantId) -> Stats:
-        return self._media.stats(leg)
+    def _stats(self, actor: Actor, leg: ParticipantId) -> Stats:
+        """Our counters of a leg, and what its client counts itself."""
+        member = actor.meeting.members.get(leg)
+        return {**self._media.stats(leg), **(member.told if member is not None else {})}
 
     def _call(self, call: CallId) -> tuple[Actor | None, Call | None]:
         actor = self._meetings.by_call.get(call)

@@ -30,6 +30,10 @@ from ringback.client.participants import Participant, read_participant
 from ringback.client.peer import Peer, Stream
 
 RATE = 16000
+COUNT_EVERY_S = 1.0
+COUNTERS = ("underruns_bot", "underruns_path", "ticks_late")
+"""What only we can count: the server is told, for whoever asks it why a call sounds bad."""
+
 MOST_EVENTS = 10_000
 """Events kept for a bot that does not read them; the oldest go."""
 
@@ -116,6 +120,7 @@ class Call:
         except BaseException:
             await self.leave()
             raise
+        self._start(self._keep_counting())
         return self
 
     async def __aexit__(
@@ -370,6 +375,15 @@ class Call:
             self._line.speak([], self._codec)
         else:
             self._line.speak(mids, "PCMU" if phones else "OPUS")
+
+    async def _keep_counting(self) -> None:
+        told = dict.fromkeys(COUNTERS, 0)
+        while True:
+            await asyncio.sleep(COUNT_EVERY_S)
+            now = {name: self._line.stats().get(name, 0) for name in COUNTERS}
+            if now != told:
+                await self._connection.request("counters", {"counters": now})
+                told = now
 
     def _start(self, work: Any) -> None:
         async def quietly() -> None:

@@ -71,6 +71,7 @@ class Member:
         published: mid → track of what a client sends.
         wanted: mid → (source, track) of what a client asked to receive, allowed or not.
         muted: Whether the server keeps its audio from everybody.
+        told: What its client counts of its own sound: ``core.Callers.stats`` names them.
     """
 
     participant: Participant
@@ -79,6 +80,7 @@ class Member:
     published: Mapping[str, str] = field(default_factory=dict)
     wanted: Subscriptions = field(default_factory=dict)
     muted: bool = False
+    told: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_client(self) -> bool:

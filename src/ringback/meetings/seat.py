@@ -80,6 +80,10 @@ class Seat:
 
         return await self._ask(step)
 
+    def count(self, counters: Mapping[str, int]) -> None:
+        """What the client counts of its own sound; kept beside ours for whoever looks at a call."""
+        commands.member(self._actor.meeting, self.id).told = counters
+
     async def set_track(self, track: str, state: str, why: Mapping[str, bool]) -> None:
         await self._do(lambda meeting, now: commands.set_track(meeting, self.id, track, state, why))
 

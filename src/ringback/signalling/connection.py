@@ -395,6 +395,10 @@ class Connection:
         token = self._client.token if self._client is not None else ""
         return Asker(seat.domain, "token", token or seat.id)
 
+    async def counters(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.count(requests.read_counters(fields))
+        return {}
+
     async def ping(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         return {}
 
@@ -423,5 +427,6 @@ VERBS: dict[str, Verb] = {
     "send-dtmf": Connection.send_dtmf,
     "sip-call-transfer": Connection.sip_call_transfer,
     "warm-transfer": Connection.warm_transfer,
+    "counters": Connection.counters,
     "ping": Connection.ping,
 }

@@ -14,6 +14,9 @@ MAX_DEPTH = 32
 MAX_LINES = 500
 """m-lines one client may name."""
 
+COUNTERS = ("underruns_bot", "underruns_path", "ticks_late")
+"""What only a client can count, by the names of ``core.Callers.stats``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -108,6 +111,18 @@ def read_recipients(fields: Mapping[str, object]) -> tuple[ParticipantId, ...] |
     if len(named) != len(many) or len(many) > 1000:
         raise InvalidRequest('"to" must be "*", a session id or a list of session ids')
     return named
+
+
+def read_counters(fields: Mapping[str, object]) -> dict[str, int]:
+    """What a client counts of its own sound; names that are not ours are left out."""
+    said = mapping(fields, "counters")
+    found: dict[str, int] = {}
+    for name in COUNTERS:
+        value = said.get(name, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+            raise InvalidRequest(f'"counters.{name}" must be a number, 0 or more')
+        found[name] = value
+    return found
 
 
 def check_user_data(data: object) -> None:

@@ -101,6 +101,15 @@ def test_why_somebody_is_not_heard_is_named(change: dict, code: str) -> None:
     assert code in codes(WELL, replace(SCENE, others=others))
 
 
+@pytest.mark.parametrize("counter", ["underruns_bot", "ticks_late"])
+def test_a_bot_that_holds_itself_up_is_named_by_what_it_says_itself(counter: str) -> None:
+    late = Counted({**BOT.counted.before, counter: 7}, {**BOT.counted.now, counter: 9})
+    once = Counted({**BOT.counted.before, counter: 7}, {**BOT.counted.now, counter: 8})
+
+    assert codes(WELL, replace(SCENE, others=(replace(BOT, counted=late),))) == ["bot-late"]
+    assert codes(WELL, replace(SCENE, others=(replace(BOT, counted=once),))) == ["healthy"]
+
+
 def test_one_who_is_heard_is_enough() -> None:
     others = (BOT, replace(BOT, name="Eve", sends=False))
 

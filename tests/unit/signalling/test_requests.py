@@ -10,6 +10,7 @@ from ringback.signalling.requests import (
     Resume,
     clean,
     json_length,
+    read_counters,
     read_frame,
     read_join,
     read_offer,
@@ -131,3 +132,12 @@ def test_lengths_are_counted_as_a_browser_counts_them() -> None:
     assert json_length({"a": [1, 2], "b": "x"}) == len('{"a":[1,2],"b":"x"}')
     assert json_length("\U0001f600") == 4
     assert json_length("\ud83d") == 3
+
+
+def test_counters_of_a_client_are_numbers_by_names_we_know():
+    told = {"counters": {"underruns_bot": 3, "ticks_late": 0, "of-its-own": 9}}
+
+    assert read_counters(told) == {"underruns_bot": 3, "underruns_path": 0, "ticks_late": 0}
+    for bad in (-1, 1.5, True, "3", 2**53):
+        with pytest.raises(InvalidRequest, match="underruns_bot"):
+            read_counters({"counters": {"underruns_bot": bad}})
