@@ -250,6 +250,7 @@ class Application:
             self.calls, meetings, self.dialin_configs, self.rooms, self.numbers, self._sounds, self._poster
         )
         self.dialin_configs.begin = self.calls.run
+        self.calls.refused = meters.refused
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)

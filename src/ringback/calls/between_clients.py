@@ -61,6 +61,7 @@ class CallerLeg(DialIn):
 
     def begin(self, address: tuple[str, int] | None, now: Instant) -> list[Effect]:
         self._port = address
+        self.timeline.note("queued", now)
         return [Save(self.record)]
 
     def other_rings(self, now: Instant) -> list[Effect]:
@@ -68,6 +69,7 @@ class CallerLeg(DialIn):
         if self.ended or self.record.state is not CallState.QUEUED:
             return []
         self.record = replace(self.record, state=CallState.RINGING, ringing_at=now.wall)
+        self.timeline.note("ringing", now)
         return [Save(self.record), Ring(self.id)]
 
     def other_answered(self, now: Instant) -> list[Effect]:

@@ -102,6 +102,7 @@ class Calls:
     Attributes:
         paid: What every call out passes through.
         desk: Takes calls that are for no room yet, where there is somebody who does.
+        refused: Told the rule by which a call was turned away.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Calls:
         self._observer = Observer(meetings, meetings.office.world.media, meetings.office.clock)
         self.referrals = Referrals(meetings, self, self.transfers, self.run)
         self.desk: FrontDesk | None = None
+        self.refused: Callable[[str], None] = lambda rule: None
         self._looking: set[CallId] = set()
         self._repeats = Repeats(meetings.office.records)
         self._tasks: asyncio.TaskGroup | None = None
@@ -364,6 +366,7 @@ class Calls:
 
     def _refused(self, invite: IncomingInvite, refusal: Refusal) -> Refusal:
         answer = _told(refusal, invite)
+        self.refused(refusal.rule)
         trunk = {"trunk": invite.trunk} if invite.trunk else {}
         log.info(
             "call.refused", rule=refusal.rule, status=answer.status, source=invite.source, call=invite.call, **trunk

@@ -97,8 +97,8 @@ class LedCall(DialIn):
         self.playing = ""
         return self.lead(lambda guide, at: guide.played(at), now)
 
-    def arrives(self, now: Instant) -> list[Effect]:
-        return [Save(self.record)] if self.guide is not None else super().arrives(now)
+    def _come_in(self, now: Instant) -> list[Effect]:
+        return [Save(self.record)] if self.guide is not None else super()._come_in(now)
 
     def wake(self, now: Instant) -> list[Effect]:
         return super().wake(now) + (self.lead(lambda guide, at: guide.wake(at), now) if self._led else [])

@@ -464,7 +464,6 @@ class DialinDesk:
         call.facts = replace(call.facts, endpoint=self._meetings.address(user) if user is not None else "")
         there.calls[call.id] = call
         self._forget(call.id)
-        call.timeline.note("moved", now)
         log.info("dialin.connected", call=call.id, room=room)
         return call.arrives(now)
 

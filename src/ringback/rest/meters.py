@@ -29,6 +29,9 @@ class Meters:
             ["direction", "reason", "fault"],
             registry=registry,
         )
+        self._refused = Counter(
+            "ringback_calls_refused", "Calls that were turned away, by our rule.", ["rule"], registry=registry
+        )
         self._setup = Histogram(
             "ringback_call_setup_seconds",
             "From the first INVITE to the answer.",
@@ -85,6 +88,10 @@ class Meters:
                 self._mos.labels(heard_by).observe(value)
             if isinstance(value := call.sound.get(loss), (int, float)):
                 self._loss.labels(heard_by).observe(value / 100)
+
+    def refused(self, rule: str) -> None:
+        """A call was turned away; ``rule`` is one of our own words."""
+        self._refused.labels(rule).inc()
 
     def posted(self, result: str) -> None:
         """A webhook was sent something: ``delivered``, ``failed`` (tried again) or ``dropped``."""
