@@ -304,7 +304,9 @@ class Application:
         tasks.start(self._housekeeping(database, clock), "housekeeping")
         tasks.start(_watch_lag(meters), "lag")
         if self._stun is not None:
-            tasks.start(keep_public_address(self._advertised, self._stun), "public address")
+            port = settings.sip.public_port or int(self.telephony.local_addresses[0].rpartition(":")[2])
+            asking = keep_public_address(self._advertised, self._stun, ask_by_port=self.telephony.stun.ask, port=port)
+            tasks.start(asking, "public address")
         self._http = HttpServer(http_config(api, settings))
         tasks.start(self._http.serve(sockets=[http_socket]), "http", ends=True)
         await self._http.up.wait()
@@ -379,6 +381,7 @@ class Application:
             name_servers=sip.name_server_list,
             dscp=sip.dscp,
             advertised=self._advertised,
+            advertised_port=sip.public_port,
             domain=sip.domain or "",
             rate_limits=RateLimits() if sip.rate_limits else None,
             allow_private=settings.dialout.allow_private,

@@ -93,6 +93,12 @@ class Sip(Section):
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
+    public_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port that the world reaches SIP at, where a router forwards another one to ours; 0: ours.",
+    )
     public_address: str | None = Field(
         default=None,
         description="IP address that phones reach this machine at, or stun:host:port to ask a STUN server for it. "

@@ -9,8 +9,8 @@ from integration.name_server import NameServer
 from integration.sip_phone import OFFER, Phone, ask, running
 from integration.test_sip_sockets import OPTIONS
 from ringback.telephony import streams
-from ringback.telephony.networks import Advertised
-from ringback.telephony.stun import NoAnswer, mapped_address, public_address
+from ringback.telephony.networks import Advertised, keep_public_address
+from ringback.telephony.stun import NoAnswer, binding_request, mapped, mapped_address, public_address
 
 HEAD = (
     "{0} sip:123@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:{1};branch=z9hG4bK{0}\r\nMax-Forwards: 70\r\n"
@@ -229,3 +229,41 @@ async def test_a_stun_server_that_is_not_there_is_one_line() -> None:
             await public_address("127.0.0.1", port)
     with pytest.raises(NoAnswer, match="nobody listens there"):
         await public_address("127.0.0.1", port)
+
+
+async def test_a_phones_keep_alive_on_udp_is_answered_and_a_router_that_changes_our_port_is_found_out() -> None:
+    """RFC 5626 §3.5.2; the port is asked for from the very socket that SIP listens on."""
+    loop = asyncio.get_running_loop()
+    async with running() as us:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.setblocking(False)
+            phone.bind(("127.0.0.1", 0))
+            await loop.sock_sendto(phone, binding_request(bytes(range(12))), ("127.0.0.1", us.port))
+            async with asyncio.timeout(5):
+                answer = await loop.sock_recv(phone, 2000)
+            assert mapped(answer, bytes(range(12))) == phone.getsockname()
+        async with running() as other:
+            assert await us.telephony.stun.ask("127.0.0.1", other.port) == ("127.0.0.1", us.port)
+        transport, _ = await loop.create_datagram_endpoint(StunServer, ("127.0.0.1", 0))
+        assert await us.telephony.stun.ask(*transport.get_extra_info("sockname")) == ("203.0.113.77", 0xAAAA ^ 0x2112)
+        transport.close()
+
+
+async def test_a_router_that_shows_another_port_is_told_once_and_loudly(capsys: pytest.CaptureFixture[str]) -> None:
+    ports = iter([5060, 41287, 41287, 5060])
+
+    async def ask(host: str, port: int) -> str:
+        return "203.0.113.77"
+
+    async def by_port(host: str, port: int) -> tuple[str, int]:
+        return "203.0.113.77", next(ports)
+
+    async def sleep(seconds: float) -> None:
+        """No time passes."""
+
+    with pytest.raises(RuntimeError):
+        await keep_public_address(Advertised(), ("s", 1), ask=ask, sleep=sleep, ask_by_port=by_port, port=5060)
+
+    said = [line for line in capsys.readouterr().out.splitlines() if "sip.port-remapped" in line]
+    assert len(said) == 1
+    assert "seen=41287" in said[0] and "RINGBACK_SIP__PUBLIC_PORT" in said[0]

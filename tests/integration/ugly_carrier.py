@@ -68,6 +68,7 @@ class UglyCarrier(asyncio.DatagramProtocol):
         self._closing = contextlib.AsyncExitStack()
         self._socket: asyncio.DatagramTransport | None = None
         self._invite: tuple[Request, Answerer] | None = None
+        self._said = b""
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -170,7 +171,7 @@ class UglyCarrier(asyncio.DatagramProtocol):
     async def request(self, method: str, body: bytes = b"") -> Response:
         """Send a request in the call and wait for its final answer, however often it takes."""
         self._number = next(self._cseq)
-        data = self._build(method, self._number, body)
+        self._said = data = self._build(method, self._number, body)
         for wait in (0.5, 1.0, 2.0, 4.0, 4.0, 4.0):
             await self._send(data)
             with contextlib.suppress(TimeoutError):
@@ -179,6 +180,17 @@ class UglyCarrier(asyncio.DatagramProtocol):
                 return message
             assert self.transport_name == "udp" or wait < 4.0, f"no answer to {method}"
         raise AssertionError(f"no answer to {method}")
+
+    async def cancel(self) -> Response:
+        """CANCEL the last request, an INVITE, however late; the answer to the CANCEL."""
+        invite = parse(self._said)
+        assert isinstance(invite, Request) and invite.method == "INVITE", "only an INVITE can be cancelled"
+        kept = [row for row in invite.headers.rows if row[0] in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
+        rows = [*kept, ("CSeq", f"{self._number} CANCEL")]
+        await self._send(Request("CANCEL", invite.target, rows).to_bytes())
+        answer, _ = await self._take(lambda found: _is_final(found, self._number, "CANCEL"), SOON_S)
+        assert isinstance(answer, Response)
+        return answer
 
     async def expect(self, method: str, timeout_s: float = SOON_S) -> tuple[Request, Answerer]:
         """The next request of a kind."""

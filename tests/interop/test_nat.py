@@ -121,3 +121,31 @@ async def test_a_router_that_rewrites_the_private_addresses_in_sip(tmp_path: Pat
             await phone.ack()
             await both_hear(ann, phone)
             await hang_up_from_the_room(house, phone)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_a_router_that_forgets_after_thirty_seconds_of_silence(tmp_path: Path) -> None:
+    """The real thirty seconds: a call on a muted line lives by what we send, and one that was cut is found again."""
+    need_root()
+    with Nat(forgets_after=30) as nat:
+        async with called(nat, tmp_path) as (house, ann, phone):
+            phone.sound.hush()
+            heard = len(phone.sound.received)
+            await asyncio.sleep(40)  # the router's time, which nobody can turn
+            assert len(phone.sound.received) > heard + 1500, "what we send has kept the way open"
+            phone.sound.talk(phone.sound._to)
+            await both_hear(ann, phone)
+
+            (leg,) = [call for call in house.app.telephony._agent.calls.values() if call.flow.host == ROUTER]
+            old = leg.flow.port
+            phone.sound.hush()
+            nat.cut()
+            await asyncio.sleep(35)
+            nat.mend()
+            phone.sound.talk(phone.sound._to)
+            assert (await phone.request("INVITE", phone.description(version=2))).status == 200
+            await phone.ack()
+            assert leg.flow.port != old
+            await both_hear(ann, phone)
+            await hang_up_from_the_room(house, phone)

@@ -4,7 +4,9 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from integration.certificates import Authority
 from integration.ugly_carrier import UglyCarrier
 from interop.peers.house import STARTS, House
 from interop.peers.waiting import until
+from ringback.sip.message import Response
 
 ANN_HZ, CARRIER_HZ = 880, 440
 SIP = {"display_name": "Caller", "sip_mode": "dial-in", "num_endpoints": 2, "dialin_config": STARTS}
@@ -206,3 +209,108 @@ async def test_a_goodbye_from_another_address_ends_the_call_once_the_caller_is_s
 
 async def hangs_up(node: UglyCarrier) -> bool:
     return (await node.request("BYE")).status == 200
+
+
+def hurry(house: House, t1: float) -> None:
+    """SIP's timers run this fast (T1 in seconds); sockets and everything else stay as they are."""
+    agent = house.app.telephony._agent
+    timing = replace(agent.settings.timing, t1=t1)
+    agent.settings = replace(agent.settings, timing=timing)
+    agent.transactions._timing = timing
+
+
+FAST, FULL = 0.05, pytest.param(0.5, marks=[pytest.mark.soak, pytest.mark.timeout(180)])
+"""T1: 64 of them are 3.2 s, and the 32 s of real life."""
+
+
+@pytest.mark.parametrize("t1", [FAST, FULL])
+async def test_a_call_whose_acknowledgement_never_arrives_ends(t1: float, house: House) -> None:
+    """The answer is said again and again for 64·T1; then the far end is hung up on, and nothing is left."""
+    hurry(house, t1)
+    async with ann(house) as other, UglyCarrier(server(house)) as carrier:
+        carrier.talk(await carrier.call(await address(house), carrier.description()))
+        await carrier.is_hung_up_on(80 * t1)
+        carrier.sound.hush()
+        reason = await ending(house)
+
+        assert reason == "ack-timeout"
+        assert sum(isinstance(said, Response) and said.status == 200 for said, _ in carrier._kept) >= 5
+        await other.hears_nothing_of(CARRIER_HZ)
+
+
+@pytest.mark.parametrize("t1", [FAST, FULL])
+async def test_our_goodbye_that_is_lost_is_said_again_and_that_is_never_answered_ends(t1: float, house: House) -> None:
+    hurry(house, t1)
+    async with ann(house), UglyCarrier(server(house)) as carrier:
+        carrier.talk(await carrier.call(await address(house), carrier.description()))
+        await carrier.ack()
+        (call,) = [row for row in await house.calls("desk", "&ongoing=true") if "127.0.0.2" in row["remote"]]
+        await house.rest("POST", "/rooms/desk/eject", {"ids": [call["id"]]})
+
+        for _ in range(4):
+            await carrier.expect("BYE", 20)
+        assert await ending(house) == "ejected"
+        await until(lambda: house.app.telephony.leftovers()["calls"] == 1, "nothing of it is left but Ann", 80 * t1)
+
+
+async def test_a_goodbye_whose_answer_is_lost_is_answered_again(house: House) -> None:
+    async with ann(house), UglyCarrier(server(house)) as carrier:
+        carrier.talk(await carrier.call(await address(house), carrier.description()))
+        await carrier.ack()
+        goodbye = carrier._build("BYE", next(carrier._cseq))
+        for _ in range(3):
+            await carrier._send(goodbye)
+            answer, _ = await carrier._take(lambda said: isinstance(said, Response) and said.cseq.method == "BYE", 5)
+            assert isinstance(answer, Response) and answer.status == 200
+        assert await ending(house) == "hangup-remote"
+
+
+async def test_a_goodbye_that_never_arrives_leaves_a_call_that_silence_ends(house: House) -> None:
+    """Only SIP's own word or a minute of silence ends a call; here the minute is cut short."""
+    async with ann(house) as other, UglyCarrier(server(house)) as carrier:
+        carrier.talk(await carrier.call(await address(house), carrier.description()))
+        await carrier.ack()
+        await both_hear(carrier, other)
+        carrier.sound.hush()
+        (call,) = [row for row in await house.calls("desk", "&ongoing=true") if "127.0.0.2" in row["remote"]]
+        house.app.calls.silent(call["id"])
+
+        await carrier.is_hung_up_on()
+        assert await ending(house) == "media-timeout"
+
+
+async def test_a_cancel_that_crosses_our_answer_changes_nothing_and_its_caller_hangs_up(house: House) -> None:
+    """RFC 3261 §9.2: it came too late; the caller has a call, which it acknowledges and ends."""
+    async with ann(house), UglyCarrier(server(house)) as carrier:
+        carrier.talk(await carrier.call(await address(house), carrier.description()))
+        assert (await carrier.cancel()).status == 200
+        await carrier.ack()
+        assert house.app.telephony.leftovers()["calls"] == 2, "it is up"
+        assert (await carrier.request("BYE")).status == 200
+        assert await ending(house) == "hangup-remote"
+
+
+async def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up_on(house: House) -> None:
+    """RFC 3261 §9.1: whatever was asked for, what is answered is a call."""
+    async with ann(house), UglyCarrier(server(house)) as carrier:
+        call = await house.dial_out("desk", carrier.uri)
+        await carrier.rings()
+        await carrier.answer(180)
+        await until(lambda: house.app.telephony._agent.calls[call]._heard, "the ringing is heard")  # type: ignore[attr-defined]
+        await house.rest("POST", "/rooms/desk/dialOut/stop", {"sessionId": call})
+        cancel, back = await carrier.expect("CANCEL")
+        await carrier.answer(200, carrier.description())
+        await carrier._reply(cancel, back, 200)
+
+        await carrier.expect("ACK")
+        await carrier.is_hung_up_on()
+        assert await ending(house) == "cancelled-local"
+
+
+async def ending(house: House) -> str:
+    """Why the carrier's call has ended, once it has."""
+
+    async def rows() -> list[Any]:
+        return [row for row in await house.calls("desk") if "127.0.0.2" in row["remote"] and row["state"] == "ended"]
+
+    return str((await until(rows, "its row has ended", 10))[0]["end"]["reason"])

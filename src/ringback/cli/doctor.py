@@ -1,5 +1,6 @@
 """``ringback doctor``: looks over this installation or, with ``--trunk``, a trunk, and says the fix."""
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import os
@@ -13,6 +14,8 @@ import typer
 from ringback.cli.client import connect, quoted, show_json
 from ringback.config import ConfigError, Settings, load_settings
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
+from ringback.telephony.networks import stun_server
+from ringback.telephony.stun import NoAnswer, seen
 
 app = typer.Typer()
 
@@ -47,7 +50,7 @@ def installation() -> list[Finding]:
         settings = load_settings()
     except ConfigError as error:
         return [Finding("settings", FAILED, str(error), "correct that setting")]
-    checks: list[Callable[[Settings], Finding]] = [_core, _data, _certificate, _http, _sip, _rtp]
+    checks: list[Callable[[Settings], Finding]] = [_core, _data, _certificate, _http, _sip, _rtp, _router]
     return [Finding("settings", OK, "they can be read"), *(check(settings) for check in checks)]
 
 
@@ -101,6 +104,26 @@ def _rtp(settings: Settings) -> Finding:
         fix = "set RINGBACK_MEDIA__RTP_PORTS to two ports per call, as in 20000-29999"
         return Finding("RTP", WARNING, f"{settings.media.rtp_ports} is room for {(last - first + 1) // 2} calls", fix)
     return Finding("RTP", OK, f"UDP {settings.media.rtp_ports}: open these towards carriers and phones")
+
+
+def _router(settings: Settings) -> Finding:
+    """Whether a router stands before this machine and shows the world other ports than ours."""
+    server = stun_server(settings.sip.public_address or "")
+    if server is None:
+        return Finding("router", SKIPPED, "no STUN server is set as RINGBACK_SIP__PUBLIC_ADDRESS: nobody was asked")
+    try:
+        ours, (address, port) = asyncio.run(seen(*server))
+    except NoAnswer as error:
+        fix = "allow UDP to it, name another, or set RINGBACK_SIP__PUBLIC_ADDRESS to the address itself"
+        return Finding("router", FAILED, f"{server[0]}:{server[1]} does not say how it sees us: {error}", fix)
+    if port == ours:
+        return Finding("router", OK, f"the world sees {address}, and ports as they are")
+    first, last = settings.media.rtp_range
+    fix = (
+        f"forward UDP and TCP {settings.sip.port} and UDP {first}-{last} to this machine, under the same numbers;"
+        " where SIP's is another outside, set RINGBACK_SIP__PUBLIC_PORT"
+    )
+    return Finding("router", WARNING, f"the world sees {address}, and port {ours} as {port}", fix)
 
 
 def _listener(what: str, setting: str, host: str, port: int, kind: socket.SocketKind) -> Finding:

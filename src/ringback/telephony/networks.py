@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from ringback.telephony.policy import NetworkPolicy
-from ringback.telephony.stun import DEFAULT_PORT, NoAnswer, public_address
+from ringback.telephony.stun import DEFAULT_PORT, Mapped, NoAnswer, public_address
 
 log = structlog.get_logger(__name__)
 
@@ -58,13 +58,17 @@ async def keep_public_address(
     ask: Callable[[str, int], Awaitable[str]] = public_address,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     once: bool = False,
+    ask_by_port: Callable[[str, int], Awaitable[Mapped]] | None = None,
+    port: int = 0,
 ) -> None:
     """Ask a STUN server for the public address, now and then again for ever; one log line for each change and failure.
 
     Args:
         once: Return after the first answer, or failure.
+        ask_by_port: Asks from the SIP port itself, to find out whether a router shows the world another.
+        port: What the world is told that port is.
     """
-    failed = False
+    failed, outside = False, port
     while True:
         try:
             found = await ask(*server)
@@ -81,6 +85,26 @@ async def keep_public_address(
             if found != advertised.public or failed:
                 log.info("sip.public-address", address=found, before=advertised.public or None)
             advertised.public, failed = found, False
+            if ask_by_port is not None:
+                outside = await _look_at_port(ask_by_port, server, port, outside)
         if once:
             return
         await sleep(AGAIN_AFTER_FAILURE if failed else AGAIN)
+
+
+async def _look_at_port(
+    ask: Callable[[str, int], Awaitable[Mapped]], server: tuple[str, int], port: int, before: int
+) -> int:
+    """The SIP port as the world sees it; one line in the log when it is another than we tell, and than it was."""
+    try:
+        _, outside = await ask(*server)
+    except NoAnswer:
+        return before
+    if outside not in (before, port):
+        log.error(
+            "sip.port-remapped",
+            told=port,
+            seen=outside,
+            fix=f"forward UDP {port} to this machine, or set RINGBACK_SIP__PUBLIC_PORT to the port that is forwarded",
+        )
+    return outside

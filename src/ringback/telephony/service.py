@@ -31,6 +31,7 @@ from ringback.telephony.admission import RateLimits
 from ringback.telephony.chance import SystemChance
 from ringback.telephony.client_calls import ClientCalls
 from ringback.telephony.door import Door, TurnedAway
+from ringback.telephony.mapping import FIRST_OCTETS, StunPort
 from ringback.telephony.names import DnsNames
 from ringback.telephony.networks import Advertised
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
@@ -143,6 +144,7 @@ class Telephony:
         self._clock = clock
         self._events = events
         self._wire = wire or _sockets(settings)
+        self.stun = StunPort(lambda flow, data: self._wire.send(flow, data))
         self._told = settings.advertised or Advertised(settings.advertised_host)
         self._names = names or DnsNames(clock.monotonic, settings.name_servers)
         self._policy = NetworkPolicy(settings.allow_private, settings.allow)
@@ -421,6 +423,8 @@ class Telephony:
 
     def on_datagram(self, data: bytes, flow: Flow) -> None:
         if not data.strip(b"\r\n\0") or not self._door.admits(flow, data):
+            return
+        if data[0] < FIRST_OCTETS and self.stun.take(data, flow):
             return
         if away := self._door.turns_away(flow, data):
             self._turn_away(data, away, flow)
@@ -704,7 +708,10 @@ class Telephony:
 
     def _advertised(self, flow: Flow) -> tuple[str, int]:
         host, port = self._wire.local(flow)
-        return self._told.host_for(flow.host, host), self._settings.advertised_port or port
+        told = self._told.host_for(flow.host, host)
+        # A router forwards for the world; who is told our own address is told our own port.
+        outside = flow.transport in ("udp", "tcp") and not (self._told.public and told == host)
+        return told, (self._settings.advertised_port or port) if outside else port
 
     def _described(self, flow: Flow, body: bytes) -> bytes:
         """An offer for a name is made before anybody knows which IP version the name leads to."""

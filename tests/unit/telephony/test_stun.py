@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from ringback.telephony.stun import binding_request, mapped_address
+from ringback.telephony.stun import answer_to, binding_request, mapped, mapped_address, transaction_of
 
 ID = bytes(range(12))
 MAGIC = b"\x21\x12\xa4\x42"
@@ -71,3 +71,30 @@ def test_garbage_never_raises():
         for _ in range(chance.randint(1, 6)):
             bad[chance.randrange(len(bad))] = chance.randrange(256)
         mapped_address(bytes(bad[: chance.randint(0, len(bad))]), ID)
+        transaction_of(bytes(bad))
+        answer_to(bytes(bad), "192.0.2.1", 5060)
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 41287), ("2001:db8::1", 5060)])
+def test_who_asks_is_told_its_address_and_port(address: tuple[str, int]):
+    """RFC 5626 §3.5.2: the keep-alive of phones on UDP."""
+    answer = answer_to(binding_request(ID), *address)
+
+    assert answer is not None and mapped(answer, ID) == address
+    assert len(answer) <= 44
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"OPTIONS sip:x SIP/2.0",
+        success((0x0020, V4)),
+        binding_request(ID)[:-1],
+        binding_request(ID) + b"x",
+        b"\0\1\0\0" + bytes(4) + ID,
+        b"\x40\1\0\0" + MAGIC + ID,
+    ],
+)
+def test_nobody_else_is_answered(data: bytes):
+    assert answer_to(data, "192.0.2.1", 5060) is None
