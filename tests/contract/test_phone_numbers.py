@@ -84,8 +84,13 @@ async def test_a_bought_number_rings_the_room_it_is_given(tmp_path: Path) -> Non
         nobodys = house.carrier.call_in("+14155550123", trunk="acme", called_number="+14155550123")
         await house.clock.run_for(1)
         assert nobodys.status == 404
-        status, refused = await house.ask("POST", "/v1/ringback/numbers", {"number": "+14155550123", "room": "desk"})
-        assert (status, "can be bought" in refused["info"]) == (400, True)
+        key = (await house.services.access.add_key(house.domain.id, "not the operator's")).secret
+        refused = await house.stranger.post(
+            "/v1/ringback/numbers",
+            json={"number": "+14155550123", "room": "desk"},
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        assert (refused.status_code, "can be bought" in refused.json()["info"]) == (400, True)
 
         await bought(house, "+14155550123")
         _, row = await house.ask(
@@ -166,3 +171,14 @@ async def test_the_stock_is_the_operators_to_fill_and_to_empty(tmp_path: Path) -
         assert (await house.ask("DELETE", "/v1/ringback/number-stock/+14155550123"))[0] == 200
         assert (await house.ask("DELETE", "/v1/ringback/number-stock/+14155550123"))[0] == 404
         assert (await house.ask("GET", "/v1/ringback/number-stock")) == (200, {"data": []})
+
+
+async def test_the_operator_gives_a_number_out_of_stock_and_it_goes_back_there(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await stocked(house, "+14155550123")
+
+        status, row = await house.ask("POST", "/v1/ringback/numbers", {"number": "+14155550123", "room": "desk"})
+        assert (status, row["trunk"], row["room"]) == (200, "acme", "desk")
+        assert (await house.ask("GET", "/v1/list-available-numbers"))[1]["total_count"] == 0
+        assert (await house.ask("DELETE", "/v1/ringback/numbers/+14155550123"))[0] == 200
+        assert (await house.ask("GET", "/v1/list-available-numbers"))[1]["total_count"] == 1

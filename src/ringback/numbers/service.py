@@ -12,6 +12,7 @@ from ringback.numbers.diagnosis import Facts, Finding, diagnose
 from ringback.numbers.e164 import country_of, is_e164
 from ringback.numbers.health import Health
 from ringback.numbers.identity import called_number, request_uri
+from ringback.numbers.inventory import INVENTORY
 from ringback.numbers.plan import Wanted, outbound, to_address, to_number
 from ringback.numbers.ports import KeptNumber, KeptTrunk, NumberStore, TrunkState, TrunkStore, TrunkWatch
 from ringback.numbers.profiles import PROFILES, defaults_of
@@ -202,16 +203,27 @@ class Numbers:
         """A domain's numbers, oldest first."""
         return [kept for kept in self._numbers.values() if kept.domain == domain]
 
-    async def put_number(self, domain: DomainId, number: str, room: RoomName) -> KeptNumber:
-        """Let a number ring a room. Raises ``InvalidRequest`` when it is none, or another domain's."""
+    async def put_number(
+        self, domain: DomainId, number: str, room: RoomName, *, from_stock: bool = False
+    ) -> KeptNumber:
+        """Let a number ring a room.
+
+        Args:
+            from_stock: The operator gives it, so that it need not be bought where it could be.
+
+        Raises ``InvalidRequest`` when it is none, another domain's, or has to be bought.
+        """
         if not is_e164(number):
             raise InvalidRequest("number must be E.164, as in +4930123456")
         if why := guard.refusal(number, country_of(number), allow_premium=True):
             raise InvalidRequest(f"number {number} cannot be used: {why}")
         before = self._numbers.get(number)
-        if before is not None and before.domain != domain:
-            # Numbers that can be bought have to be: whose they are is the vendor's word.
-            raise InvalidRequest(f"number {number} belongs to another domain" if before.domain else NOT_BOUGHT)
+        if before is not None and before.domain and before.domain != domain:
+            raise InvalidRequest(f"number {number} belongs to another domain")
+        if before is not None and not before.domain:
+            if not from_stock:
+                raise InvalidRequest(NOT_BOUGHT)
+            before = replace(before, domain=domain, vendor=INVENTORY, created_at=self._clock.wall())
         before = before or KeptNumber(number, domain, room, self._clock.wall(), new_uuid(self._chance))
         return await self.keep(replace(before, room=room))
 

@@ -87,7 +87,8 @@ async def put_number(asked: Asked) -> object:
         raise refusal("name", f"must be at most {MOST_NAME} printable characters", name)
     room = RoomName(_text(asked, "room"))
     await asked.services.rooms.get(asked.domain.id, room)
-    kept = await asked.services.numbers.put_number(asked.domain.id, number, room)
+    given = asked.services.access.is_operator(asked.bearer)
+    kept = await asked.services.numbers.put_number(asked.domain.id, number, room, from_stock=given)
     if "name" in asked.body:
         kept = await asked.services.numbers.keep(replace(kept, name=name))
     return _number_row(kept)
