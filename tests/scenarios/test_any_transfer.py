@@ -3,6 +3,7 @@
 import contextlib
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -43,7 +44,7 @@ class Chaos:
     async def act(self) -> None:
         deeds = [self.join, self.leave, self.call_in, self.dial_out, self.transfer, self.transfer, self.refer]
         deeds += [self.far_end, self.far_end, self.far_end, self.phone_refers, self.replace, self.stop, self.eject]
-        deeds += [self.time_passes]
+        deeds += [self.time_passes, self.warm, self.warm, self.decide, self.decide]
         with contextlib.suppress(JoinRefused, RingbackError):
             await self.random.choice(deeds)()
         if self.random.random() < 0.6:
@@ -82,6 +83,17 @@ class Chaos:
         if phone := self.phone("answered"):
             body = {"sessionId": phone.call, "toEndPoint": self.somewhere()}
             await self.stage.calls.transfer(DOMAIN, self.room(), body)
+
+    async def warm(self) -> None:
+        if phone := self.phone("answered"):
+            await self.stage.calls.warm_transfer(DOMAIN, phone.call, {"toEndPoint": self.somewhere()})
+
+    async def decide(self) -> None:
+        """Of a warm transfer that is under way."""
+        warm = self.stage.calls.warm
+        if phone := self.phone("answered"):
+            by_refer = partial(warm.accept, by_refer=True)
+            await self.random.choice([warm.accept, warm.merge, warm.give_back, by_refer])(DOMAIN, phone.call)
 
     async def refer(self) -> None:
         self.stage.carrier.refer_answer = self.random.choice([202, 202, 202, 501])
@@ -143,4 +155,4 @@ async def test_transfers_in_any_order_lose_nobody_and_leave_nothing(seed: int):
         told = Counter(event.name for event in stage.records.events)
         assert told["calltransfer-completed"] == told["calltransfer-triggered"]
         assert not stage.meetings.bridges and not stage.meetings.lines
-        assert not stage.calls.transfers.leftovers()
+        assert not stage.calls.transfers.leftovers() and not stage.calls.warm.leftovers()

@@ -11,7 +11,7 @@ from ringback.model.end_reason import Ending
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound
 from ringback.model.ids import DomainId, ParticipantId
 from ringback.model.records import CallState, TransferState
-from ringback.testing.carrier import FakePhone
+from ringback.testing.carrier import PHONE_HOST, FakePhone
 from ringback.testing.rooms import DOMAIN
 from ringback.testing.stage import MUSIC, Stage
 from scenarios.test_transfers import BOB, HELLO, Scene, address, outcome
@@ -454,3 +454,78 @@ async def test_a_quota_that_refuses_leaves_the_caller_in_the_room():
         with pytest.raises(Forbidden, match="spending-cap"):
             await stage.calls.warm_transfer(DOMAIN, it.caller.call, {"toEndPoint": "+12025550123"})
         assert not it.waits() and not stage.records.transfers
+
+
+# ── by the caller's own system ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def asked_to_call(it: WarmScene) -> FakePhone:
+    """Bob has been told; the caller's far end is asked to call him in the place of our call."""
+    callee = await it.brief()
+    await it.stage.calls.warm.accept(DOMAIN, it.caller.call, by_refer=True)
+    await it.stage.settle()
+    return callee
+
+
+async def test_the_far_end_calls_whom_it_was_told_of_in_the_place_of_our_call():
+    """RFC 5589 §7: whom it calls hangs up on us, and then it says that it worked."""
+    async with Stage() as stage:
+        it = await WarmScene(stage).begin()
+        callee = await asked_to_call(it)
+        assert it.caller.asked_to_call == [(f"sip:phone@{PHONE_HOST}", callee.call)] and it.waits()
+
+        it.caller.follow(180, "Ringing")
+        callee.hang_up()
+        await stage.settle()
+        assert it.caller.state == "answered" and "calltransfer-completed" not in it.ann.names()
+        it.caller.follow(200)
+        await stage.settle()
+
+        assert it.caller.state == "over"
+        done = outcome(it.ann)
+        assert (done["completeStatus"], done["referSipResponseCode"], done["notifySipResponseCode"]) == (
+            "completed",
+            202,
+            200,
+        )
+        assert it.ann.last("dialin-stopped")["reason"] == "transferred" and stage.calls.warm.leftovers() == 0
+
+
+@pytest.mark.parametrize("when", ["at once", "later"])
+async def test_where_the_far_end_cannot_call_itself_they_are_connected_by_us(when: str):
+    async with Stage() as stage:
+        it = await WarmScene(stage).begin()
+        stage.carrier.refer_answer = 501 if when == "at once" else 202
+        callee = await asked_to_call(it)
+        if when == "later":
+            it.caller.follow(486, "Busy Here")
+            await stage.settle()
+
+        assert it.where() == "bridge" and it.hears(callee) == "bridge" and not it.waits()
+        assert it.ann.names()[-1] == "calltransfer-answered"
+
+
+async def test_a_far_end_that_fails_after_whom_it_calls_has_hung_up_on_us_is_back_in_the_room():
+    async with Stage() as stage:
+        it = await WarmScene(stage).begin()
+        callee = await asked_to_call(it)
+        callee.hang_up()
+        await stage.settle()
+        for verb in ("accept", "merge"):
+            with pytest.raises(InvalidRequest):
+                await it.command(verb)
+        it.caller.follow(503, "Service Unavailable")
+        await stage.settle()
+
+        assert it.where() == "hello" and not it.waits() and outcome(it.ann)["completeStatus"] == "failed"
+
+
+async def test_a_far_end_that_hangs_up_once_asked_has_gone_there():
+    async with Stage() as stage:
+        it = await WarmScene(stage).begin()
+        callee = await asked_to_call(it)
+        callee.hang_up()
+        it.caller.hang_up()
+        await stage.settle()
+
+        assert outcome(it.ann)["completeStatus"] == "completed" and stage.calls.warm.leftovers() == 0

@@ -109,9 +109,10 @@ class Refer(Outside):
     call: CallId
     target: str
     referred_by: str
+    replaces: CallId | None = None
 
     def apply(self, world: World) -> None:
-        world.carrier.refer(self.call, self.target, referred_by=self.referred_by)
+        world.carrier.refer(self.call, self.target, referred_by=self.referred_by, replaces=self.replaces)
 
 
 @dataclass(frozen=True, slots=True)

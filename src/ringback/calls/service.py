@@ -742,7 +742,9 @@ class Calls:
         self.referrals.referred(call, refer)
 
     def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
-        self.transfers.progress(self._meetings.lines.get(call, call), status, reason, final, notified)
+        known = self._meetings.lines.get(call, call)
+        if not self.warm.progress(known, status, reason, final, notified):
+            self.transfers.progress(known, status, reason, final, notified)
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         self._post(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))

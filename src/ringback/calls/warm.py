@@ -6,8 +6,9 @@ initiated ─18x─▶ ringing ─200─▶ briefing ─accept─▶ answered: b
                                                  └ return, or whom it goes to hangs up: the caller stays (completed)
 no answer, a refusal, no acceptance in time, return: the caller is back in the room (completed, with how it went)
 ```
-Accepted is it with a key, by whom it goes to, or by a command. The caller's call is asked nothing: it hears music and
-is not heard, whatever its far end supports.
+Whom it goes to accepts with a key, others by a command. The caller's call is asked nothing: it hears music and is
+not heard, whatever its far end supports. Only where a command wants that, its far end is asked to call whom it goes to
+itself, in the place of our call (REFER with Replaces, RFC 5589 §7); what it cannot do, the bridge does.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import structlog
 from ringback.calls.call import Call
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
-from ringback.calls.effects import News, Play, StopPlaying
+from ringback.calls.effects import News, Play, Refer, StopPlaying
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute, Timer
 from ringback.calls.repeats import Remember
@@ -46,6 +47,7 @@ MUSIC_TIMES = 1000
 GIVEN_UP = EndReason(Ending.CANCELLED_LOCAL)
 CALLER_GONE = EndReason(Ending.PEER_ENDED)
 RETURNED = EndReason(Ending.HANGUP_LOCAL)
+TRANSFERRED = EndReason(Ending.TRANSFERRED)
 NOT_ACCEPTED = EndReason(Ending.IDLE_TIMEOUT)
 
 BY_HAND = (Ending.HANGUP_LOCAL, Ending.CANCELLED_LOCAL)
@@ -61,12 +63,16 @@ class Warm:
     Attributes:
         leg: Whom it goes to.
         timer: Ends a brief that leads nowhere.
+        referring: Whether the caller's far end was asked to call it itself.
+        replaced: Whether it hung up on our call meanwhile, as it does once the far end's stands.
     """
 
     transfer: Transfer
     request: WarmRequest
     leg: DialOut
     timer: Timer | None = None
+    referring: bool = False
+    replaced: bool = False
 
     @property
     def state(self) -> TransferState:
@@ -133,9 +139,19 @@ class WarmTransfers:
             )
         return answer
 
-    async def accept(self, domain: DomainId, call_id: str, room: RoomName | None = None) -> None:
-        """Connect both with each other. Raises ``NotFound``, or ``InvalidRequest`` while nobody has answered."""
-        await self._command(domain, call_id, room, self._hand_over)
+    async def accept(
+        self, domain: DomainId, call_id: str, room: RoomName | None = None, *, by_refer: bool = False
+    ) -> None:
+        """Connect both with each other.
+
+        Args:
+            by_refer: Ask the caller's far end first to call the other one itself, in the place of our call.
+
+        Raises:
+            InvalidRequest: Nobody has answered.
+            NotFound: No warm transfer of that call is under way.
+        """
+        await self._command(domain, call_id, room, self._refer if by_refer else self._hand_over)
 
     async def merge(self, domain: DomainId, call_id: str, room: RoomName | None = None) -> None:
         """Take the caller back into the room, where all talk with each other. Raises as ``accept``."""
@@ -214,6 +230,8 @@ class WarmTransfers:
             home.post(lambda now: self._brief(warm))
         elif news.what == "pressed" and news.reason == warm.request.accept_key:
             home.post(lambda now: self._hand_over(warm, now) if self._is_briefed(warm) else [])
+        elif news.what == "ended" and warm.referring and not self._is_over(warm):
+            warm.replaced = True  # by the far end's call, or not: that is told within 32 s
         elif news.what == "ended":
             self._forget(warm)
             self._transfers.speak(warm.transfer, lambda now: self._came_to_nothing(warm, news, now))
@@ -263,6 +281,8 @@ class WarmTransfers:
         leg.listener, leg.moving = None, False
         if warm.state is TransferState.MERGED:
             return transfer.complete("completed", now)
+        if warm.referring and _hung_up(transfer.call):
+            return [*transfer.complete("completed", now), *leg.hang_up(CALLER_GONE, now)]
         gone = leg.hang_up(CALLER_GONE if leg.answered else GIVEN_UP, now)
         return [*gone, *transfer.complete("canceled", now)]
 
@@ -295,6 +315,45 @@ class WarmTransfers:
             *transfer.step(TransferStep.ANSWERED),
         ]
 
+    def _refer(self, warm: Warm, now: Instant) -> list[Effect]:
+        """The caller's far end is asked to call whom it goes to itself."""
+        self._require(warm, TransferState.BRIEFING, TransferState.MERGED)
+        call, leg = warm.transfer.call, warm.leg
+        dialog, own = leg.record.dialog, call.record.dialog
+        assert dialog is not None and own is not None, "calls that stand have dialogs"
+        warm.referring = True
+        return [Refer(call.line, dialog.remote_target or dialog.remote_uri, own.local_uri, leg.line)]
+
+    def progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool) -> bool:
+        """How a REFER goes that was sent for a warm transfer; false when it was sent for none."""
+        warm = self._under_way.get(call)
+        if warm is None or not warm.referring:
+            return False
+        self._transfers.speak(warm.transfer, lambda now: self._referred(warm, status, reason, final, notified, now))
+        return True
+
+    def _referred(
+        self, warm: Warm, status: int, reason: str, final: bool, notified: bool, now: Instant
+    ) -> list[Effect]:
+        transfer, call, leg = warm.transfer, warm.transfer.call, warm.leg
+        if self._is_over(warm):
+            return []
+        said = [transfer.note(notify_status=status) if notified else transfer.note(refer_status=status)]
+        if not final:
+            return said
+        warm.referring = False
+        if notified and 200 <= status < 300:
+            self._forget(warm)
+            leg.listener, leg.moving = None, False
+            over = transfer.complete("completed", now)
+            return [*said, *over, *call.hang_up(TRANSFERRED, now), *leg.hang_up(TRANSFERRED, now)]
+        if not warm.replaced:
+            # It does not know how, or did not succeed: they are connected by us.
+            return [*said, *self._hand_over(warm, now)]
+        self._forget(warm)
+        words = f"transfer to {transfer.to} failed: {status} {reason}".rstrip()
+        return [*said, *self._back(warm, now), warning(call, words), *transfer.complete("failed", now)]
+
     def _merge(self, warm: Warm, now: Instant) -> list[Effect]:
         self._require(warm, TransferState.BRIEFING)
         if warm.timer is not None:
@@ -312,9 +371,11 @@ class WarmTransfers:
         return self._under_way.get(warm.transfer.call.id) is not warm
 
     def _is_briefed(self, warm: Warm) -> bool:
-        return not self._is_over(warm) and warm.state is TransferState.BRIEFING
+        return not self._is_over(warm) and warm.state is TransferState.BRIEFING and not warm.referring
 
     def _require(self, warm: Warm, *states: TransferState) -> None:
+        if warm.referring:
+            raise InvalidRequest("the far end has been asked to call there itself")
         if self._is_over(warm) or warm.state not in states:
             raise InvalidRequest(f"the transfer is {warm.state.value}: it must be {' or '.join(states)}")
         for one in (warm.transfer.call, warm.leg):
@@ -326,6 +387,11 @@ class WarmTransfers:
             warm.timer.cancel()
         if not self._is_over(warm):
             del self._under_way[warm.transfer.call.id]
+
+
+def _hung_up(call: Call) -> bool:
+    end = call.record.end
+    return end is not None and end.ending is Ending.HANGUP_REMOTE
 
 
 def _is_of(home: Room, domain: DomainId, room: RoomName | None) -> bool:

@@ -1,6 +1,6 @@
 """``/ringback/calls/{call}/transfers`` and ``…/warm-transfer``: what Daily's API lacks of transfers."""
 
-from ringback.model.errors import NotFound
+from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.records import TransferRecord
 from ringback.model.times import iso
 from ringback.rest.dialout import idempotency_key
@@ -36,9 +36,12 @@ async def state(asked: Asked) -> object:
 
 
 async def accept(asked: Asked) -> object:
-    """Connect both with each other, outside the room."""
+    """Connect both with each other, outside the room; ``useSipRefer``: by the caller's own system, if it can."""
+    by_refer = asked.body.pop("useSipRefer", False)
     _nothing_in(asked)
-    await asked.services.calls.warm.accept(asked.domain.id, asked.params["call"])
+    if not isinstance(by_refer, bool):
+        raise InvalidRequest("useSipRefer must be a boolean value")
+    await asked.services.calls.warm.accept(asked.domain.id, asked.params["call"], by_refer=by_refer)
     return {"ok": True}
 
 
