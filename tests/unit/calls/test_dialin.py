@@ -165,9 +165,9 @@ def test_a_caller_may_give_up_while_it_rings_but_not_after_the_answer():
     ringing = dial_in(offer())
     ringing.begin(None, at(0))
 
-    assert find(ringing.cancelled(at(1)), CallEnds)
+    assert find(ringing.cancelled(None, at(1)), CallEnds)
     assert ringing.record.end == EndReason(Ending.CANCELLED_REMOTE)
-    assert answered().cancelled(at(1)) == []
+    assert answered().cancelled(None, at(1)) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", offer(codecs=("PCMU",)).replace(b" 0 101", b" 18")])
