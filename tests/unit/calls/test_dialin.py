@@ -166,7 +166,7 @@ def test_a_caller_may_give_up_while_it_rings_but_not_after_the_answer():
     ringing.begin(None, at(0))
 
     assert find(ringing.cancelled(None, at(1)), CallEnds)
-    assert ringing.record.end == EndReason(Ending.CANCELLED_REMOTE)
+    assert ringing.record.end == EndReason(Ending.CANCELLED_REMOTE, sip_status=487)
     assert answered().cancelled(None, at(1)) == []
 
 
