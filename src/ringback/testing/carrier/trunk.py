@@ -22,7 +22,10 @@ def trunk_of(carrier: PretendCarrier) -> dict[str, object]:
             {"match": "*", "deny": True},
         ],
     }
-    return {**body, "profile": carrier.manners.profile} if carrier.manners.profile else body
+    if carrier.manners.profile:
+        # Its real addresses are elsewhere.
+        body |= {"profile": carrier.manners.profile, "networks": [], "media_networks": []}
+    return body
 
 
 async def fill_stock(numbers: Numbers, purchases: Purchases) -> None:
