@@ -73,7 +73,7 @@ async def test_calls_are_found_by_what_is_known_of_them(house: House, query: str
         ("calls?direction=sideways", "direction must be one of dial-in, dial-out"),
         ("calls?reason=bored", "reason must be one of"),
         ("calls?timeframe_start=yesterday", "timeframe_start was 'yesterday'"),
-        ("usage?by=mood", "by must be of day, room, trunk, direction, number"),
+        ("usage?by=mood", "by must be of day, room, trunk, direction, number, kind"),
         ("usage?from=2026-13-01", "from must be a day"),
         ("usage?from=2026-03-02&to=2026-03-01", "from must not be after to"),
         ("usage?from=2020-01-01&to=2026-03-01", "at most 400 days"),
@@ -104,6 +104,7 @@ async def test_usage_is_what_the_calls_add_up_to(house: House) -> None:
 
     _, by_room = await house.ask("GET", f"/v1/ringback/usage?{frame}&by=room")
     _, by_number = await house.ask("GET", f"/v1/ringback/usage?{frame}&by=number,direction")
+    _, by_kind = await house.ask("GET", f"/v1/ringback/usage?{frame}&by=kind")
     _, all_of_it = await house.ask("GET", f"/v1/ringback/usage?{frame}&by=")
     table = await house.http.get(f"/v1/ringback/usage?{frame}&by=room&format=csv")
 
@@ -112,6 +113,7 @@ async def test_usage_is_what_the_calls_add_up_to(house: House) -> None:
     assert {(line["number"], line["direction"]): line["calls"] for line in by_number["data"]} == {
         ("", "dial-out"): 1, ("+15550100", "dial-in"): 1, ("+15550100", "dial-out"): 1,
     }  # fmt: skip
+    assert [(line["kind"], line["calls"]) for line in by_kind["data"]] == [("pstn", 2), ("sip", 1)]
     assert all_of_it["total"]["seconds"] == by_room["total"]["seconds"] == by_number["total"]["seconds"] == 90.25
     assert all_of_it["total"]["transcoded_seconds"] == 30.0
     assert table.headers["content-type"].startswith("text/csv")

@@ -160,6 +160,7 @@ async def test_usage_is_told_apart_by_everything_at_once(database: Database) -> 
 
     assert line.by == {
         "day": "1970-01-02", "room": ROOM, "trunk": "carrier", "direction": "dial-out", "number": "+1555",
+        "kind": "sip",
     }  # fmt: skip
     assert (line.calls, line.answered, line.talked_ms) == (1, 1, 2000)
     assert [(each.by["day"], each.talked_ms, each.stayed_ms) for each in by_day] == [

@@ -70,7 +70,7 @@ REPORTS_EXPECTED_AFTER = 500
 
 OTHERWISE = 50
 WEIGHT = {
-    "ended": 0, "held-by-far-end": 5, "held-by-room": 5,
+    "ended": 0, "held-by-far-end": 5, "held-by-room": 5, "played-to": 8,
     "key-mismatch": 10, "wrong-codec": 10, "wrong-source": 10, "unsteady-stream": 10,
     "private-address": 20, "unreachable": 25, "send-failed": 25, "stopped-arriving": 30, "nothing-arrives": 30,
     "alone": 35, "far-end-silent": 60, "room-silent": 60,
@@ -89,7 +89,7 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
     """
     if situation.state is not CallState.ANSWERED and situation.end is None:
         return [_not_answered(situation)]
-    found = [*_held(situation), *_late_engine(engine, situation)]
+    found = [*_held(situation), *_played_to(leg), *_late_engine(engine, situation)]
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
     if situation.end is not None:
         went_well = not found and min(leg.total("packets_received"), leg.total("packets_sent")) >= FEW
@@ -130,6 +130,15 @@ def _held(situation: Situation) -> Iterator[Verdict]:
         yield Verdict(
             "held-by-room", "The room has put the call on hold.", Whose.APPLICATION, Way.BOTH,
             "Take it back: updateParticipant with hold false, or end the transfer that holds it.",
+        )  # fmt: skip
+
+
+def _played_to(leg: Counted) -> Iterator[Verdict]:
+    if leg.before and (played := leg.since("play_seconds")):
+        yield Verdict(
+            "played-to", "The far end is played a sound (a prompt, or music) instead of what is said in its room.",
+            Whose.APPLICATION, Way.OUT, "It ends with the sound: a code that is asked for, a transfer, a wait.",
+            {"play_seconds": round(played, 2)},
         )  # fmt: skip
 
 

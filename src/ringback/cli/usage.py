@@ -20,7 +20,7 @@ app = typer.Typer(help="Minutes of calls and people, as of the days they ended o
 
 @app.command()
 def usage(
-    by: Annotated[str, typer.Option("--by", help="day, room, trunk, direction, number; several with commas.")] = "day",
+    by: Annotated[str, typer.Option("--by", help="day, room, trunk, direction, number, kind, with commas.")] = "day",
     first: Annotated[str | None, typer.Option("--from", help="First day, as 2026-03-02 (UTC).")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day; today when left out.")] = None,
     room: Annotated[str | None, typer.Option("--room", help="Of this room only.")] = None,

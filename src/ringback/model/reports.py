@@ -29,8 +29,9 @@ class CallFilter:
     end: float | None = None
 
 
-USAGE_KEYS = ("day", "room", "trunk", "direction", "number")
-"""What usage can be told apart by. A day is UTC; the number is the domain's own one in a call."""
+USAGE_KEYS = ("day", "room", "trunk", "direction", "number", "kind")
+"""What usage can be told apart by. A day is UTC; the number is the domain's own in a call; the kind is ``pstn`` where
+a telephone number was called, else ``sip``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, case, func, literal_column, select
 
 from ringback.model.ids import DomainId
 from ringback.model.records import Direction
@@ -54,10 +54,18 @@ STAY_SUMS = {"participants": func.count(), "stayed_ms": func.sum(participants.c.
 
 def _call_keys() -> dict[str, Any]:
     columns = {name: calls.c[name] for name in ("day", "room", "trunk", "direction")}
-    # The domain's own number: the one that was called, or the one that was shown. The word is written out: lines are
-    # grouped by this expression, and to PostgreSQL two equal parameters make two different ones.
-    inward = calls.c.direction == literal_column(f"'{Direction.DIAL_IN}'")
-    return {**columns, "number": case((inward, calls.c.called), else_=calls.c.caller)}
+    # The domain's own number: the one that was called, or the one that was shown.
+    inward = calls.c.direction == _word(Direction.DIAL_IN)
+    return {
+        **columns,
+        "number": case((inward, calls.c.called), else_=calls.c.caller),
+        "kind": case((calls.c.called != _word(""), _word("pstn")), else_=_word("sip")),
+    }
+
+
+def _word(word: str) -> ColumnElement[str]:
+    """A word of ours, written out: lines are grouped by it, and to PostgreSQL two equal parameters are two things."""
+    return literal_column(f"'{word}'")
 
 
 def _where(table: Table, domain: DomainId, first: int, last: int, room: str | None) -> list[Any]:

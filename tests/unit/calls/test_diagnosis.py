@@ -76,6 +76,13 @@ def test_a_far_end_that_wants_no_sound_is_named() -> None:
     assert codes(WELL, replace(SCENE, media=replace(MEDIA, send=False)))[0] == "not-wanted"
 
 
+def test_a_far_end_that_is_played_a_prompt_is_said_to_be() -> None:
+    before: Stats = {"play_seconds": 2.0}
+
+    assert codes({**WELL, "play_seconds": 3.5}, replace(SCENE, others=()), before=before) == ["played-to", "alone"]
+    assert codes({**WELL, "play_seconds": 2.0}, before=before) == ["healthy"]
+
+
 def test_hold_explains_silence_and_nothing_else_is_looked_for() -> None:
     scene = replace(SCENE, held_by=frozenset({Holder.FAR_END}))
 
