@@ -12,6 +12,11 @@ _SPECIAL = [ipaddress.ip_network(text) for text in ("100.64.0.0/10", "192.0.0.0/
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
+LONGEST_EXTENSION = 6
+"""Digits that an extension of an exchange may have."""
+
+_SEPARATORS = str.maketrans("", "", "-.()")
+
 SPEAKING_MS = 2000
 """Milliseconds without a packet after which a far end no longer counts as speaking."""
 
@@ -43,6 +48,12 @@ def is_speaking(stats: Mapping[str, object]) -> bool:
     """
     last_heard = stats.get("last_heard_ms")
     return isinstance(last_heard, int | float) and last_heard < SPEAKING_MS
+
+
+def looks_like_number(user: str) -> bool:
+    """Whether a user part could be a telephone number to whoever gets it, rather than a name or an extension."""
+    digits = user.partition(";")[0].removeprefix("+").translate(_SEPARATORS)
+    return digits.isascii() and digits.isdigit() and len(digits) > LONGEST_EXTENSION
 
 
 class NetworkPolicy:

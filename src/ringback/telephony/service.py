@@ -26,7 +26,7 @@ from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import parse, refusal
 from ringback.sip.session_timer import LEAST, PROPOSED
 from ringback.sip.timers import Timing
-from ringback.sip.uri import SipUri, escape, format_host_port, parse_sip_uri
+from ringback.sip.uri import SipUri, dialled_user, escape, format_host_port, parse_sip_uri
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.chance import SystemChance
 from ringback.telephony.client_calls import ClientCalls
@@ -34,7 +34,7 @@ from ringback.telephony.door import Door, TurnedAway
 from ringback.telephony.mapping import FIRST_OCTETS, StunPort
 from ringback.telephony.names import DnsNames
 from ringback.telephony.networks import Advertised
-from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
+from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, looks_like_number, parse_ip
 from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
 from ringback.telephony.resolve import OURS, Names, NotAllowed, Unresolvable, literal_targets, resolve
@@ -610,8 +610,13 @@ class Telephony:
             self._resolving.pop(invite.call, None)
             self._fail(invite.call, "policy", "the address is not allowed")
         else:
-            if self._resolving.pop(invite.call, None) is not None:
-                self._send_invite(invite, targets)
+            if self._resolving.pop(invite.call, None) is None:
+                return
+            if looks_like_number(dialled_user(uri)) and any(self.trunks.desk.lists(flow.host) for flow in targets):
+                # A carrier that knows us by our address would carry it past every rule, whatever name led there.
+                self._fail(invite.call, "policy", "a trunk's address: its numbers are called over the trunk")
+                return
+            self._send_invite(invite, targets)
 
     async def _lookup(
         self, uri: SipUri, transport: str, policy: NetworkPolicy | None = None, tls: TlsPolicy | None = None

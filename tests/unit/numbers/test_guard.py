@@ -1,6 +1,6 @@
 import pytest
 
-from ringback.numbers.guard import refusal
+from ringback.numbers.guard import help_digits, is_help, refusal
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,29 @@ def test_premium_and_satellite_numbers_need_to_be_allowed(number: str) -> None:
 )
 def test_subscribers_are_called(number: str, country: str) -> None:
     assert refusal(number, country) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["112", "+112", "911", "9-1-1", " 999 ", "tel:911", "tel:110;phone-context=+49", "urn:service:sos",
+             "URN:SERVICE:sos.fire", "sos", "0112", "00112"],
+)  # fmt: skip
+def test_help_is_known_however_it_is_written(text: str) -> None:
+    assert is_help(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "+", "bob", "201", "+4930112", "+12125550911", "1125", "sip:bob@911.example", "١١٢"]
+)
+def test_what_only_looks_like_help_is_none(text: str) -> None:
+    assert not is_help(text)
+
+
+def test_help_of_a_country_is_told_from_numbers_of_it() -> None:
+    assert [help_digits(number, "1") for number in ("+1911", "+1988", "+12125550911", "+49112", "+1112345")] == [
+        "911",
+        "988",
+        "",
+        "",
+        "",
+    ]
+    assert help_digits("+1911", "") == ""

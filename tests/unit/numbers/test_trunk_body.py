@@ -114,3 +114,36 @@ def test_every_profile_is_a_good_trunk_and_names_its_sources(profile: str) -> No
     assert trunk.hosts == (Host("sip.example.com"),)
     assert row.sources
     assert row.checked
+
+
+WHERE = {"country": "US", "city": "San Francisco", "street": "Main St", "house_number": "1"}
+HELP = {"callback": "+14155550100", "location": WHERE}
+
+
+def test_a_trunk_may_call_for_help_with_a_callback_number_and_a_place_to_send_it() -> None:
+    trunk = read_trunk("acme", {"hosts": ["a.example"], "country": "1", "emergency": HELP})
+
+    assert trunk.emergency is not None and trunk.emergency.callback == "+14155550100"
+    assert show_trunk(trunk)["emergency"] == HELP
+    assert read_trunk("acme", {key: value for key, value in show_trunk(trunk).items() if key != "name"}) == trunk
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"country": "1", "emergency": {}},
+        {"country": "1", "emergency": {"callback": "+14155550100"}},
+        {"country": "1", "emergency": {"location": WHERE}},
+        {"country": "1", "emergency": {**HELP, "callback": "911"}},
+        {"country": "1", "emergency": {**HELP, "location": {**WHERE, "street": ""}}},
+        {"country": "1", "emergency": {**HELP, "location": {"country": "US", "city": "X", "street": "Y"}}},
+        {"country": "1", "emergency": {**HELP, "colour": "red"}},
+        {"country": "1", "emergency": {**HELP, "location": {**WHERE, "floor": "2"}}},
+        {"country": "1", "emergency": True},
+        {"emergency": HELP},
+        {"country": "1", "hosts": [], "open": True, "emergency": HELP},
+    ],
+)
+def test_without_either_it_may_not(body: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest):
+        read_trunk("acme", {"hosts": ["a.example"], **body})

@@ -117,6 +117,22 @@ async def test_a_name_that_leads_nowhere_or_inside_is_told_as_that(network: Netw
     assert network.packets == []
 
 
+async def test_a_name_of_ones_own_is_no_way_around_the_rules_of_a_trunk(network: Network, clock: VirtualClock):
+    """D6, D9: whoever owns a name may let it lead to a carrier that knows us by our address."""
+    station = await Station(network, ANN, OPEN, names=Book({"evil.example": ["10.0.0.9"]})).start()
+    station.telephony.trunks.set([Trunk("carrier", hosts=(Host("10.0.0.9"),), options_interval=0.0)])
+    for target in ("sip:0019005550123@evil.example", "sip:+1-900-555-0123@evil.example"):
+        station.dial(target, OFFER)
+        await clock.run_for(0.1)
+
+    failures = [failure for _, failure in station.all("failed")]
+    assert [(failure.status, failure.cause) for failure in failures] == [(0, "policy")] * 2
+    assert network.packets == []
+    station.dial("sip:bob@evil.example", OFFER)
+    await clock.run_for(0.1)
+    assert network.packets != []
+
+
 async def test_a_call_given_up_while_its_name_is_looked_up_is_never_made(network: Network, clock: VirtualClock):
     station = await Station(network, ANN, OPEN, names=Book({"h.example": ["10.0.0.9"]})).start()
     call = station.dial("sip:bob@h.example", OFFER)
