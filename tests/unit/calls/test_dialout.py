@@ -158,7 +158,7 @@ def test_stopping_before_ringing_is_stopped_and_no_error():
     effects = rig.call.hang_up(EndReason(Ending.HANGUP_LOCAL), at(1))
 
     assert find(effects, Cancel) and steps(effects) == [CallStep.STOPPED]
-    assert rig.call.record.end == EndReason(Ending.CANCELLED_LOCAL)
+    assert rig.call.record.end == EndReason(Ending.CANCELLED_LOCAL, q850=16)
 
 
 def test_an_answer_that_crosses_the_cancel_changes_nothing():
