@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from ringback.model.end_reason import EndReason
+from ringback.calls.outcome import Q850
+from ringback.model.end_reason import Ending, EndReason
 from ringback.model.ids import ParticipantId
 from ringback.model.records import CallRecord
 from ringback.rest.meters import Meters
@@ -228,3 +229,13 @@ def counted(row: CallRecord) -> str:
     text = Metrics(dict, meters).text().decode()
     (line,) = [line for line in text.splitlines() if line.startswith("ringback_calls_ended_total{")]
     return line.partition("{")[2].partition("}")[0]
+
+
+def test_whatever_we_hang_up_for_has_a_cause_that_the_telephone_network_knows() -> None:
+    theirs = {
+        "hangup-remote", "cancelled-remote", "busy", "declined", "rejected", "refused", "unreachable", "untrusted",
+        "unresolvable", "not-registered", "dialog-gone",
+    }  # fmt: skip
+
+    assert {ending.value for ending in Ending if ending not in Q850} == theirs
+    assert all(0 < cause < 128 for cause in Q850.values())

@@ -76,10 +76,17 @@ Q850: Mapping[str, int] = {
     Ending.CANCELLED_LOCAL: 16,
     Ending.MEETING_ENDED: 16,
     Ending.EJECTED: 16,
+    Ending.TRANSFERRED: 16,
+    Ending.PEER_ENDED: 16,
+    Ending.WRONG_CODE: 21,
+    Ending.NOT_LET_IN: 21,
+    Ending.NOBODY_CAME: 19,
+    Ending.NOT_TAKEN: 19,
     Ending.SIP_DISABLED: 31,
     Ending.IDLE_TIMEOUT: 31,
     Ending.NO_ANSWER: 19,
     Ending.NO_COMMON_CODEC: 88,
+    Ending.NOT_PROTECTED: 88,
     Ending.MEDIA_TIMEOUT: 102,
     Ending.ACK_TIMEOUT: 102,
     Ending.REFRESH_MISSED: 102,
@@ -96,4 +103,4 @@ Q850: Mapping[str, int] = {
 
 def told(reason: EndReason) -> EndReason:
     """A reason for which we hang up, with the cause that we tell the far end."""
-    return replace(reason, q850=Q850.get(reason.ending)) if reason.q850 is None else reason
+    return replace(reason, q850=Q850.get(reason.ending, reason.q850))
