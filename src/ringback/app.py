@@ -25,6 +25,8 @@ from ringback.clock import SystemClock
 from ringback.config import ConfigError, Settings, env_name, idle_settings
 from ringback.dialin.configs import DialinConfigs
 from ringback.dialin.desk import DialinDesk
+from ringback.dialin.sip_trunks import SipTrunks
+from ringback.dialin.trunk_desk import TrunkCalls
 from ringback.http_client import CheckedClient
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.jukebox import Jukebox
@@ -201,6 +203,10 @@ class Application:
             clear_text=settings.webhooks.allow_private,
         )
         await self.dialin_configs.start()
+        self.sip_trunks = SipTrunks(
+            database.sip_trunks, domains, self._poster, clock, chance, clear_text=settings.webhooks.allow_private
+        )
+        await self.sip_trunks.start()
         self.rooms = Rooms(
             database.rooms,
             domains,
@@ -251,6 +257,8 @@ class Application:
         )
         self.dialin_configs.begin = self.calls.run
         self.calls.refused = meters.refused
+        self.telephony.trunks.customers.by_host = self.sip_trunks.by_host
+        self.calls.take_over_trunk = TrunkCalls(self.calls, meetings, self.sip_trunks, self.rooms).take
         self.rooms.listen(meetings.room_changed, meetings.room_deleted)
         self.media.events = MediaReports(meetings, self.calls)
         self.telephony.report_to(self.calls)
@@ -287,6 +295,7 @@ class Application:
                 webhooks=self.webhooks,
                 dialin_configs=self.dialin_configs,
                 dialin=self.dialin,
+                sip_trunks=self.sip_trunks,
                 purchases=self.purchases,
                 quota=self.quota,
                 audit=database.audit,

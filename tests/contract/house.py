@@ -15,6 +15,7 @@ from ringback.bus.local import LocalBus
 from ringback.calls.service import Calls
 from ringback.dialin.configs import DialinConfigs
 from ringback.dialin.desk import DialinDesk
+from ringback.dialin.sip_trunks import SipTrunks
 from ringback.meetings.ports import Message, Office, World
 from ringback.meetings.service import Meetings
 from ringback.model.domain import Domain
@@ -137,6 +138,7 @@ async def a_house(
         desk = DialinDesk(calls, meetings, configs, rooms, numbers, sounds, poster)
         calls.desk = desk
         await configs.start()
+        trunks = SipTrunks(database.sip_trunks, domains, poster, clock, chance)
         services = Services(
             rooms,
             domains,
@@ -157,6 +159,7 @@ async def a_house(
             audit=database.audit,
             dialin_configs=configs,
             dialin=desk,
+            sip_trunks=trunks,
             rate_limits=rate_limits,
             web=folder / "web",
         )

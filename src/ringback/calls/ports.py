@@ -113,6 +113,7 @@ class IncomingInvite:
         replaces: Our call that this one is to take the place of (RFC 3891): answer this one, then end that one. A
             ``Replaces`` that matches no call of ours was refused before.
         referred_by: URI of ``Referred-By`` (RFC 3892), not proved.
+        sip_trunk: Id of the customer's trunk that it is for and that admits it; empty for none.
         srtp: Policy of the trunk it came over: ``off``, ``optional``, ``required``; empty without a trunk.
         media_networks: That trunk's networks (CIDR) for sound.
         codecs: Codec names that trunk takes, best first; empty for any.
@@ -143,6 +144,7 @@ class IncomingInvite:
     media_networks: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     dtmf: str = "auto"
+    sip_trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

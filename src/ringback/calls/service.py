@@ -103,6 +103,7 @@ class Calls:
         paid: What every call out passes through.
         desk: Takes calls that are for no room yet, where there is somebody who does.
         refused: Told the rule by which a call was turned away.
+        take_over_trunk: Takes calls over customers' trunks.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Calls:
         self.referrals = Referrals(meetings, self, self.transfers, self.run)
         self.desk: FrontDesk | None = None
         self.refused: Callable[[str], None] = lambda rule: None
+        self.take_over_trunk: Callable[[IncomingInvite], None] = lambda invite: self.refuse(invite, NO_TRUNK)
         self._looking: set[CallId] = set()
         self._repeats = Repeats(meetings.office.records)
         self._tasks: asyncio.TaskGroup | None = None
@@ -162,13 +164,15 @@ class Calls:
             self.refuse(invite, DRAINING)
         elif user is None and invite.client and not invite.called_number:
             self._call_by_name(invite)
+        elif invite.sip_trunk:
+            self.take_over_trunk(invite)
         elif self.desk is not None and (config := self.desk.config_of(invite)) is not None:
             self.desk.take(invite, config)
         elif user is None and not invite.called_number:
             self.refuse(invite, NO_SUCH_NUMBER if invite.trunk else NO_TRUNK)
         elif user and not invite.called_number and (actor := self._meetings.endpoints.get(user)) is not None:
             self._looking.add(invite.call)
-            self._hand_over(actor, invite, user)
+            self.hand_over(actor, invite, user)
         elif len(self._looking) >= MAX_LOOKUPS or self._tasks is None:
             self.refuse(invite, DRAINING)
         else:
@@ -227,6 +231,10 @@ class Calls:
         self._looking.add(call)
         return True
 
+    def waits(self, call: CallId) -> bool:
+        """Whether the caller of a call that is expected has not given up."""
+        return call in self._looking
+
     def is_expected(self, call: CallId) -> bool:
         """Whether its caller still waits to be taken; from now on it is expected no longer."""
         expected = call in self._looking
@@ -265,7 +273,7 @@ class Calls:
             return _told(SIP_OFF, invite)
         if (room.domain, room.name) not in self._meetings.actors and not settings.sip.dialin.allow_room_start:
             return _told(NOBODY_JOINED, invite)
-        self._hand_over(self._meetings.actor(settings), invite, user)
+        self.hand_over(self._meetings.actor(settings), invite, user)
         return None
 
     async def _numbered_room(self, invite: IncomingInvite) -> Room | None:
@@ -279,7 +287,7 @@ class Calls:
             return None
         return await self._meetings.rooms.find(invite.client_domain, RoomName(invite.user))
 
-    def _hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser | None) -> None:
+    def hand_over(self, actor: Actor, invite: IncomingInvite, user: EndpointUser | None) -> None:
         """Queue the call with a meeting. One that ends before its turn sends us looking again."""
         invite = _as_known_to(invite, actor.meeting.settings.room.domain)
 

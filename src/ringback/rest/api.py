@@ -13,6 +13,7 @@ from ringback.access.sip_clients import SipClients
 from ringback.calls.ports import Clock
 from ringback.dialin.configs import DialinConfigs
 from ringback.dialin.desk import DialinDesk
+from ringback.dialin.sip_trunks import SipTrunks
 from ringback.model.errors import RingbackError
 from ringback.model.sip_client import Binding, SipClient
 from ringback.numbers.ports import AuditStore
@@ -33,6 +34,7 @@ from ringback.rest import (
     pretend,
     rooms,
     sip_clients,
+    sip_trunks,
     tokens,
     traces,
     transfers,
@@ -66,6 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *traces.OPERATIONS,
     *transfers.OPERATIONS,
     *sip_clients.OPERATIONS,
+    *sip_trunks.OPERATIONS,
     *trunks.OPERATIONS,
     *phone_numbers.OPERATIONS,
     *guards.OPERATIONS,
@@ -115,6 +118,7 @@ class Services:
     audit: AuditStore
     dialin_configs: DialinConfigs
     dialin: DialinDesk
+    sip_trunks: SipTrunks
     node: str = "main"
     ready: Callable[[], Awaitable[str | None]] = always_ready
     rate_limits: bool = True

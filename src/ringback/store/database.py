@@ -19,6 +19,7 @@ from ringback.store.reports import StoredReports
 from ringback.store.rooms import RoomTable
 from ringback.store.sealing import Sealer
 from ringback.store.sip_clients import BindingTable, SipClientTable
+from ringback.store.sip_trunks import SipTrunkTable
 from ringback.store.trunks import NumberTable, TrunkTable
 from ringback.store.usage import StoredUsage
 from ringback.store.webhooks import WebhookTable
@@ -41,7 +42,7 @@ class Database:
         rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
         bindings: Where SIP clients are registered.
         trunks, numbers, paid, audit, policies: What ``numbers`` keeps.
-        dialin_configs: What ``dialin`` keeps.
+        dialin_configs, sip_trunks: What ``dialin`` keeps.
         reports: What is read about meetings and calls.
         usage: What calls and stays add up to.
 
@@ -68,6 +69,7 @@ class Database:
         self.bindings = BindingTable(self)
         self.webhooks = WebhookTable(self, sealer)
         self.dialin_configs = DialinConfigTable(self, sealer)
+        self.sip_trunks = SipTrunkTable(self, sealer)
         self.records = StoredRecords(self, dialect)
         self.reports = StoredReports(self)
         self.usage = StoredUsage(self)

@@ -386,3 +386,17 @@ dialin_configs = Table(
     Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+
+# ``sealed`` holds the secret that signs and the password that a call proves.
+sip_trunks = Table(
+    "sip_trunks",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("domain", String(36), ForeignKey("domains.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("label", String(63), nullable=False, unique=True),
+    Column("config", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -65,6 +65,7 @@ def incoming_invite(
     media_networks: tuple[str, ...] = (),
     codecs: tuple[str, ...] = (),
     dtmf: str = "auto",
+    sip_trunk: str = "",
 ) -> IncomingInvite:
     """What calls need to know of an INVITE; every text in it is cleaned. The rest is what its trunk says of it."""
     request = event.request
@@ -88,6 +89,7 @@ def incoming_invite(
         media_networks=media_networks,
         codecs=codecs,
         dtmf=dtmf,
+        sip_trunk=sip_trunk,
         known=known or bool(event.client),
         client=event.client,
         client_domain=event.domain,

@@ -8,6 +8,7 @@ import structlog
 
 from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
 from ringback.model.ids import CallId
+from ringback.model.sip_trunk import SipTrunk
 from ringback.numbers.inbound import Refused
 from ringback.numbers.ports import TrunkState
 from ringback.numbers.trunk import Host, Trunk
@@ -19,6 +20,7 @@ from ringback.sip.inbound import InboundCall
 from ringback.sip.message import Response
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.uri import SipUri
+from ringback.telephony.customer_trunks import CustomerTrunks
 from ringback.telephony.dialling import Dialling, Ready
 from ringback.telephony.health import HealthChecks
 from ringback.telephony.policy import NetworkPolicy
@@ -68,6 +70,7 @@ class TrunkSide:
         self._tell = tell
         self._dialable = dialable
         self._domain = domain
+        self.customers = CustomerTrunks()
         self.desk = TrunkDesk(clock, agent.calls.__contains__)
         self.dialling = Dialling(clock, self.desk, self)
         self._checks = HealthChecks(clock, self.desk, self)
@@ -99,6 +102,9 @@ class TrunkSide:
 
     def take(self, event: Incoming, events: CarrierEvents, is_known: Callable[[Flow], bool]) -> None:
         """Hand a new call up with what its trunk says of it, or refuse it by the trunk's rules."""
+        if (customers := self.customers.trunk_of(event.request)) is not None:
+            self._take_for(customers, event, events)
+            return
         judged = None
         if self.desk.trunks and not event.client:
             over = self.desk.named(self.registrations.trunk_at(event.request, event.flow))
@@ -121,6 +127,17 @@ class TrunkSide:
             self._reject(event.call, refused.status, refused.reason, rows)
         else:
             self._hand_up(event, judged, events)
+
+    def _take_for(self, trunk: SipTrunk, event: Incoming, events: CarrierEvents) -> None:
+        """A call to a customer's trunk."""
+        admitted = self.customers.admits(trunk, event.request, event.flow, self._clock.monotonic())
+        if admitted is True:
+            events.incoming(incoming_invite(event, True, sip_trunk=trunk.id))
+        elif admitted is False:
+            log.warning("call.refused", rule="sip-trunk", status=403, source=event.flow.host, call=event.call)
+            self._reject(event.call, 403, "", [])
+        else:
+            self._reject(event.call, 401, "", admitted)
 
     def _hand_up(self, event: Incoming, judged: Judged, events: CarrierEvents) -> None:
         accepted = judged.verdict
