@@ -89,6 +89,8 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
     """
     if situation.state is not CallState.ANSWERED and situation.end is None:
         return [_not_answered(situation)]
+    if situation.end is not None and not situation.talked:
+        return [_last_word(situation)]
     found = [*_held(situation), *_played_to(leg), *_late_engine(engine, situation)]
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
     if situation.end is not None:

@@ -135,7 +135,7 @@ def test_a_call_that_is_not_answered_says_why(has_port: bool, code: str) -> None
 def test_a_call_that_was_never_answered_says_how_it_ended() -> None:
     end = EndReason(Ending.BUSY, Fault.REMOTE, 486, "Busy Here")
 
-    (verdict, *_) = found({}, Situation(CallState.ENDED, 0.0, end=end))
+    (verdict,) = found({}, Situation(CallState.ENDED, 0.0, end=end))
 
     assert verdict.code == "ended" and "486 Busy Here" in verdict.words and verdict.whose.value == "far-end"
 
