@@ -86,7 +86,7 @@ async def test_another_domains_calls_are_not_transferred(tmp_path: Path) -> None
             assert (await house.ask("POST", f"{warm}/{last}", {"why": "so"}))[0] == 400
         for path in (warm, f"/v1/ringback/calls/{call}/transfers"):
             assert (await as_other("GET", path))[0] == 404
-        assert await house.ask("GET", f"/v1/ringback/calls/{call}/transfers") == (200, {"data": []})
+        assert await house.ask("GET", f"/v1/ringback/calls/{call}/transfers") == (200, {"total_count": 0, "data": []})
         assert (await house.ask("GET", warm))[0] == 404
         assert (await house.ask("POST", warm, to))[0] == 400, "it has not been answered"
 

@@ -13,6 +13,8 @@ from ringback.calls.requests import (
     VIDEO_CODECS,
     VIDEO_LIMITS,
 )
+from ringback.calls.transfer_request import BRIEF_TIMEOUT, LONGEST_BRIEF, SHORTEST_BRIEF
+from ringback.model.records import TransferState
 
 Schema = Mapping[str, Any]
 
@@ -124,6 +126,24 @@ OWN_NUMBER = _object(
 )
 SEVEN_DIGITS: Schema = {"type": "string", "pattern": "^[0-9]{3,7}$"}
 
+TRANSFER: Schema = _object(
+    ("id", "session_id", "to_endpoint", "kind", "state", "complete_status", "created_at", "ended_at"),
+    id=TEXT,
+    room=TEXT,
+    meeting_id=TEXT,
+    session_id=TEXT,
+    to_session_id=MAYBE,
+    from_endpoint=TEXT,
+    to_endpoint=TEXT,
+    kind={"type": "string", "enum": ["transfer", "refer", "warm-transfer"]},
+    state={"type": "string", "enum": [state.value for state in TransferState]},
+    complete_status=MAYBE,
+    refer_sip_response_code={"type": "integer", "nullable": True},
+    notify_sip_response_code={"type": "integer", "nullable": True},
+    created_at=TEXT,
+    ended_at=MAYBE,
+)
+
 DESCRIBED: dict[tuple[str, str], Described] = {
     ("POST", "/rooms/{name}/dialOut/start"): Described(
         "RoomDialOutStart",
@@ -195,6 +215,32 @@ DESCRIBED: dict[tuple[str, str], Described] = {
         answer=TRUE,
         takes_key=True,
     ),
+    ("GET", "/ringback/calls/{call}/transfers"): Described(answer=_list(TRANSFER)),
+    ("POST", "/ringback/calls/{call}/warm-transfer"): Described(
+        body=_object(
+            ("toEndPoint",),
+            toEndPoint=TEXT,
+            callerId=TEXT,
+            extension=EXTENSION,
+            waitBeforeExtensionDialSec=WAIT,
+            acceptKey={"type": "string", "nullable": True, "pattern": "^[0-9A-D*#]$", "default": "1"},
+            briefTimeoutSec={
+                "type": "integer",
+                "minimum": SHORTEST_BRIEF,
+                "maximum": LONGEST_BRIEF,
+                "default": BRIEF_TIMEOUT,
+            },
+            holdMusic={"type": "boolean", "default": True},
+        ),
+        answer=_object(("ok", "sessionId"), ok=TRULY, sessionId=TEXT),
+        takes_key=True,
+    ),
+    ("GET", "/ringback/calls/{call}/warm-transfer"): Described(answer=TRANSFER),
+    ("POST", "/ringback/calls/{call}/warm-transfer/accept"): Described(
+        body=_object((), useSipRefer={"type": "boolean", "default": False}), answer=TRUE
+    ),
+    ("POST", "/ringback/calls/{call}/warm-transfer/merge"): Described(body=_object(), answer=TRUE),
+    ("POST", "/ringback/calls/{call}/warm-transfer/return"): Described(body=_object(), answer=TRUE),
     ("GET", "/list-available-numbers"): Described(
         "ListAvailableNumbers",
         "phone-numbers",

@@ -13,7 +13,8 @@ WARM = "warm-transfer"
 
 async def transfers(asked: Asked) -> object:
     """Every transfer of a call, oldest first."""
-    return {"data": [transfer_row(record) for record in await _transfers(asked)]}
+    found = await _transfers(asked)
+    return {"total_count": len(found), "data": [transfer_row(record) for record in found]}
 
 
 async def begin(asked: Asked) -> object:
