@@ -10,6 +10,9 @@ from ringback.cli.client import connect, quoted, show_json, show_table
 from ringback.cli.fail import fail
 from ringback.cli.loop import run
 from ringback.cli.pretend import HOST, pretend_carrier
+from ringback.testing.carrier import PretendCarrier
+from ringback.testing.carrier.desk import CarrierDesk
+from ringback.testing.carrier.directory import PATTERNS
 
 app = typer.Typer(help="The pretend carrier: people who answer numbers of fiction, and who call.", no_args_is_help=True)
 
@@ -19,9 +22,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answ
 @app.command()
 def numbers(as_json: AsJson = False) -> None:
     """Who answers which number."""
-    from ringback.testing.carrier.desk import CarrierDesk
-    from ringback.testing.carrier.service import PretendCarrier
-
     rows = CarrierDesk(PretendCarrier()).people()
     if as_json:
         show_json(rows)
@@ -88,9 +88,17 @@ async def _run(host: str, port: int, server: str, seed: int | None) -> None:
         async with pretend_carrier(host, port, seed) as carrier:
             carrier.server = server
             carrier.events.listeners.append(lambda event: print(event, flush=True))
-            where, _, number_ = carrier.address.rpartition(":")
-            print(f"The pretend carrier listens at {carrier.address}. Lead numbers of fiction to it with:", flush=True)
-            print(f"  ringback trunks add pretend hosts={where}:{number_} trusted=true", flush=True)
+            print(_introduction(carrier), flush=True)
             await stop.wait()
     except OSError as error:
         fail(f"the pretend carrier cannot listen on {host}:{port}: {error.strerror or error}")
+
+
+def _introduction(carrier: PretendCarrier) -> str:
+    """Where it is, and the trunk that leads numbers of fiction to it, as it stands in ``ringback.toml``."""
+    rules = "".join(f'  {{ match = "{pattern}" }},\n' for pattern in PATTERNS)
+    return (
+        f"The pretend carrier listens at {carrier.address}. Its trunk, for ringback.toml:\n\n"
+        f'[[trunks]]\nname = "pretend"\nhosts = ["{carrier.address}"]\npriority = 1\ntrusted = true\n'
+        f'outbound_rules = [\n{rules}  {{ match = "*", deny = true }},\n]\n'
+    )
