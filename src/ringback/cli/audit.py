@@ -1,7 +1,6 @@
 """``ringback audit``: calls that were refused, and why."""
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 import typer
 
@@ -18,8 +17,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print what the server answers.")] = False,
 ) -> None:
     """Calls that were refused, newest first."""
-    query = {"limit": limit, **({"domain": domain} if domain else {}), **({"rule": rule} if rule else {})}
-    answer = connect().get(f"/ringback/audit?{urlencode(query)}")
+    answer = connect().get("/ringback/audit", limit=limit, domain=domain or None, rule=rule or None)
     if as_json:
         show_json(answer)
         return

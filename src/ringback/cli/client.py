@@ -95,7 +95,7 @@ class Client:
             fail(f"{self.base_url} does not know this key; set RINGBACK_API_KEY to one of its keys")
         if response.status_code != 200:
             answer = self._json(response)
-            info = answer.get("info") or answer.get("error") if isinstance(answer, dict) else None
+            info = _why(answer) if isinstance(answer, dict) else None
             fail(_printable(str(info or f"status {response.status_code}")))
         return response
 
@@ -128,6 +128,14 @@ def connect(timeout_seconds: float = TIMEOUT_SECONDS) -> Client:
     return Client(
         settings.public_url or _local_url(settings, "https"), _key(settings), verify=trusted, timeout=timeout_seconds
     )
+
+
+def _why(answer: Mapping[str, Any]) -> object:
+    """What a refusal says; that of a vendor of numbers has a shape of its own."""
+    faults = answer.get("errors")
+    if isinstance(faults, list) and faults and isinstance(faults[0], dict):
+        return faults[0].get("detail")
+    return answer.get("info") or answer.get("error")
 
 
 def quoted(segment: str) -> str:

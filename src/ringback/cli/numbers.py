@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
 
 import typer
 
@@ -59,9 +58,13 @@ def available(
     as_json: AsJson = False,
 ) -> None:
     """Numbers that can be bought."""
-    wanted = {"areacode": areacode, "region": region, "city": city, "contains": contains}
-    query = urlencode({name: text for name, text in wanted.items() if text})
-    answer = connect().get("/list-available-numbers" + (f"?{query}" if query else ""))
+    answer = connect().get(
+        "/list-available-numbers",
+        areacode=areacode or None,
+        region=region or None,
+        city=city or None,
+        contains=contains or None,
+    )
     if as_json:
         show_json(answer)
         return

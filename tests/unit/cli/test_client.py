@@ -101,3 +101,10 @@ def test_values_of_any_kind_are_shown(capsys: pytest.CaptureFixture[str]) -> Non
 
     out = capsys.readouterr().out
     assert "1" in out and json.dumps({"c": True}) in out
+
+
+def test_a_vendors_refusal_is_told_in_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(422, json={"errors": [{"detail": "+14155550123 is not available", "status": "422"}]})
+
+    assert failure(capsys, answer) == "ringback: +14155550123 is not available\n"
