@@ -391,6 +391,7 @@ class Application:
             dscp=sip.dscp,
             advertised=self._advertised,
             advertised_port=sip.public_port,
+            client_options=sip.client_options_interval,
             domain=sip.domain or "",
             rate_limits=RateLimits() if sip.rate_limits else None,
             allow_private=settings.dialout.allow_private,

@@ -93,6 +93,12 @@ class Sip(Section):
         default=False,
         description="Write SIP addresses in REST answers without 'sip:', for programs that add it themselves.",
     )
+    client_options_interval: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds between questions (OPTIONS) to registered phones whether they are still there; who has "
+        "answered before and no longer does is not rung until it is back. 0: nobody is asked.",
+    )
     public_port: int = Field(
         default=0,
         ge=0,

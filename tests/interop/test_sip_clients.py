@@ -1,5 +1,6 @@
 """Phones that others wrote register here, call rooms and each other, and are called."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,29 @@ async def test_a_wrong_password_registers_nobody(tmp_path: Path, server: Server)
 
         assert "sip.registered" not in server.log()
         assert "200 OK" not in phone.log()
+
+
+@pytest.mark.needs("baresip")
+async def test_a_phone_that_died_is_not_rung_any_more_and_is_when_it_is_back(tmp_path: Path) -> None:
+    """Killed, it takes back no registration: it is known by the questions that it no longer answers."""
+    async with Server(tmp_path / "server", {"SIP__CLIENT_OPTIONS_INTERVAL": "2"}) as server:
+        await server.room("desk", dialout_config={"allow_room_start": True})
+        phone = await alice(server, tmp_path)
+        async with phone:
+            await registered(server, "alice")
+            await asyncio.sleep(5)  # long enough to be asked, and to answer, once
+            await phone.kill()
+            await until(lambda: "sip.client-silent" in server.log() or None, "its silence is noticed", 100)
+
+            call = await server.dial_out("desk", f"sip:alice@127.0.0.1:{server.ports.sip}")
+
+            async def failed() -> bool:
+                row = (await server.rest("GET", f"/ringback/calls/{call}")).body
+                return row["state"] == "ended" and row["end"]["reason"] == "not-registered"
+
+            await until(failed, "the call fails at once: nobody is rung", 10)
+        async with phone:
+            await until(lambda: server.log().count("sip.registered client=alice") > 1 or None, "it is back")
+            await server.dial_out("desk", f"sip:alice@127.0.0.1:{server.ports.sip}")
+            await phone.event("CALL_ESTABLISHED")
+            await server.hang_up_all("desk")

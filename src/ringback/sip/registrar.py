@@ -212,6 +212,12 @@ class Registrar:
             flows += [place.flow for place in alive.values() if place.binding.transport == "udp" and _is_natted(place)]
         return flows
 
+    def everyone(self, now: float) -> list[tuple[tuple[str, str], Place]]:
+        """Every place there is now, with its client's id and its key."""
+        return [
+            ((client, key), place) for client in list(self._places) for key, place in self._alive(client, now).items()
+        ]
+
     def is_home(self, flow: Flow) -> bool:
         """Whether somebody registered over this very connection, or from this very address."""
         return flow in self._flows
@@ -278,7 +284,7 @@ class Registrar:
                 return Answer(500)
             return self._changed(client, request, before, {}, now)
         paths = _paths(request)
-        outbound = _outbound(request, flow, paths)
+        outbound = _outbound(request, paths)
         if outbound is None:
             return Answer(439)
         after = dict(before)
@@ -288,7 +294,7 @@ class Registrar:
                 return refusal
         if len(after) > MOST_BINDINGS:
             return Answer(403, rule=f"more than {MOST_BINDINGS} registrations of one address")
-        return self._changed(client, request, before, after, now, outbound)
+        return self._changed(client, request, before, after, now, flow if outbound else None)
 
     def _one(
         self,
@@ -344,19 +350,21 @@ class Registrar:
         before: dict[str, Place],
         after: dict[str, Place],
         now: Instant,
-        outbound: bool = False,
+        outbound: Flow | None = None,
     ) -> Answer:
         self._put(client.id, after)
         return replace(self._ok(request, after, now, outbound), change=Change(client, before, after))
 
-    def _ok(self, request: Request, places: dict[str, Place], now: Instant, outbound: bool = False) -> Answer:
+    def _ok(self, request: Request, places: dict[str, Place], now: Instant, outbound: Flow | None = None) -> Answer:
         rows: list[Row] = [("Contact", _shown(place, now.mono)) for place in places.values()]
         rows.append(("Date", formatdate(now.wall, usegmt=True)))
         rows.append(("Supported", ", ".join(EXTENSIONS)))
         if "path" in option_tags(request, "supported"):
             rows += [("Path", value) for value in request.headers.all("path")]
-        if outbound:
-            rows += [("Require", "outbound"), ("Flow-Timer", str(FLOW_TIMER))]
+        if outbound is not None:
+            rows.append(("Require", "outbound"))
+            # §4.4.2: on UDP a client asks every 24 to 29 s unless it is told; a connection may rest longer.
+            rows += [("Flow-Timer", str(FLOW_TIMER))] if outbound.reliable else []
         return Answer(200, rows)
 
     def _put(self, client: str, places: dict[str, Place]) -> None:
@@ -405,10 +413,10 @@ def _instance(contact: Address) -> tuple[str, int]:
     return clean(unquote(instance)), int(text)
 
 
-def _outbound(request: Request, flow: Flow, paths: tuple[str, ...]) -> bool | None:
+def _outbound(request: Request, paths: tuple[str, ...]) -> bool | None:
     """Whether RFC 5626 applies (§6); ``None``: a proxy on the way does not know it, which is answered 439.
 
-    Flows are only kept alive by their clients on connections here, so by UDP the extension is not used.
+    Flows are kept alive by their clients: by a ping on connections, by STUN on UDP.
     """
     wanted = "outbound" in {*option_tags(request, "supported"), *option_tags(request, "require")}
     if not wanted or not any(_instance(contact)[1] for contact in request.contacts):
@@ -416,7 +424,7 @@ def _outbound(request: Request, flow: Flow, paths: tuple[str, ...]) -> bool | No
     if sum(len(split_commas(value)) for value in request.headers.all("via")) > 1:
         first_hop = parse_routes([paths[-1]])[0].uri if paths else None
         return True if isinstance(first_hop, SipUri) and first_hop.parameter("ob") is not None else None
-    return flow.reliable
+    return True
 
 
 def _paths(request: Request) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ class Registry:
         authenticator = Authenticator(key or secrets.token_bytes(32), "ringback", node, self._accounts.proof)
         self._registrar = Registrar(self._accounts, authenticator, is_proxy=lambda flow: self.is_known(flow))
         self._timer: Timer | None = None
+        self._silent: set[tuple[str, str]] = set()
         self.ping: Callable[[Flow], None] = lambda flow: None
         self.is_known: Callable[[Flow], bool] = lambda flow: False
 
@@ -104,6 +105,9 @@ class Registry:
         if not stored:
             self._registrar.undo(change)
             return False
+        for key, place in change.after.items():
+            if change.before.get(key) != place:
+                self._silent.discard((change.client.id, key))
         # Phones refresh every few minutes for ever: only what changes who can be reached is a step worth a line.
         tell = log.debug if change.before.keys() == change.after.keys() else log.info
         tell("sip.registered", client=change.client.username, bindings=len(change.after))
@@ -120,8 +124,19 @@ class Registry:
         return self._accounts.find(self._accounts.realm(host), user)
 
     def places(self, client: SipClient) -> list[Place]:
-        """Where a client can be reached now, preferred places first."""
-        return self._registrar.places(client.id, self._clock.monotonic())
+        """Where a client can be reached now, preferred places first; not where nobody has answered lately."""
+        found = self._registrar.places(client.id, self._clock.monotonic())
+        return (
+            [place for place in found if (client.id, place.binding.key) not in self._silent] if self._silent else found
+        )
+
+    def everyone(self) -> list[tuple[tuple[str, str], Place]]:
+        """Every place there is, reached or not, with its client's id and its key."""
+        return self._registrar.everyone(self._clock.monotonic())
+
+    def silence(self, key: tuple[str, str], silent: bool) -> None:
+        """Whether a place is silent: it is not rung then, until it answers or registers again."""
+        (self._silent.add if silent else self._silent.discard)(key)
 
     def bindings_of(self, client: SipClient) -> list[Binding]:
         """As ``places``, without what only the stack needs."""

@@ -34,6 +34,7 @@ from ringback.telephony.door import Door, TurnedAway
 from ringback.telephony.mapping import FIRST_OCTETS, StunPort
 from ringback.telephony.names import DnsNames
 from ringback.telephony.networks import Advertised
+from ringback.telephony.phone_watch import PhoneWatch
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, looks_like_number, parse_ip
 from ringback.telephony.registrar import Registry
 from ringback.telephony.reports import report
@@ -75,6 +76,7 @@ class TelephonySettings:
         known: Networks (CIDR) of trunks and clients, who are told why they are refused.
         credentials: What challenges to our calls are answered with, and for whom.
         patience: Seconds without any answer after which a call has failed.
+        client_options: Seconds between questions to registered phones whether they are there; 0 for none.
         lag_limit: Seconds the loop may be late before new calls are turned away with 503; ``None`` for never.
         session_interval, session_least: Seconds; see ``AgentSettings``.
         hold_ack: ACK an answer only at ``confirm``, for whoever must first remember the call.
@@ -102,6 +104,7 @@ class TelephonySettings:
     credentials: Sequence[Credential] = ()
     patience: float = 4.0
     lag_limit: float | None = 0.2
+    client_options: float = 0.0
     mute_scanners: bool = True
     prefix: str = ""
     session_interval: int = PROPOSED
@@ -186,6 +189,14 @@ class Telephony:
             fail=self._fail,
         )
         self._forks = self._clients.forks
+        self._watch = PhoneWatch(
+            clock,
+            self._agent,
+            self._registry,
+            settings.client_options,
+            lambda: f"sip:ringback@{self._domain()}",
+            lambda: self._flush(),
+        )
         self.trunks = TrunkSide(
             clock,
             self._agent,
@@ -223,6 +234,7 @@ class Telephony:
         """Listen. Raises ``OSError`` naming the address when that fails."""
         await self._registry.start()
         await self._wire.start(self)
+        self._watch.start()
 
     def report_to(self, events: CarrierEvents) -> None:
         """From now on tell ``events``, first what has waited."""
@@ -233,6 +245,7 @@ class Telephony:
     async def stop(self) -> None:
         """Close every socket. Calls are not ended: end them first."""
         self._registry.stop()
+        self._watch.stop()
         await self.trunks.stop()
         for task in list(self._tasks):
             task.cancel()

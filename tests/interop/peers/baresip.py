@@ -137,6 +137,10 @@ class Baresip:
             self._writer.close()
         await self._process.stop()
 
+    async def kill(self) -> None:
+        """As a flat battery does: nobody is told."""
+        await self._process.kill()
+
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         assert self._process.running, f"baresip ended: {self._process.output()[-2000:]}"
         with contextlib.suppress(OSError):

@@ -248,10 +248,16 @@ def test_a_proxy_that_does_not_know_outbound_is_told_of(desk: Desk):
     assert row(desk.register(contact, flow=TCP, rows=[*rows, edge], cseq=2), "require") == ["outbound"]
 
 
-def test_by_udp_outbound_is_left_alone(desk: Desk):
-    answer = desk.register(f"{PHONE};{INSTANCE};reg-id=1", rows=[("Supported", "outbound")])
+def test_a_phone_on_udp_that_its_router_gave_another_port_replaces_where_it_was(desk: Desk):
+    """RFC 5626 §6, §4.4.2: it keeps its flow by STUN, in its own time."""
+    rows = [("Supported", "outbound")]
+    contact = f"{PHONE};{INSTANCE};reg-id=1"
+    first = desk.register(contact, rows=rows)
+    moved = HOME._replace(port=40001)
+    desk.register(contact, flow=moved, rows=rows, call_id="two")
 
-    assert (answer.status, row(answer, "require")) == (200, [])
+    assert (row(first, "require"), row(first, "flow-timer")) == (["outbound"], [])
+    assert [place.flow for place in desk.registrar.places("acme/ann", desk.at)] == [moved]
 
 
 def test_phones_behind_nat_get_keep_alives_and_others_none(desk: Desk):
