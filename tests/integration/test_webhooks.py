@@ -214,3 +214,56 @@ async def test_a_certificate_nobody_vouches_for_ends_it(tmp_path: Path) -> None:
     assert posted.status == 0
     assert "certificate does not verify" in posted.error
     assert heard == []
+
+
+def giving(answer: bytes) -> tuple[Talk, list[bytes]]:
+    """A server that gives everybody this answer, and the requests it got."""
+    heard: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        await writer.drain()
+
+    return talk, heard
+
+
+async def fetched(talk: Talk, largest: int = 1000, *, allowed: bool = True) -> bytes:
+    """What is got from a server, by the rules for addresses that customers name."""
+    client = CheckedClient(lambda host, port: allowed, 2.0)
+    async with serving(talk) as port:
+        try:
+            return await client.fetch(f"http://127.0.0.1:{port}/music.mp3", largest)
+        finally:
+            await client.close()
+
+
+def file_of(body: bytes, status: str = "200 OK", more: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def test_music_is_fetched_within_its_limits() -> None:
+    talk, _ = giving(file_of(b"m" * 1000))
+    assert await fetched(talk) == b"m" * 1000
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (file_of(b"m" * 1001), "larger than 1000 octets"),
+        (file_of(b"", "404 Not Found"), "answered 404"),
+        (file_of(b"", "302 Found", "Location: http://127.0.0.1:1/\r\n"), "answered 302"),
+        (b"what?\r\n\r\n", "not HTTP"),
+    ],
+)
+async def test_music_that_cannot_be_had_is_said_to_be_so_in_a_sentence(answer: bytes, why: str) -> None:
+    talk, _ = giving(answer)
+    with pytest.raises(OSError, match=why):
+        await fetched(talk)
+
+
+async def test_music_of_a_private_address_is_not_even_asked_for() -> None:
+    talk, heard = giving(file_of(b"m"))
+    with pytest.raises(OSError, match="ALLOW_PRIVATE"):
+        await fetched(talk, allowed=False)
+    assert heard == []

@@ -142,3 +142,24 @@ async def test_a_call_that_ended_before_the_kill_keeps_its_own_reason(tmp_path: 
         await kill_and_return(server)
 
     assert (await only_call(server))["end"]["reason"] == "hangup-remote"
+
+
+async def test_a_caller_that_is_held_is_hung_up_on_after_a_kill_and_its_row_says_so(tmp_path: Path) -> None:
+    """It was in no room: nobody else is told of it, and what its customer does with it then fails."""
+    async with Server(tmp_path / "server", {"WEBHOOKS__ALLOW_PRIVATE": "true"}) as server:
+        body = {"type": "pinless_dialin", "room_creation_api": f"{server.url}/nobody"}
+        config = (await server.rest("POST", "/domain-dialin-config", body)).body["config"]
+        async with Baresip(tmp_path / "baresip", hz=440) as phone:
+            await phone.dial(config["sip_uri"])
+            await talking(server)
+            held = await only_call(server)
+            assert held["room"] == ""
+
+            await kill_and_return(server)
+
+            await ended_by_restart(server)
+            await phone.event("CALL_CLOSED")
+            update = {"callId": held["id"], "callDomain": held["id"], "sipUri": "sip:123456789012@127.0.0.1"}
+            assert (await server.rest("POST", "/dialin/pinlessCallUpdate", update)).status == 404
+            again = (await server.rest("GET", "/domain-dialin-config")).body["data"][0]["config"]
+            assert again == config, "the address and the secret are as they were"

@@ -294,3 +294,23 @@ async def test_a_telephone_in_the_meeting_is_somebody_too(stage: Stage):
         for each in (phone, other):
             each.hang_up()
         await stage.settle()
+
+
+async def test_guesses_over_a_carrier_that_vouches_for_nobody_keep_only_the_guesser_out(stage: Stage):
+    def dials(number: str) -> FakePhone:
+        uri = f"sip:{number}@carrier.example"
+        return stage.carrier.call_in(NUMBER, trunk="carrier", called_number=NUMBER, from_uri=uri)
+
+    async with stage:
+        for _ in range(2):
+            phone = dials("+15550199")
+            await stage.settle()
+            for _ in range(3):
+                await key(stage, phone, "99999999999")
+            await heard_out(stage, phone)
+
+        again, other = dials("+15550199"), dials("+15550198")
+        await stage.settle()
+        assert (again.state, other.state) == ("refused", "answered")
+        other.hang_up()
+        await stage.settle()

@@ -171,7 +171,8 @@ class DialinDesk:
 
     async def _answer(self, invite: IncomingInvite, config: DialinConfig | None, domain: DomainId) -> None:
         """Have everything ready that the caller is to hear, then answer it in a lobby of its own."""
-        known_as = invite.caller or invite.source.rpartition(":")[0]
+        # All calls of a carrier come from one address: without its word it is the number it shows that counts.
+        known_as = invite.caller or (invite.from_uri if invite.trunk else invite.source.rpartition(":")[0])
         refusal = LOBBY_FULL if len(self._callers) >= MOST_HELD else None
         guide: Guide
         if config is not None and config.type is DialinType.PINLESS:
