@@ -16,6 +16,7 @@ from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
 from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, Presses
+from ringback.calls.protection import PRIVATE
 from ringback.calls.timeline import Timeline
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SendDigits, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason, Fault
@@ -33,6 +34,8 @@ from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_a
 
 LAST_WORD = 2.0
 """Seconds a far end has to hang up by itself once its transfer has worked."""
+
+CLEAR_WARNING = "signalling is encrypted and sound is not: the far end took no keys"
 
 TRANSFERRED = EndReason(Ending.TRANSFERRED)
 
@@ -86,6 +89,7 @@ class Call:
         self._late_offer: bytes | None = None
         self._sdp_version = 0
         self._said = b""
+        self._clear_told = False
         self._digits = DigitFilter()
         self._presses = Presses()
         self.timeline = Timeline()
@@ -434,7 +438,17 @@ class Call:
             networks=self.media_networks,
         )
         self.media = replace(media, listen=False) if Holder.FAR_END in self._held_by else media
-        return [self._run(replace(self.media, send=False) if silent else self.media, now), *told]
+        running = self._run(replace(self.media, send=False) if silent else self.media, now)
+        return [running, *told, *self._clear_warning(agreed)]
+
+    def _clear_warning(self, agreed: Negotiated) -> list[Effect]:
+        """Once, where signalling is encrypted and sound could be: nobody is left to believe that it is."""
+        dialog = self.record.dialog
+        private = dialog is not None and dialog.transport in PRIVATE
+        if self._clear_told or agreed.keys is not None or not (private and self.answered and self.protection.wanted):
+            return []
+        self._clear_told = True
+        return [self._warn(CLEAR_WARNING)]
 
     def _run(self, media: PhoneMedia, now: Instant) -> SetPhone:
         if media.send and media.remote is not None:

@@ -1,17 +1,20 @@
 """Calls whose sound is to be protected: who is refused, who is hung up on, and that no call falls back to the clear."""
 
+from dataclasses import replace
+
 import pytest
 
-from ringback.calls.call import Call
+from ringback.calls.call import CLEAR_WARNING, Call
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Reject
 from ringback.calls.ports import Attempt
 from ringback.calls.protection import ProtectionRules
-from ringback.meetings.effects import Effect, SetPhone
+from ringback.meetings.effects import Effect, SetPhone, Tell
 from ringback.model.end_reason import Ending
+from ringback.model.events import CallEvent, CallStep
 from ringback.sdp.crypto import Protection
 from ringback.sdp.negotiation import make_answer, make_offer, read_answer
 from unit.calls import test_dialout
-from unit.calls.test_dialin import HERE, at, dial_in, find, offer
+from unit.calls.test_dialin import DIALOG, HERE, at, dial_in, find, offer
 
 REQUIRED = Protection("required", b"r" * 32)
 OPTIONAL = Protection("optional", b"o" * 32)
@@ -58,6 +61,30 @@ def test_a_caller_without_what_is_demanded_is_refused(body: bytes, ours: Protect
 
     assert isinstance(refusal, Reject) and refusal.status == 488
     assert end_of(call) is Ending.NOT_PROTECTED
+
+
+@pytest.mark.parametrize(
+    ("transport", "body", "ours", "warned"),
+    [
+        ("tls", offer(), OPTIONAL, True),
+        ("wss", offer(), OPTIONAL, True),
+        ("tls", protected("optional"), OPTIONAL, False),
+        ("tls", offer(), Protection(), False),
+        ("udp", offer(), OPTIONAL, False),
+    ],
+)
+def test_sound_in_the_clear_beside_encrypted_signalling_is_never_silent_about_it(
+    transport: str, body: bytes, ours: Protection, warned: bool
+):
+    """E10: whoever looks at the call reads that its sound can be heard on the way; it is told once."""
+    call = dial_in(body)
+    call.protection = ours
+    call.record = replace(call.record, dialog=replace(DIALOG, transport=transport))
+
+    effects = [*call.begin(HERE, at(0)), *call.acknowledged(None, at(1)), *call.reoffered(body, at(2))]
+
+    told = [each.event for each in effects if isinstance(each, Tell) and isinstance(each.event, CallEvent)]
+    assert [one.message for one in told if one.step is CallStep.WARNING] == [CLEAR_WARNING] * warned
 
 
 def test_a_late_answer_without_keys_ends_the_call():
