@@ -24,7 +24,7 @@ def samples(pcm: bytes) -> tones.Samples:
     return np.frombuffer(pcm, "<i2").astype(np.float64) / 32768
 
 
-async def hears(sound: AsyncGenerator[bytes, None], hz: float, rate: int = RATE, timeout_s: float = 15.0) -> None:
+async def hears(sound: AsyncGenerator[bytes, None], hz: float, rate: int = RATE, timeout_s: float = 40.0) -> None:
     """Wait for half a second of a tone."""
     heard = b""
     async with asyncio.timeout(timeout_s), aclosing(sound):
@@ -38,7 +38,7 @@ async def hears(sound: AsyncGenerator[bytes, None], hz: float, rate: int = RATE,
 async def listen(call: Call, seconds: float, of: str | None = None) -> bytes:
     """What a bot hears in so many seconds."""
     heard = b""
-    async with asyncio.timeout(seconds + 15), aclosing(call.audio(of)) as sound:
+    async with asyncio.timeout(seconds + 30), aclosing(call.audio(of)) as sound:
         async for piece in sound:
             heard += piece
             if len(heard) >= seconds * call.rate * 2:
@@ -46,7 +46,7 @@ async def listen(call: Call, seconds: float, of: str | None = None) -> bytes:
     raise AssertionError(f"the call ended: {call.ended}")
 
 
-async def event(call: Call, kind: Any, timeout_s: float = 15.0, **fields: Any) -> Any:
+async def event(call: Call, kind: Any, timeout_s: float = 40.0, **fields: Any) -> Any:
     """The next event of a kind whose fields are these; those before it are dropped."""
     seen: list[Event] = []
     try:

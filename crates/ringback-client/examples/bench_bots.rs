@@ -95,6 +95,7 @@ fn engine() -> Engine {
         webrtc_port: 0,
         webrtc_advertised: vec![local],
         rtp_host: local,
+        rtp_other_host: None,
         rtp_first: 28_000,
         rtp_last: 29_999,
     })
@@ -222,6 +223,8 @@ impl Phone {
             receive: vec![],
             dtmf_payload_type: None,
             dtmf_receive_payload_type: None,
+            dtmf_detect: false,
+            dtmf_tones: false,
             send: true,
             listen: true,
             signalling_host: None,

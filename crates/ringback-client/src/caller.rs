@@ -43,6 +43,8 @@ pub struct Caller {
     /// An offer of ours asked for another path.
     rebind: bool,
     connected: bool,
+    /// The machine has no way to the server just now: sending says so.
+    cut_off: bool,
     /// Speech waits for the path to come back.
     held: bool,
 }
@@ -69,6 +71,7 @@ impl Caller {
             sending: None,
             rebind: true,
             connected: false,
+            cut_off: false,
             held: false,
         }
     }
@@ -146,13 +149,16 @@ impl Caller {
         self.hearing.packet(packet, self.shared.ears.is_anybody(), now);
     }
 
-    /// What the kernel does not take is lost, as the network might lose it.
-    fn transmit(&self, transmit: &Transmit) {
+    /// What the kernel does not take is lost, as the network might lose it; that there is no network is remembered.
+    fn transmit(&mut self, transmit: &Transmit) {
         let same = |socket: &&UdpSocket| {
             socket.local_addr().is_ok_and(|local| local.is_ipv4() == transmit.destination.is_ipv4())
         };
         if let Some(socket) = self.sockets.iter().find(same) {
-            let _ = socket.send_to(&transmit.contents, transmit.destination);
+            match socket.send_to(&transmit.contents, transmit.destination) {
+                Ok(_) => self.cut_off = false,
+                Err(e) => self.cut_off |= is_cut_off(&e),
+            }
         }
     }
 
@@ -168,7 +174,7 @@ impl Caller {
 
     fn say(&mut self, now: Instant, late: bool) -> Result<Vec<Event>, Broken> {
         let counters = &self.shared.counters;
-        let Some(mid) = self.sending.filter(|_| self.connected) else {
+        let Some(mid) = self.sending.filter(|_| self.connected && !self.cut_off) else {
             self.voice.pass();
             let held = self.sending.is_some() && self.shared.speech.waiting() > 0;
             if held && !std::mem::replace(&mut self.held, true) {
@@ -206,6 +212,12 @@ impl Caller {
         let words = guarded(|| self.peer.last_words(now)).unwrap_or_default();
         words.iter().for_each(|transmit| self.transmit(transmit));
     }
+}
+
+/// Whether an error of sending says that no network is there, and not that a queue is full or a packet unwelcome.
+fn is_cut_off(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable)
 }
 
 /// The UDP addresses in an answer (RFC 8839 §5.1).

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
@@ -233,7 +233,7 @@ impl Peer {
 
     /// A peer that calls a server: sound only. It is reached nowhere before [`Peer::reach_at`].
     pub fn calling(identity: &Identity, now: Instant) -> Peer {
-        let config = RtcConfig::new()
+        let mut config = RtcConfig::new()
             .set_dtls_cert(identity.0.clone())
             .set_rtp_mode(true)
             // Congestion is controlled where there are pictures: sound alone would pay for its feedback and use none.
@@ -245,6 +245,9 @@ impl Peer {
             .enable_pcma(true, false)
             .enable_g722(true, false)
             .enable_opus(true, false);
+        // A path that is gone is noticed within 10 s, and looked at every 2 s.
+        config.set_max_stun_rto(Duration::from_secs(2));
+        config.set_max_stun_retransmits(5);
         Peer::of(config.build(now), &[])
     }
 

@@ -164,6 +164,20 @@ fn another_path_is_found_from_another_address_with_the_same_keys() {
 }
 
 #[test]
+fn a_path_that_is_gone_is_noticed_within_ten_seconds() {
+    let mut pair = Pair::new();
+    pair.connect();
+    let gone = pair.now;
+
+    while !pair.is(0, PeerState::Disconnected) {
+        pair.now += Duration::from_millis(5);
+        pair.caller.timeout(pair.now).unwrap();
+        drain(&mut pair.caller, &mut pair.heard[0]);
+        assert!(pair.now < gone + Duration::from_secs(10), "nobody noticed");
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_refused_in_a_sentence() {
     let mut pair = Pair::new();
 

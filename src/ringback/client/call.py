@@ -9,6 +9,7 @@ import contextlib
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,6 +49,7 @@ def join(
     user_data: Any = None,
     rate: int = RATE,
     codec: str | None = None,
+    ssl: SSLContext | None = None,
 ) -> "Call":
     """A room to be entered by ``async with``.
 
@@ -59,6 +61,7 @@ def join(
         rate: Samples per second of everything said and heard: 8000, 16000, 24000 or 48000.
         codec: ``opus``, ``g722``, ``pcmu`` or ``pcma``. By default a phone in the room is spoken to in its own codec,
             which costs the server nothing, and a room without phones in Opus.
+        ssl: Whose certificates to trust, instead of the system's.
 
     Raises:
         ValueError: The URL, the rate or the codec makes no sense.
@@ -69,7 +72,7 @@ def join(
         raise ValueError(f"rate {rate} is none of 8000, 16000, 24000, 48000")
     fields = {"room": url, "token": token, "userName": name, "userData": user_data}
     asked = {key: value for key, value in fields.items() if value not in (None, "")}
-    return Call(signalling_url(url), asked, rate, None if codec is None else CODECS[codec.lower()])
+    return Call(signalling_url(url), asked, rate, None if codec is None else CODECS[codec.lower()], ssl)
 
 
 class Call:
@@ -83,7 +86,9 @@ class Call:
         ended: Why the call is over, when it is and we did not leave.
     """
 
-    def __init__(self, url: str, fields: Mapping[str, Any], rate: int, codec: str | None) -> None:
+    def __init__(
+        self, url: str, fields: Mapping[str, Any], rate: int, codec: str | None, ssl: SSLContext | None = None
+    ) -> None:
         self.id = ""
         self.meeting_id = ""
         self.rate = rate
@@ -91,7 +96,7 @@ class Call:
         self.ended: CallError | None = None
         self._fields = fields
         self._codec = codec
-        self._connection = Connection(url, self._told, self._network, self._end)
+        self._connection = Connection(url, self._told, self._network, self._end, ssl)
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._news = asyncio.Event()
         self._over = False

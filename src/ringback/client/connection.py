@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,6 +57,7 @@ class Connection:
         network: Told ``interrupted``, and ``resumed`` with the reply (whose ``resync`` says that its participants
             replace what was known).
         lost: Told why, when our place is gone. Nothing follows.
+        ssl: Whose certificates to trust, instead of the system's.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Connection:
         event: Callable[[str, Fields], None],
         network: Callable[[str, Fields], None],
         lost: Callable[[CallError], None],
+        ssl: SSLContext | None = None,
     ) -> None:
         self._url = url
         self._event = event
         self._network = network
         self._lost = lost
+        self._tls: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
         self._socket: ClientConnection | None = None
         self._joined: Fields = {}
         self._pending: dict[int, _Pending] = {}
@@ -152,6 +156,7 @@ class Connection:
                     ping_interval=PING_EVERY_S,
                     ping_timeout=SILENCE_LIMIT_S,
                     close_timeout=1.0,
+                    **self._tls,
                 )
                 return await self._ask_to_join(socket, fields)
         except TimeoutError:
