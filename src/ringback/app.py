@@ -45,6 +45,7 @@ from ringback.numbers.purchases import Purchases
 from ringback.numbers.quota import GuardedQuota
 from ringback.numbers.service import Numbers
 from ringback.numbers.trunk import Trunk
+from ringback.one_cpu import stay_together
 from ringback.rest.api import Services, create_api
 from ringback.rest.meters import Meters
 from ringback.rest.ports import PretendNetwork
@@ -323,6 +324,9 @@ class Application:
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then drain: no new calls, the rest ends with its calls or at the limit."""
         _settle_heap()
+        if self.settings.one_cpu:
+            tasks = await self._cleanup.enter_async_context(Background())
+            tasks.start(stay_together(), "one processor", ends=False)
         await stop.wait()
         await self.drain()
         await self.stop()
