@@ -222,6 +222,7 @@ class Telephony:
         self._resolving: dict[CallId, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lookups = 0
+        self._away_tag = b""
         self._queue: deque[Event] = deque()
         self._telling = False
         self._tell_timer: Timer | None = None
@@ -442,6 +443,8 @@ class Telephony:
         if away := self._door.turns_away(flow, data):
             self._turn_away(data, away, flow)
             return
+        if self._away_tag and data.startswith(b"ACK ") and self._away_tag in data:
+            return  # of an INVITE that was refused unread: there is nothing to find it by, and nothing to end
         try:
             message = self._parse(data)
         except SipParseError as error:
@@ -713,11 +716,17 @@ class Telephony:
 
     def _refuse(self, data: bytes, status: int, reason: str, flow: Flow, q850: int | None = None) -> None:
         try:
-            answer = refusal(data, status, reason, self._chance.token(), q850)
+            answer = refusal(data, status, reason, self._stateless_tag(), q850)
         except ValueError:
             return
         if answer is not None and len(answer) <= 2 * len(data):
             self._wire.send(flow, answer)
+
+    def _stateless_tag(self) -> str:
+        """Our tag in every refusal that leaves nothing behind: the same for a request that comes again (§8.2.7)."""
+        if not self._away_tag:
+            self._away_tag = self._chance.token().encode()
+        return self._away_tag.decode()
 
     # ── inside: small things ──
 

@@ -9,6 +9,8 @@ from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.numbers.trunk import Host, Trunk
+from ringback.sip.message import Message
+from ringback.sip.parser import parse
 from ringback.telephony.admission import RateLimits
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock, settle
@@ -406,6 +408,34 @@ async def test_a_late_loop_turns_new_calls_away_and_serves_those_that_are_up(net
     await clock.run_for(0.1)
     assert ann.names() == ["incoming"]
     ann.telephony.reject(ann.last("incoming").call, 480)
+
+
+async def test_the_ack_of_a_call_that_was_turned_away_unread_is_not_read_either(network: Network, clock: VirtualClock):
+    """Refused twice, it hears the same tag (RFC 3261 §8.2.7), and its ACK costs us nothing."""
+    read: list[bytes] = []
+
+    def reader(data: bytes) -> Message:
+        read.append(data)
+        return parse(data)
+
+    await Station(network, ANN, replace(OPEN, lag_limit=0.2), parser=reader).start()
+    puppet = Puppet(network)
+    puppet.request("OPTIONS", ANN)
+    await clock.run_for(0.05)
+    clock._mono += 1.0
+    await clock.run_for(0.1)
+    for _ in range(2):
+        puppet.request("INVITE", ANN, body=OFFER, call_id="new")
+        await clock.run_for(0.05)
+    first, second = puppet.got(503)
+    puppet.request("ACK", ANN, call_id="new", to_tag=first.to.tag)
+    await clock.run_for(0.05)
+    assert first.to.tag == second.to.tag
+    assert [data.partition(b" ")[0] for data in read] == [b"OPTIONS"]
+
+    puppet.request("ACK", ANN, call_id="other", to_tag="x")
+    await clock.run_for(0.05)
+    assert [data.partition(b" ")[0] for data in read] == [b"OPTIONS", b"ACK"]
 
 
 async def test_a_late_loop_still_takes_re_invites(network: Network, clock: VirtualClock):
