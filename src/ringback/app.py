@@ -204,6 +204,7 @@ class Application:
             clear_text=settings.webhooks.allow_private,
         )
         await self.dialin_configs.start()
+        self.purchases.on_release.append(lambda kept: self.dialin_configs.number_released(kept.domain, kept.number))
         self.sip_trunks = SipTrunks(
             database.sip_trunks, domains, self._poster, clock, chance, clear_text=settings.webhooks.allow_private
         )
@@ -246,7 +247,6 @@ class Application:
                 routes=self.numbers,
                 numbers=self.numbers,
                 clients=self.sip_clients,
-                owned=self.numbers,
                 quota=self.quota,
                 audit=self.quota,
                 protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),

@@ -126,9 +126,7 @@ async def a_house(
         quota,
         Webhooks(database.webhooks, poster, clock, lambda: next(ids), lambda: secret, most=3) as webhooks,
         Meetings(office, rooms, lambda user: sip_address(user, SIP_DOMAIN)) as meetings,
-        Calls(
-            meetings, routes=numbers, numbers=numbers, clients=sip_clients, owned=numbers, quota=quota, audit=quota
-        ) as calls,
+        Calls(meetings, routes=numbers, numbers=numbers, clients=sip_clients, quota=quota, audit=quota) as calls,
     ):
         carrier.events = calls
         rooms.listen(meetings.room_changed, meetings.room_deleted)
@@ -138,6 +136,8 @@ async def a_house(
         desk = DialinDesk(calls, meetings, configs, rooms, numbers, sounds, poster)
         calls.desk = desk
         await configs.start()
+        purchases = Purchases(numbers, domains, clock, chance, release_after=release_after)
+        purchases.on_release.append(lambda kept: configs.number_released(kept.domain, kept.number))
         trunks = SipTrunks(database.sip_trunks, domains, poster, clock, chance)
         services = Services(
             rooms,
@@ -153,7 +153,7 @@ async def a_house(
             sip_clients,
             numbers,
             webhooks,
-            Purchases(numbers, domains, clock, chance, release_after=release_after),
+            purchases,
             usage=database.usage,
             quota=quota,
             audit=database.audit,

@@ -182,3 +182,16 @@ async def test_the_operator_gives_a_number_out_of_stock_and_it_goes_back_there(t
         assert (await house.ask("GET", "/v1/list-available-numbers"))[1]["total_count"] == 0
         assert (await house.ask("DELETE", "/v1/ringback/numbers/+14155550123"))[0] == 200
         assert (await house.ask("GET", "/v1/list-available-numbers"))[1]["total_count"] == 1
+
+
+async def test_a_number_that_is_given_back_takes_its_dial_in_config_with_it(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        await stocked(house, "+14155550123")
+        known = await bought(house, "+14155550123")
+        body = {"type": "pin_dialin", "phone_number": "+14155550123", "name_prefix": "desk"}
+        status, config = await house.ask("POST", "/v1/domain-dialin-config", body)
+        assert status == 200, config
+
+        assert (await house.ask("DELETE", f"/v1/release-phone-number/{known}"))[0] == 200
+
+        assert (await house.ask("GET", f"/v1/domain-dialin-config/{config['id']}"))[0] == 404

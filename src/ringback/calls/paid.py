@@ -21,7 +21,6 @@ from ringback.calls.ports import (
     Clock,
     Grant,
     OutgoingRoute,
-    OwnedNumbers,
     PaidLeg,
     Quota,
     Refusal,
@@ -98,17 +97,13 @@ class PaidLegs:
         quota: Who may spend how much.
         audit: What was refused.
         clock: Time.
-        numbers: Numbers that domains own.
     """
 
-    def __init__(
-        self, routes: Routes, quota: Quota, audit: Audit, clock: Clock, numbers: OwnedNumbers | None = None
-    ) -> None:
+    def __init__(self, routes: Routes, quota: Quota, audit: Audit, clock: Clock) -> None:
         self._routes = routes
         self._quota = quota
         self._audit = audit
         self._clock = clock
-        self._numbers = numbers
         self._loose: dict[str, Grant] = {}
 
     @asynccontextmanager

@@ -44,7 +44,6 @@ from ringback.calls.ports import (
     IncomingInvite,
     NumberedRooms,
     OutgoingRoute,
-    OwnedNumbers,
     Quota,
     Refer,
     Routes,
@@ -97,7 +96,6 @@ class Calls:
         music: What a caller hears that waits; ``None``: silence.
         quota: Who may spend how much on calls; everybody anything where there is none.
         audit: Told what is refused.
-        owned: Numbers that domains own.
 
     Attributes:
         paid: What every call out passes through.
@@ -118,7 +116,6 @@ class Calls:
         music: Callable[[], Sound | None] = lambda: None,
         quota: Quota | None = None,
         audit: Audit | None = None,
-        owned: OwnedNumbers | None = None,
     ) -> None:
         self._meetings = meetings
         self._reachable = reachable
@@ -129,7 +126,7 @@ class Calls:
         nobody_counts = Unlimited()
         quota = quota or nobody_counts
         quota.run_out = self._ran_out
-        self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock, owned)
+        self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock)
         self.transfers = Transfers(meetings, self)
         self.warm = WarmTransfers(meetings, self, self.transfers, music)
         self._observer = Observer(meetings, meetings.office.world.media, meetings.office.clock)

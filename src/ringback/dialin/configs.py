@@ -130,6 +130,12 @@ class DialinConfigs:
         await self._store.write((), [config.id])
         self._known.pop(config.id, None)
 
+    async def number_released(self, domain: DomainId, number: str) -> None:
+        """A number is this domain's no longer: its config goes, so that the next owner's calls do not come here."""
+        config = self.by_number(number)
+        if config is not None and config.domain == domain:
+            await self.delete(domain, config.id)
+
     def drafts(self, domain: DomainId, type: DialinType, items: object) -> list[DialinConfig]:
         """What ``replace`` is to keep, from a property of a domain. Raises ``InvalidRequest``; nothing changes."""
         if items is None:

@@ -1,6 +1,6 @@
 """Buying telephone numbers and giving them back, whoever sells them; and the stock that the operator imports."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -34,7 +34,7 @@ class Purchases:
         release_after: Seconds that a number has to be kept before it can be given back.
 
     Attributes:
-        on_released: Told the number, after it was given back: what rang by it is gone.
+        on_release: Done before a number is given back: what rings by it goes, so that its next owner's calls do not.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Purchases:
         self._stock = Inventory(numbers.stock, numbers.serves)
         self._vendor: NumberVendor = vendor or self._stock
         self._release_after = release_after
-        self.on_released: list[Callable[[KeptNumber], None]] = []
+        self.on_release: list[Callable[[KeptNumber], Awaitable[None]]] = []
 
     async def available(self, domain: DomainId, search: NumberSearch) -> tuple[int, Sequence[OfferedNumber]]:
         """How many numbers can be bought, and the first of them."""
@@ -101,6 +101,8 @@ class Purchases:
 
     async def drop(self, kept: KeptNumber) -> None:
         """A number is its domain's no longer: back in stock, or back to its vendor."""
+        for let_go in self.on_release:
+            await let_go(kept)
         if kept.vendor == INVENTORY:
             empty = replace(kept, domain=NO_DOMAIN, room=RoomName(""), name="", vendor="")
             await self._numbers.keep(replace(empty, created_at=self._clock.wall()))
@@ -109,8 +111,6 @@ class Purchases:
                 await self._vendor.release(kept.number)
             await self._numbers.forget(kept.number)
         log.info("number.released", vendor=kept.vendor, trunk=kept.trunk)
-        for told in self.on_released:
-            told(kept)
 
     async def delete(self, domain: DomainId, number: str) -> None:
         """``release`` by the number itself, whenever it was bought. Raises ``NotFound``."""
