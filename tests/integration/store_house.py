@@ -7,7 +7,17 @@ from typing import Any
 
 from ringback.model.domain import Domain
 from ringback.model.ids import CallId, DomainId, EndpointUser, MeetingId, ParticipantId, RoomId, RoomName
-from ringback.model.records import CallRecord, CallState, Direction, EventRecord, MeetingRecord, ParticipantRecord
+from ringback.model.records import (
+    CallRecord,
+    CallState,
+    CommandRecord,
+    Direction,
+    EventRecord,
+    MeetingRecord,
+    ParticipantRecord,
+    TransferRecord,
+    TransferState,
+)
 from ringback.model.room import Room
 from ringback.store.database import Database
 from ringback.store.sealing import Sealer
@@ -92,3 +102,22 @@ def a_stay(number: int = 1, **changes: Any) -> ParticipantRecord:
         "joined_at": float(number),
     }
     return ParticipantRecord(**{**fields, **changes})
+
+
+def a_transfer(number: int, **columns: Any) -> TransferRecord:
+    common = {"node": "main", "epoch": 1, "created_at": 1.0, "state": TransferState.INITIATED, **columns}
+    return TransferRecord(
+        f"transfer-{number}",
+        DomainId(DOMAIN),
+        RoomName("hello"),
+        MeetingId("meeting-1"),
+        CallId(f"call-{number}"),
+        "transfer",
+        "sip:bob@phones.example",
+        **common,
+    )
+
+
+def a_command(key: str) -> CommandRecord:
+    asked, answer = {"toEndPoint": "sip:b@c"}, {"ok": True}
+    return CommandRecord(DomainId(DOMAIN), key, "sipRefer", RoomName("hello"), asked, answer, 1.0)

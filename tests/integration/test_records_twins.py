@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integration.store_house import DOMAIN, a_call, a_database, a_meeting, a_stay
+from integration.store_house import DOMAIN, a_call, a_command, a_database, a_meeting, a_stay, a_transfer
 from ringback.calls.ports import Records
 from ringback.model.errors import InvalidRequest
-from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
-from ringback.model.records import CallState, CommandRecord, TransferRecord, TransferState, Unit
+from ringback.model.ids import CallId, MeetingId
+from ringback.model.records import CallState, TransferState, Unit
 from ringback.testing.records import MemoryRecords
 
 
@@ -86,20 +85,6 @@ async def test_every_boot_of_a_node_has_a_higher_number(records: Records):
     assert await records.next_epoch("other") == 1
 
 
-def a_transfer(number: int, **columns: Any) -> TransferRecord:
-    common = {"node": "main", "epoch": 1, "created_at": 1.0, "state": TransferState.INITIATED, **columns}
-    return TransferRecord(
-        f"transfer-{number}",
-        DomainId(DOMAIN),
-        RoomName("hello"),
-        MeetingId("meeting-1"),
-        CallId(f"call-{number}"),
-        "transfer",
-        "sip:bob@phones.example",
-        **common,
-    )
-
-
 async def test_a_transfer_is_unfinished_until_its_row_says_when_it_ended(records: Records):
     first = a_transfer(1, left=True, refer_status=202)
     await records.commit(Unit(transfers=(first, a_transfer(2), a_transfer(3, epoch=2), a_transfer(4, node="other"))))
@@ -110,9 +95,7 @@ async def test_a_transfer_is_unfinished_until_its_row_says_when_it_ended(records
 
 
 async def test_a_command_is_written_once_for_its_key_with_all_else_of_its_unit(records: Records):
-    command = CommandRecord(
-        DomainId(DOMAIN), "k", "sipRefer", RoomName("hello"), {"toEndPoint": "sip:b@c"}, {"ok": True}, 1.0
-    )
+    command = a_command("k")
     await records.commit(Unit(commands=(command,)))
 
     with pytest.raises(InvalidRequest):

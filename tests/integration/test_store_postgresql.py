@@ -17,9 +17,11 @@ from integration.store_house import (
     DOMAIN,
     ROOM,
     a_call,
+    a_command,
     a_meeting,
     a_room,
     a_stay,
+    a_transfer,
     an_event,
 )
 from ringback.access.ports import ApiKey
@@ -93,6 +95,16 @@ async def test_records_are_read_back_as_they_were_written(database: Database) ->
     found = await database.reports.meeting(DOMAIN, "meeting-1")
     assert found == (a_meeting(), [a_stay()])
     assert [await database.records.next_epoch("main") for _ in range(2)] == [1, 2]
+
+
+async def test_transfers_and_commands_are_read_back_as_they_were_written(database: Database) -> None:
+    transfer, command = a_transfer(1, left=True, leg="call-9", refer_status=202), a_command("again")
+    await database.records.commit(Unit(transfers=(transfer,), commands=(command,)))
+
+    assert transfer in await database.records.unfinished_transfers("main", 2)
+    assert await database.records.command(DOMAIN, "again") == command
+    with pytest.raises(DuplicateKey):
+        await database.records.commit(Unit(commands=(command,)))
 
 
 async def test_a_unit_that_fails_leaves_its_neighbours_alone(database: Database) -> None:
