@@ -24,6 +24,13 @@ def is_e164(text: str) -> bool:
     return E164.fullmatch(text) is not None
 
 
+def without_separators(user: str) -> str:
+    """A user part without what people write between digits (RFC 3966, section 5.1.1); a name as it is."""
+    bare = user.translate(_SEPARATORS)
+    digits = bare.removeprefix("+")
+    return bare if digits.isascii() and digits.isdigit() else user
+
+
 def country_of(number: str) -> str:
     """Country code of an E.164 number, digits."""
     digits = number.removeprefix("+")

@@ -4,7 +4,7 @@ A conference server knows neither where a caller is nor may it promise to reach 
 Sources: ITU-T E.164 (country codes, shared codes 881, 882, 883, 979), ITU-T E.161.1 and national numbering plans.
 """
 
-from ringback.numbers.e164 import country_of
+from ringback.numbers.e164 import country_of, without_separators
 
 EVERYWHERE = frozenset({"112", "911", "999", "110", "118", "119", "000", "111", "113", "114", "115", "116", "117"})
 """Digits that mean help somewhere in the world; dialled bare they are never a subscriber."""
@@ -123,9 +123,11 @@ def address_refusal(user: str, parameters: str = "") -> str | None:
     """Why a ``sip:`` address that no trunk carries is not called; ``None`` when it may be.
 
     Short extensions of others' exchanges look like help of other countries, so only what means help on its own counts,
-    unless the address says that it is a telephone number.
+    unless the address says that it is a telephone number: a plus says so, too.
     """
-    bare = user.lower().partition(";")[0]
+    bare = without_separators(user.lower().partition(";")[0])
+    if bare.startswith("+") and bare[1:].isdigit() and _is_emergency(bare[1:], True, ""):
+        return NO_HELP
     if bare in ("112", "911", "999", "sos") or (("user=phone" in parameters or ";" in user) and is_help(bare)):
         return NO_HELP
     return None

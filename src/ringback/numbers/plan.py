@@ -10,7 +10,7 @@ from ringback.calls.display_name import clean
 from ringback.calls.ports import Attempt
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers import guard
-from ringback.numbers.e164 import country_of, is_e164, normalise
+from ringback.numbers.e164 import country_of, is_e164, normalise, without_separators
 from ringback.numbers.identity import host_of, request_uri, write_identity
 from ringback.numbers.rules import Outcome, apply
 from ringback.numbers.trunk import Host, Trunk, is_in
@@ -151,7 +151,8 @@ def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> tuple[At
     user = dialled_user(uri)
     if why := guard.address_refusal(user, target.partition("@")[2].lower()):
         raise NumberNotAllowed(f"{clean(user)} is not called: {why}")
-    user, host = user.partition(";")[0], host_of(target)
+    # Carriers read a number through whatever is written between its digits, and so do the guards.
+    user, host = without_separators(user.partition(";")[0]), host_of(target)
     for trunk in trunks:
         if not trunk.enabled or not _serves(trunk, wanted.domain):
             continue
