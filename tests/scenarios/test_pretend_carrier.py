@@ -311,3 +311,20 @@ def shares(data: bytes, hz: float) -> list[float]:
     """How pure a tone is in each fifth of a second."""
     step = 2 * sound.RATE // 5
     return [sound.share(data[at : at + step], hz) for at in range(0, len(data) - step + 1, step)] or [0.0]
+
+
+async def test_a_pause_ends_though_the_clock_cannot_move_by_what_is_left_of_it() -> None:
+    """At 4095.499603804394 s, five seconds later were 4.5e-13 s too few: a wait of that length is none."""
+    async with Two() as two:
+        await two.clock.run_for(4095.499603804394 - two.clock.monotonic() - 1.0)
+        paused: list[bool] = []
+
+        async def pauses(call: PretendCall) -> None:
+            await call.answer()
+            await call.wait(4095.499603804394 - two.clock.monotonic())
+            paused.append(await call.pause(seconds=5.0, within=60.0))
+
+        two.here.call("+12125550122", pauses)
+        await two.clock.run_for(10)
+
+        assert paused == [True]
