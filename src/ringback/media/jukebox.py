@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -71,7 +72,8 @@ class Jukebox:
             data = await self._fetch(url, LARGEST_FILE)
             sound = await asyncio.to_thread(read_mp3, data)
         except (OSError, BadSound) as error:
-            log.warning("sounds.no-music", url=url, error=str(error))
+            # Its host only: what signs an address of somebody's storage is in the rest.
+            log.warning("sounds.no-music", host=urlsplit(url).hostname, error=str(error))
             return None
         self._music[url] = (self._now(), sound)
         self._music.move_to_end(url)

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from ringback.media.jukebox import KEPT_FOR, MOST_KEPT, Jukebox
 from ringback.media.sounds import Prompts
 
@@ -50,6 +52,15 @@ async def test_what_cannot_be_had_or_is_no_music_is_none_and_is_asked_for_again(
         web.body = body
         assert await box.music("a") is None
     assert web.asked == ["a", "a"]
+
+
+async def test_the_log_has_nothing_of_an_address_but_its_host() -> None:
+    web = Web()
+    web.body = None
+    with capture_logs() as logs:
+        await jukebox(web).music("https://user:word@cdn.example/music.mp3?signature=s3cret")
+    assert [(line["event"], line["host"]) for line in logs] == [("sounds.no-music", "cdn.example")]
+    assert "word" not in str(logs) and "s3cret" not in str(logs) and "music.mp3" not in str(logs)
 
 
 async def test_what_is_kept_is_bounded() -> None:
