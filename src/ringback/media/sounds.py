@@ -8,6 +8,7 @@ import asyncio
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -94,26 +95,29 @@ async def speak(text: str) -> Sound | None:
     words = " ".join(text.split())[:MOST_SPOKEN]
     if program is None or not re.search(r"\w", words):
         return None
-    try:
-        # The text comes from a customer: it is a value of its own behind -t, never an option or a file's name.
-        running = await asyncio.create_subprocess_exec(
-            program, "-voice", "slt", "-t", words, "-o", "/dev/stdout",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-    except OSError as error:
-        log.warning("sounds.no-voice", error=str(error))
-        return None
-    try:
-        async with asyncio.timeout(SPEAKS_WITHIN):
-            spoken, _ = await running.communicate()
-        return read_wav(_finished(spoken))
-    except (TimeoutError, BadSound) as error:
-        log.warning("sounds.not-spoken", error=str(error) or "too slow")
-        return None
-    finally:
-        if running.returncode is None:
-            running.kill()
-            await running.wait()
+    # Into a file, for flite opens its output by name, and some event loops' pipes are sockets, which have none.
+    with tempfile.TemporaryFile() as file:
+        try:
+            # The text comes from a customer: it is a value of its own behind -t, never an option or a file's name.
+            running = await asyncio.create_subprocess_exec(
+                program, "-voice", "slt", "-t", words, "-o", "/dev/stdout",
+                stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError as error:
+            log.warning("sounds.no-voice", error=str(error))
+            return None
+        try:
+            async with asyncio.timeout(SPEAKS_WITHIN):
+                await running.wait()
+            file.seek(0)
+            return read_wav(_finished(file.read()))
+        except (TimeoutError, BadSound) as error:
+            log.warning("sounds.not-spoken", error=str(error) or "too slow")
+            return None
+        finally:
+            if running.returncode is None:
+                running.kill()
+                await running.wait()
 
 
 class Prompts:

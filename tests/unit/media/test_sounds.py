@@ -1,11 +1,13 @@
 """Sound files: what is read, what is refused, and where prompts come from."""
 
+import asyncio
 import shutil
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from interop.peers.tones import level_db
 from ringback.media.sounds import NAMES, PACKAGED, BadSound, Prompts, joined, read_mp3, read_wav, speak
@@ -114,6 +116,14 @@ async def test_text_is_spoken_and_never_taken_for_an_option(tmp_path: Path) -> N
 
     assert spoken is not None and spoken.seconds > 0.5 and spoken.rate in (8000, 16000)
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed: make peers")
+def test_text_is_spoken_on_the_servers_event_loop() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        spoken = runner.run(speak("Nobody could take your call."))
+
+    assert spoken is not None and spoken.seconds > 1.0
 
 
 async def test_what_has_no_words_is_not_spoken() -> None:
