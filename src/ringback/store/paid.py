@@ -63,7 +63,9 @@ class AuditTable:
         query = query.order_by(audit.c.number.desc()).limit(limit)
 
         def work(connection: Connection) -> tuple[int, Sequence[Row[Any]]]:
-            return connection.execute(count).scalar_one(), connection.execute(query).all()
+            # Counted last: an entry that comes in between is counted, rather than listed and not counted.
+            rows = connection.execute(query).all()
+            return connection.execute(count).scalar_one(), rows
 
         total, rows = await self._database.read(work)
         return total, [AuditEntry(**{name: getattr(row, name) for name in _AUDIT}) for row in rows]
