@@ -186,3 +186,20 @@ async def test_who_is_banned_stays_out_while_the_meeting_lasts():
                 await stage.join("hello", grants=TokenGrants(DOMAIN, HELLO, user_id=user_id))
         await listed.seat.leave()
         assert (await stage.join("hello", "Eve", grants=eve)).seated
+
+
+async def test_the_row_has_the_number_that_was_shown_and_events_its_id():
+    async with Stage() as stage:
+        stage.routes.trunks = {"acme": "sip.acme.example"}
+        stage.routes.shown = {"number-1": "+12125550150"}
+        stage.rooms.put("hello", enable_dialout=True)
+        ann = await stage.join("hello", "Ann")
+
+        body = {"phoneNumber": "+4930123456", "callerId": "number-1"}
+        call = await stage.calls.start_dial_out(DOMAIN, HELLO, body)
+        await stage.settle()
+        stage.carrier.phone_of(call).ring()
+        await stage.settle()
+
+        assert stage.records.calls[call].caller == "+12125550150"
+        assert ann.last("dialout-connected")["callerId"] == "number-1"

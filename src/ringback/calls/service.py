@@ -518,7 +518,8 @@ class Calls:
             request=dict(request.accepted),
             trunk=first.trunk,
             called=route.number,
-            caller=route.caller_id,
+            # Rows say which number was shown; events name it by its id, as Daily's do.
+            caller=first.caller_id or route.caller_id,
         )
         facts = CallFacts(
             call=call,

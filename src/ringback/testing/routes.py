@@ -12,12 +12,14 @@ class MemoryRoutes:
         trunks: Trunk name → host.
         rooms: Number → room it rings.
         owned: Number → domain that has it, for numbers that ring no room.
+        shown: Id of an owned number → the number that is shown for it.
     """
 
     def __init__(self) -> None:
         self.trunks: dict[str, str] = {}
         self.rooms: dict[str, tuple[DomainId, RoomName]] = {}
         self.owned: dict[str, DomainId] = {}
+        self.shown: dict[str, str] = {}
 
     async def route(
         self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
@@ -26,7 +28,10 @@ class MemoryRoutes:
             return OutgoingRoute((Attempt(destination),))
         if not self.trunks:
             raise InvalidRequest("dial-out to phone numbers needs a trunk, and none is set up")
-        attempts = tuple(Attempt(f"sip:{destination}@{host}", trunk) for trunk, host in self.trunks.items())
+        number = self.shown.get(caller_id or "", caller_id or "")
+        attempts = tuple(
+            Attempt(f"sip:{destination}@{host}", trunk, caller_id=number) for trunk, host in self.trunks.items()
+        )
         return OutgoingRoute(attempts, destination, caller_id or "")
 
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
