@@ -8,9 +8,8 @@ from ringback.calls.ports import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
 from ringback.model.end_reason import EndReason
-from ringback.model.ids import CallId, ParticipantId
+from ringback.model.ids import CallId
 from ringback.model.instant import Instant
-from ringback.model.sound import Sound
 from ringback.model.values import dataclass
 
 
@@ -176,28 +175,6 @@ class Metered(Outside):
             self.meter.ended(self.now)
         else:
             self.meter.answered(self.now)
-
-
-@dataclass(frozen=True, slots=True)
-class Play(Outside):
-    """A telephone hears this instead of its meeting."""
-
-    leg: ParticipantId
-    sound: Sound
-    times: int = 1
-
-    def apply(self, world: World) -> None:
-        world.media.play(self.leg, self.sound, times=self.times)
-
-
-@dataclass(frozen=True, slots=True)
-class StopPlaying(Outside):
-    """It hears its meeting again."""
-
-    leg: ParticipantId
-
-    def apply(self, world: World) -> None:
-        world.media.stop_playing(self.leg)
 
 
 @dataclass(frozen=True, slots=True)

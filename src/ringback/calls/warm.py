@@ -19,7 +19,7 @@ import structlog
 from ringback.calls.call import Call
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
-from ringback.calls.effects import News, Play, Refer, StopPlaying
+from ringback.calls.effects import News, Refer
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute, Timer
 from ringback.calls.repeats import Remember
@@ -28,7 +28,7 @@ from ringback.calls.transfer_request import WarmRequest, validate_warm
 from ringback.calls.transfers import Dialler, Transfers, forget, warning
 from ringback.meetings.actor import Actor
 from ringback.meetings.bridge import Bridge
-from ringback.meetings.effects import Effect
+from ringback.meetings.effects import Effect, Play, StopPlaying
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import InvalidRequest, NotFound
