@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ringback.calls.commands import CallCommands
 from ringback.calls.observing import Observer
 from ringback.calls.paid import Verdict
 from ringback.calls.ports import Asker
@@ -38,46 +39,12 @@ class WarmTransfers(Protocol):
     async def give_back(self, domain: DomainId, call_id: str) -> None: ...
 
 
-class Calls(Protocol):
+class Calls(CallCommands, Protocol):
     """``calls.service.Calls``."""
 
-    async def start_dial_out(
-        self,
-        domain: DomainId,
-        room: RoomName,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-    ) -> CallId: ...
     async def check_dial_out(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
     ) -> Verdict: ...
-    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: str) -> None: ...
-    async def send_dtmf(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
-    ) -> None: ...
-    async def transfer(
-        self,
-        domain: DomainId,
-        room: RoomName,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-    ) -> None: ...
-    async def refer(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
-    ) -> None: ...
-    async def warm_transfer(
-        self,
-        domain: DomainId,
-        call: str,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-    ) -> Mapping[str, object]: ...
     @property
     def warm(self) -> WarmTransfers: ...
     def sound(self, call: CallId) -> Mapping[str, object]: ...

@@ -1,13 +1,13 @@
 """What signalling needs of the rest: seats in meetings, tokens, calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
-from ringback.calls.ports import Asker
+from ringback.calls.commands import CallCommands
 from ringback.meetings.admission import Joiner
 from ringback.meetings.ports import Message
 from ringback.meetings.seat import Seat, Welcome
-from ringback.model.ids import CallId, DomainId, RoomName
+from ringback.model.ids import DomainId, RoomName
 from ringback.model.room import TokenGrants
 
 
@@ -32,45 +32,10 @@ class WarmTransfers(Protocol):
     async def give_back(self, domain: DomainId, call_id: str, room: RoomName) -> None: ...
 
 
-class DialOuts(Protocol):
+class DialOuts(CallCommands, Protocol):
     """Calls a room makes (``calls.service.Calls``)."""
 
-    async def start_dial_out(
-        self,
-        domain: DomainId,
-        room: RoomName,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-    ) -> CallId: ...
-    async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: object) -> None: ...
     async def hold(self, domain: DomainId, room: RoomName, session_id: str, on: bool) -> None: ...
-    async def send_dtmf(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
-    ) -> None: ...
-    async def transfer(
-        self,
-        domain: DomainId,
-        room: RoomName,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-    ) -> None: ...
-    async def refer(
-        self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
-    ) -> None: ...
-    async def warm_transfer(
-        self,
-        domain: DomainId,
-        call: str,
-        body: Mapping[str, object],
-        *,
-        idempotency_key: str | None = None,
-        asker: Asker | None = None,
-        room: RoomName | None = None,
-    ) -> Mapping[str, object]: ...
     @property
     def warm(self) -> WarmTransfers: ...
 
