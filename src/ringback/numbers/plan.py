@@ -1,5 +1,6 @@
 """Which trunks and hosts carry a call out, in which order, and as what (pure; chance is handed in)."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MOST_ATTEMPTS = 8
 
 LONGEST_EXTENSION = 6
 """Digits that a user part may have without being taken for a number."""
+
+_SERVICE_CODE = re.compile(r"[*#]{1,2}[0-9]{2}#?")
+"""What networks take off before they dial the rest: ``*67`` and ``#31#`` withhold the caller's number."""
 
 NO_TRUNK = (
     "dial-out to phone numbers needs a trunk and none is set up: add one with"
@@ -168,6 +172,11 @@ def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> tuple[At
 
 def _number_of(trunk: Trunk, user: str) -> str:
     """The number that a user part is to a trunk, empty when it is none. Raises ``NumberNotAllowed``."""
+    if service := _SERVICE_CODE.match(user):
+        rest = user[service.end() :]
+        if guard.is_help(rest):
+            raise NumberNotAllowed(f"{clean(user)} is not called: {guard.NO_HELP}")
+        user = rest if len(rest.removeprefix("+")) > LONGEST_EXTENSION else user
     number = normalise(user, trunk.number_format, trunk.country)
     # Digits that mean nothing to us may still be a number to the trunk, written with its country code.
     meant = number or (f"+{user}" if is_e164(f"+{user}") and len(user) > LONGEST_EXTENSION else "")
