@@ -203,3 +203,20 @@ async def test_the_row_has_the_number_that_was_shown_and_events_its_id():
 
         assert stage.records.calls[call].caller == "+12125550150"
         assert ann.last("dialout-connected")["callerId"] == "number-1"
+
+
+async def test_the_timeline_says_that_an_extension_was_dialled_and_not_which():
+    async with Stage() as stage:
+        stage.routes.trunks = {"acme": "sip.acme.example"}
+        stage.rooms.put("hello", enable_dialout=True)
+        await stage.join("hello", "Ann")
+
+        body = {"phoneNumber": "+4930123456", "extension": "43,21", "waitBeforeExtensionDialSec": 2}
+        call = await stage.calls.start_dial_out(DOMAIN, HELLO, body)
+        await stage.settle()
+        stage.carrier.phone_of(call).pick_up()
+        await stage.settle()
+
+        steps = [step for step in stage.calls.timeline(call) if step["step"] == "keys-sent"]
+        assert [(step["keys"], step["method"]) for step in steps] == [(4, "telephone-event")]
+        assert "4321" not in str(steps)

@@ -15,7 +15,7 @@ from ringback.calls.effects import Answer, AnswerOffer, Bye, Metered, News, Offe
 from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
 from ringback.calls.ports import IncomingInvite, PhoneMedia
-from ringback.calls.press import GAP_MS, Presses
+from ringback.calls.press import GAP_MS, PAUSES, Presses
 from ringback.calls.protection import PRIVATE
 from ringback.calls.timeline import Timeline
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SendDigits, SetPhone, Tell
@@ -207,11 +207,7 @@ class Call:
         """Press keys towards the far end, behind those that wait. Raises ``InvalidRequest`` when that cannot be."""
         if not self.answered:
             raise InvalidRequest("call is not answered: tones can be sent once it is")
-        by_info = self._by_info(request.method)
-        self._presses.add(request.tones, request.duration_ms, by_info, now.mono)
-        method = "sip-info" if by_info else "telephone-event"
-        self.timeline.note("keys-sent", now, keys=len(request.tones), method=method)
-        return self._press(now)
+        return self._send_keys(request.tones, request.duration_ms, self._by_info(request.method), now)
 
     def played(self, sound: str, now: Instant) -> list[Effect]:
         """A sound of that id, which the far end was played, came to its end; most calls wait for none."""
@@ -364,6 +360,14 @@ class Call:
         if method == "telephone-event" and not agreed:
             raise InvalidRequest("the far end did not agree on telephone-event: use method 'sip-info' or 'auto'")
         return (self.dtmf if method == "auto" else method) == "sip-info" or not agreed
+
+    def _send_keys(self, keys: str, duration_ms: int, by_info: bool, now: Instant) -> list[Effect]:
+        """Press keys behind those that wait; the timeline says how many, and how, not which."""
+        self._presses.add(keys, duration_ms, by_info, now.mono)
+        in_band = self.media is not None and self.media.dtmf_tones
+        method = "sip-info" if by_info else "in-band" if in_band else "telephone-event"
+        self.timeline.note("keys-sent", now, keys=sum(key not in PAUSES for key in keys), method=method)
+        return self._press(now)
 
     def _press(self, now: Instant) -> list[Effect]:
         return [

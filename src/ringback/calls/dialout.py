@@ -154,8 +154,7 @@ class DialOut(Call):
         ]
         if self.request.extension:
             self._presses.wait(self.request.wait_before_extension, now.mono)
-            self._presses.add(self.request.extension, DEFAULT_DURATION_MS, self._by_info("auto"), now.mono)
-            effects += self._press(now)
+            effects += self._send_keys(self.request.extension, DEFAULT_DURATION_MS, self._by_info("auto"), now)
         self.fell_back = _fell_back(self.request.audio_codecs, agreed.codec.name)
         if self.fell_back:
             effects.append(self._warn(f"none of the codecs asked for was taken: {agreed.codec.name} is used instead"))

@@ -12,8 +12,9 @@ from ringback.model.errors import InvalidRequest
 GAP_MS = 100
 """Between two keys."""
 
+PAUSES = ",w"
 PAUSE = 1.0
-"""Seconds that ``,`` or ``w`` in an extension wait."""
+"""Seconds that each of them waits in an extension."""
 
 MOST_WAITING = 200
 """Keys that may wait for one far end."""
@@ -52,7 +53,7 @@ class Presses:
         self._begin(now)
         run = ""
         for key in keys:
-            if key in ",w":
+            if key in PAUSES:
                 self._queue(run, duration_ms, by_info)
                 self._waiting.append(PAUSE)
                 run = ""

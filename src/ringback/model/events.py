@@ -189,7 +189,7 @@ class DigitPressed:
 
     Attributes:
         volume: As RFC 4733 carries it, 0..63 (dBm0 without sign); 0 when it came by SIP INFO.
-        method: ``telephone-event`` or ``sip-info``.
+        method: ``telephone-event``, ``sip-info`` or, as a tone in the sound, ``in-band``.
     """
 
     call: CallId
