@@ -90,11 +90,12 @@ async def test_what_the_policy_allows_is_called_and_consent_is_kept(tmp_path: Pa
     async with a_house(tmp_path) as house:
         await opened(house, countries=["49"], consent_required=True)
 
-        status, answer = await dial(house, ringback={"consentReference": "form 17"})
+        status, answer = await dial(house, ringback={"consentReference": "form 17"}, extension="98765")
 
         assert status == 200, answer
         _, row = await house.ask("GET", f"/v1/ringback/calls/{answer['sessionId']}")
         assert row["request"]["ringback"]["consentReference"] == "form 17"
+        assert row["request"]["extension"] == "•••••", "it may be a PIN"
         _, shown = await house.ask("GET", "/v1/ringback/dialout-policy")
         assert shown["today"]["calls"] == 1
 
