@@ -1,8 +1,8 @@
 """Calls that cost: the one way to make a call out of a room, whoever asks for it.
 
 ```python
-async with dialler.place_paid_leg(asker, room, request, "transfer") as route:
-    await actor.ask(lambda now: ... dialler.dial(actor, request, route, now))
+async with dialling.place_paid_leg(asker, room, request, "transfer") as route:
+    await actor.ask(lambda now: ... dialling.dial(actor, request, route, now))
 ```
 
 The way is found (emergency numbers and short codes have none), the quota is asked, and what it grants is bound to the

@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 
 from ringback.calls.call import Call
+from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import AcceptRefer, News, NotifyRefer, Reject
 from ringback.calls.ports import Asker, IncomingInvite, OutgoingRoute, Refer
+from ringback.calls.registry import Registry
 from ringback.calls.requests import PHONE_NUMBER, DialOutRequest, validate
-from ringback.calls.transfers import Dialler, Transfers
+from ringback.calls.transfers import Transfers
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
@@ -72,19 +74,21 @@ class Referrals:
     """REFERs and replacing calls of this process.
 
     Args:
-        meetings, dialler, transfers: See ``Transfers``.
+        meetings, registry, dialling, transfers: See ``Transfers``.
         start: Runs a task that ends with the service.
     """
 
     def __init__(
         self,
         meetings: Meetings,
-        dialler: Dialler,
+        registry: Registry,
+        dialling: Dialling,
         transfers: Transfers,
         start: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._meetings = meetings
-        self._dialler = dialler
+        self._registry = registry
+        self._dialling = dialling
         self._transfers = transfers
         self._start = start
 
@@ -141,7 +145,7 @@ class Referrals:
             raise Refused("dialout-off", FORBIDDEN)
         request = self._request(asked.refer)
         asker = Asker(settings.room.domain, "phone", asked.phone.id)
-        async with self._dialler.place_paid_leg(asker, settings.room.name, request, "refer") as route:
+        async with self._dialling.place_paid_leg(asker, settings.room.name, request, "refer") as route:
             await asked.home.ask(lambda now: self._place(asked, request, route, now))
 
     def _request(self, refer: Refer) -> DialOutRequest:
@@ -166,7 +170,7 @@ class Referrals:
             raise Refused("no-such-call", GONE)
         if not meeting.may_take_call() or meeting.is_full():
             raise Refused("limit-reached", BUSY)
-        leg = self._dialler.dial(home, request, route, now)
+        leg = self._dialling.dial(home, request, route, now)
         leg.replaces, leg.referred_by = asked.refer.replaces, asked.refer.referred_by
         leg.listener = lambda news: self._news(asked, leg, news)
         asked.phone.moving = True
@@ -189,14 +193,14 @@ class Referrals:
         def done(where: Actor, phone: Call, now: Instant) -> list[Effect]:
             return [asked.notify(200, "OK"), *phone.part(now)]
 
-        self._dialler.post(asked.phone.id, done)
+        self._registry.post(asked.phone.id, done)
 
     def _failed(self, asked: Asked, status: int) -> None:
         def done(where: Actor, phone: Call, now: Instant) -> list[Effect]:
             phone.moving = False
             return [asked.notify(status)]
 
-        self._dialler.post(asked.phone.id, done)
+        self._registry.post(asked.phone.id, done)
 
     async def _move_other(self, asked: Asked, room: Any, user: Any) -> None:
         """It names a room of ours: the one other telephone it talks with goes there."""
@@ -214,7 +218,7 @@ class Referrals:
             self._failed(asked, BUSY if isinstance(error, InvalidRequest) else FORBIDDEN)
             return
         if instead_of is not None:
-            self._dialler.post(instead_of, lambda where, phone, now: phone.hang_up(TRANSFERRED, now))
+            self._registry.post(instead_of, lambda where, phone, now: phone.hang_up(TRANSFERRED, now))
         self._worked(asked)
 
     # ── Replaces ─────────────────────────────────────────────────────────────────────────────────────────────────────

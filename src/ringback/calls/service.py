@@ -6,7 +6,6 @@ here decides what happens in a call; ``DialIn`` and ``DialOut`` do.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -31,6 +30,7 @@ from ringback.calls.admit import (
 from ringback.calls.between_clients import CalleeLeg, CallerLeg, private_room
 from ringback.calls.call import Call
 from ringback.calls.dialin import DialIn
+from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import PARAMETER, clean, display_name
@@ -43,7 +43,6 @@ from ringback.calls.ports import (
     FrontDesk,
     IncomingInvite,
     NumberedRooms,
-    OutgoingRoute,
     Quota,
     Refer,
     Routes,
@@ -51,26 +50,25 @@ from ringback.calls.ports import (
 )
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.referrals import Referrals
+from ringback.calls.registry import Registry
 from ringback.calls.repeats import DIAL_OUT, Asked, Remember, Repeats
-from ringback.calls.requests import DialOutRequest, validate
-from ringback.calls.sip_uri import literal_host
+from ringback.calls.requests import DialOutRequest
 from ringback.calls.transfers import Transfers
 from ringback.calls.warm import WarmTransfers
 from ringback.calls.ways import NoClients, NoTrunks
 from ringback.meetings.actor import Actor
-from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import Effect, Outside
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.permissions import phone_permissions
 from ringback.meetings.ports import World
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.errors import Forbidden, InvalidRequest, NotFound, RingbackError, Unavailable
+from ringback.model.errors import InvalidRequest, NotFound, Unavailable
 from ringback.model.events import CallFacts
 from ringback.model.ids import CallId, DomainId, EndpointUser, ParticipantId, RoomName
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
-from ringback.model.room import Room, RoomSettings
+from ringback.model.records import DialogRecord, Direction
+from ringback.model.room import Room
 from ringback.model.sound import Sound
 from ringback.numbers.endpoints import endpoint_user
 
@@ -78,9 +76,6 @@ log = structlog.get_logger()
 
 MAX_LOOKUPS = 1000
 """Calls whose room is being looked up at once; more are refused."""
-
-DRAINS = "this server is shutting down and starts no new calls"
-DIAL_OUT_OFF = "dial-out not enabled for room. add enable_dialout property to room"
 
 
 class Calls:
@@ -118,19 +113,20 @@ class Calls:
         audit: Audit | None = None,
     ) -> None:
         self._meetings = meetings
-        self._reachable = reachable
         self._numbers = numbers or NoTrunks()
         self._clients = clients or NoClients()
-        self._protection = protection or ProtectionRules()
         self._office = meetings.office
         nobody_counts = Unlimited()
         quota = quota or nobody_counts
         quota.run_out = self._ran_out
         self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock)
-        self.transfers = Transfers(meetings, self)
-        self.warm = WarmTransfers(meetings, self, self.transfers, music)
+        self._registry = Registry(meetings, reachable, protection or ProtectionRules())
+        self.post, self.register, self.record = self._registry.post, self._registry.register, self._registry.record
+        self._dialling = Dialling(meetings, self._registry, self.paid)
+        self.transfers = Transfers(meetings, self._registry, self._dialling)
+        self.warm = WarmTransfers(meetings, self._dialling, self.transfers, music)
         self._observer = Observer(meetings, meetings.office.world.media, meetings.office.clock)
-        self.referrals = Referrals(meetings, self, self.transfers, self.run)
+        self.referrals = Referrals(meetings, self._registry, self._dialling, self.transfers, self.run)
         self.desk: FrontDesk | None = None
         self.refused: Callable[[str], None] = lambda rule: None
         self.take_over_trunk: Callable[[IncomingInvite], None] = lambda invite: self.refuse(invite, NO_TRUNK)
@@ -357,7 +353,7 @@ class Calls:
         machine = actor.calls.get(call)
         address = self._open_port(actor, machine) if isinstance(machine, DialIn) else None
         if address is not None:
-            self._post(call, DialIn, lambda it, now: it.port_found(address, now))
+            self._registry.on_line(call, DialIn, lambda it, now: it.port_found(address, now))
 
     def _open_port(self, actor: Actor, call: DialIn) -> tuple[str, int] | None:
         try:
@@ -404,33 +400,9 @@ class Calls:
         asker = asker or Asker(domain)
         asked = Asked(DIAL_OUT, room, dict(body))
         call: CallId = await self._repeats.once(
-            domain, idempotency_key, asked, lambda _: self._start(asker, room, body, idempotency_key)
+            domain, idempotency_key, asked, lambda _: self._dialling.start(asker, room, body, idempotency_key)
         )
         return call
-
-    async def _start(self, asker: Asker, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
-        domain = asker.domain
-        try:
-            request = validate(body)
-        except Forbidden as refused:
-            self.paid.refused(asker, name, "dial-out", body.get("phoneNumber") or body.get("sipUri"), refused)
-            raise
-        if self._meetings.draining:
-            raise Unavailable(DRAINS)
-        while True:
-            room = await self._meetings.rooms.find(domain, name)
-            if room is None:
-                raise NotFound(f"room {name} not found")
-            settings = await self._meetings.rooms.settings(room)
-            if not settings.enable_dialout:
-                raise InvalidRequest(DIAL_OUT_OFF)
-            async with self.place_paid_leg(asker, name, request, "dial-out") as route:
-                actor = self._actor_for(room, settings)
-                try:
-                    return await actor.ask(partial(self._place, actor, request, route, key))
-                except MeetingOver:
-                    if not settings.dialout.allow_room_start:
-                        raise _not_hosting(name) from None
 
     async def check_dial_out(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, asker: Asker | None = None
@@ -439,122 +411,7 @@ class Calls:
 
         Raises ``InvalidRequest`` for the body, ``NotFound`` where there is no such room.
         """
-        request = validate(body)
-        found = await self._meetings.rooms.find(domain, room)
-        if found is None:
-            raise NotFound(f"room {room} not found")
-        settings = await self._meetings.rooms.settings(found)
-        verdict = await self.paid.check(asker or Asker(domain), room, request)
-        against: list[RingbackError] = []
-        if self._meetings.draining:
-            against.append(Unavailable(DRAINS))
-        if not settings.enable_dialout:
-            against.append(InvalidRequest(DIAL_OUT_OFF))
-        actor = self._meetings.running(domain, room)
-        if actor is None and not settings.dialout.allow_room_start:
-            against.append(_not_hosting(room))
-        elif actor is not None:
-            try:
-                clock = self._office.clock
-                self._check_place(actor, request, Instant(clock.monotonic(), clock.wall()))
-            except InvalidRequest as refused:
-                against.append(refused)
-        verdict.refusals = [*against, *verdict.refusals]
-        return verdict
-
-    def place_paid_leg(
-        self, asker: Asker, room: RoomName, request: DialOutRequest, by: str
-    ) -> AbstractAsyncContextManager[OutgoingRoute]:
-        """The way a call goes out, granted: the one door for every call out, whoever asks (``PaidLegs.place``)."""
-        return self.paid.place(asker, room, request, by)
-
-    def _actor_for(self, room: Room, settings: RoomSettings) -> Actor:
-        if settings.dialout.allow_room_start or (room.domain, room.name) in self._meetings.actors:
-            return self._meetings.actor(settings)
-        raise _not_hosting(room.name)
-
-    def _place(
-        self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, key: str | None, now: Instant
-    ) -> tuple[list[Effect], CallId]:
-        """Start one call: checks, dialog, port, row, INVITE. Nothing has changed when it refuses."""
-        meeting = actor.meeting
-        if not meeting.takes_calls(meeting.settings.dialout):
-            raise MeetingOver
-        self._check_place(actor, request, now)
-        machine = self.dial(actor, request, route, now, key)
-        assert machine.address is not None, "a call that is dialled has a port"
-        begun = self._meetings.started(actor, meeting.call_begins(machine.id, meeting.settings.dialout, now))
-        return begun + machine.begin(machine.address, now), machine.id
-
-    def dial(
-        self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant, key: str | None = None
-    ) -> DialOut:
-        """A call that has not begun, registered with the actor, with a port of its own.
-
-        Raises ``InvalidRequest``, ``Forbidden`` or ``Unavailable``; then nothing has changed.
-        """
-        meeting, settings = actor.meeting, actor.meeting.settings
-        call = CallId(self._meetings.new_id())
-        first = route.attempts[0]
-        attempts = route.attempts if first.trunk else ()
-        dialog = self._office.world.carrier.prepare(first.uri, call, settings.room.name)
-        if not first.trunk and self._protection.forbids(dialog.transport):
-            raise InvalidRequest(
-                "sipUri must be reached by TLS (sips:, or ;transport=tls): every call is protected here"
-            )
-        peer = literal_host(first.proxy or first.uri)
-        address = self._office.world.media.open_phone(meeting.id, ParticipantId(call), peer)
-        record = self.record(
-            actor,
-            call,
-            Direction.DIAL_OUT,
-            now,
-            dialog=dialog,
-            sip_call_id=dialog.call_id,
-            remote=request.destination,
-            display_name=request.display_name,
-            user_id=request.user_id,
-            idempotency_key=key,
-            request=dict(request.accepted),
-            trunk=first.trunk,
-            called=route.number,
-            # Rows say which number was shown; events name it by its id, as Daily's do.
-            caller=first.caller_id or route.caller_id,
-        )
-        facts = CallFacts(
-            call=call,
-            direction=Direction.DIAL_OUT,
-            provider=request.provider,
-            sip_call_id=dialog.call_id,
-            remote=request.destination,
-            display_name=request.display_name,
-            user_id=request.user_id,
-            origin=first.from_uri or dialog.local_uri,
-            caller_id=route.caller_id or None,
-            sip_headers=dict(request.sip_headers),
-            trunk=first.trunk,
-        )
-        machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
-        machine.address = address
-        machine.meter = self.paid.meter(route, call)
-        machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)
-        self.register(actor, machine, first.srtp if first.trunk else "")
-        return machine
-
-    def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:
-        meeting = actor.meeting
-        try:
-            check_room_times(meeting.settings, now)
-        except JoinRefused as refused:
-            raise InvalidRequest(refused.msg) from None
-        for other in actor.calls.values():
-            if isinstance(other, DialOut) and not other.answered and other.request == request:
-                raise InvalidRequest("dialOut already started")
-        if not meeting.may_take_call():
-            limit = meeting.settings.max_sip_pstn_sessions
-            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
-        if meeting.is_full():
-            raise InvalidRequest(f"max_participants limit ({meeting.settings.max_participants}) reached")
+        return await self._dialling.check(asker or Asker(domain), room, body)
 
     async def stop_dial_out(self, domain: DomainId, room: RoomName, session_id: object) -> None:
         """Hang up a dial-out: CANCEL while it rings, BYE once answered.
@@ -682,17 +539,14 @@ class Calls:
 
     def timeline(self, call: CallId) -> Sequence[Mapping[str, object]]:
         """What has happened so far in a call that still goes on, as ``CallRecord.timeline`` has it."""
-        actor = self._meetings.by_call.get(call)
-        machine = actor.calls.get(call) if actor is not None else None
-        return machine.timeline.steps() if isinstance(machine, Call) else ()
+        found = self._registry.find(call)
+        return found[1].timeline.steps() if found is not None else ()
 
     def sound(self, call: CallId) -> Mapping[str, object]:
         """What a call that still goes on sounds like now, as ``CallRecord.sound`` has it; empty for any other."""
-        actor = self._meetings.by_call.get(call)
-        machine = actor.calls.get(call) if actor is not None else None
-        if actor is None or not isinstance(machine, Call):
+        if (found := self._registry.find(call)) is None:
             return {}
-        clock = self._office.clock
+        (actor, machine), clock = found, self._office.clock
         return {**machine.sound(Instant(clock.monotonic(), clock.wall())), **actor.steps.counters(call)}
 
     # ── what telephony reports ───────────────────────────────────────────────────────────────────────────────────────
@@ -701,13 +555,13 @@ class Calls:
         if call in self._looking:
             self._looking.discard(call)
         else:
-            self._post(call, DialIn, lambda it, now: it.cancelled(q850, now))
+            self._registry.on_line(call, DialIn, lambda it, now: it.cancelled(q850, now))
 
     def acknowledged(self, call: CallId, sdp: bytes | None) -> None:
-        self._post(call, Call, lambda it, now: it.acknowledged(sdp, now))
+        self._registry.on_line(call, Call, lambda it, now: it.acknowledged(sdp, now))
 
     def routed(self, call: CallId, attempt: int, trunk: str) -> None:
-        self._post(call, DialOut, lambda it, now: it.routed(attempt, trunk, now))
+        self._registry.on_line(call, DialOut, lambda it, now: it.routed(attempt, trunk, now))
 
     def progress(
         self,
@@ -718,28 +572,28 @@ class Calls:
         fork: str = "",
         wants_answer: bool = False,
     ) -> None:
-        self._post(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now, fork))
+        self._registry.on_line(call, DialOut, lambda it, now: it.progress(status, reason, sdp, now, fork))
 
     def answered(self, call: CallId, sdp: bytes | None) -> None:
-        self._post(call, DialOut, lambda it, now: it.far_end_answered(sdp, now))
+        self._registry.on_line(call, DialOut, lambda it, now: it.far_end_answered(sdp, now))
 
     def failed(self, call: CallId, failure: Failure) -> None:
-        self._post(call, DialOut, lambda it, now: it.failed(failure, now))
+        self._registry.on_line(call, DialOut, lambda it, now: it.failed(failure, now))
 
     def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
-        self._post(call, Call, lambda it, now: it.dialog_changed(dialog, now))
+        self._registry.on_line(call, Call, lambda it, now: it.dialog_changed(dialog, now))
 
     def reoffered(self, call: CallId, sdp: bytes | None) -> None:
-        self._post(call, Call, lambda it, now: it.reoffered(sdp, now))
+        self._registry.on_line(call, Call, lambda it, now: it.reoffered(sdp, now))
 
     def reoffer_answered(self, call: CallId, sdp: bytes) -> None:
-        self._post(call, Call, lambda it, now: it.reoffer_answered(sdp, now))
+        self._registry.on_line(call, Call, lambda it, now: it.reoffer_answered(sdp, now))
 
     def reoffer_failed(self, call: CallId, status: int) -> None:
-        self._post(call, Call, lambda it, now: it.reoffer_failed(status, now))
+        self._registry.on_line(call, Call, lambda it, now: it.reoffer_failed(status, now))
 
     def dtmf_info(self, call: CallId, digit: str, duration_ms: int) -> None:
-        self._post(call, Call, lambda it, now: it.digit(digit, "sip-info", 0, now))
+        self._registry.on_line(call, Call, lambda it, now: it.digit(digit, "sip-info", 0, now))
 
     def picture_wanted(self, call: CallId) -> None:
         """Telephones are sent no pictures."""
@@ -753,88 +607,25 @@ class Calls:
             self.transfers.progress(known, status, reason, final, notified)
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
-        self._post(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))
+        self._registry.on_line(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))
 
     # ── what the media side reports of telephones ────────────────────────────────────────────────────────────────────
 
     def digit(self, leg: ParticipantId, digit: str, volume: int, method: str = "telephone-event") -> None:
-        self._of_leg(leg, lambda it, now: it.digit(digit, method, volume, now))
+        self.post(CallId(leg), lambda where, it, now: it.digit(digit, method, volume, now))
 
     def played(self, leg: ParticipantId, sound: str) -> None:
-        self._of_leg(leg, lambda it, now: it.played(sound, now))
+        self.post(CallId(leg), lambda where, it, now: it.played(sound, now))
 
     def heard(self, leg: ParticipantId) -> None:
-        self._of_leg(leg, lambda it, now: it.heard(now))
+        self.post(CallId(leg), lambda where, it, now: it.heard(now))
 
     def silent(self, leg: ParticipantId) -> None:
-        self._of_leg(leg, lambda it, now: it.silent(now))
+        self.post(CallId(leg), lambda where, it, now: it.silent(now))
 
     def media_failed(self, leg: ParticipantId, reason: str) -> None:
         words = EndReason(Ending.INTERNAL_ERROR, Fault.OURS)
-        self._of_leg(leg, lambda it, now: it.hang_up(words, now))
-
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def post(self, call: CallId, act: Callable[[Actor, Call, Instant], list[Effect]]) -> None:
-        """Hand something to a call, in the queue of the meeting it is in by then. One that is gone misses nothing."""
-        actor = self._meetings.by_call.get(call)
-        if actor is None:
-            return
-        known = self._meetings.lines.get(call, call)
-
-        def step(now: Instant) -> list[Effect]:
-            machine = actor.calls.get(known)
-            if isinstance(machine, Call):
-                return act(actor, machine, now)
-            follow()
-            return []
-
-        def follow() -> None:
-            """It went elsewhere meanwhile, or is about to."""
-            if not self.transfers.follow(known, lambda: self.post(call, act)) and self._meetings.by_call.get(
-                call
-            ) not in (None, actor):
-                self.post(call, act)
-
-        actor.post(step, follow)
-
-    def _post(self, line: CallId, kind: type, act: Callable[..., list[Effect]]) -> None:
-        """Hand what happened on a call's line to the call, if it is of this kind.
-
-        What a far end says that another has replaced is no longer this call's.
-        """
-
-        def on_line(actor: Actor, machine: Call, now: Instant) -> list[Effect]:
-            return act(machine, now) if isinstance(machine, kind) and machine.line == line else []
-
-        self.post(line, on_line)
-
-    def _of_leg(self, leg: ParticipantId, act: Callable[[Call, Instant], list[Effect]]) -> None:
-        self.post(CallId(leg), lambda actor, machine, now: act(machine, now))
-
-    def register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
-        call.reachable = self._reachable
-        call.host_towards = self._office.world.media.phone_host
-        call.finds_keys = actor.meeting.settings.detect_dtmf_tones
-        dialog = call.record.dialog
-        call.protection = self._protection.of_call(dialog.transport if dialog is not None else "", trunk_srtp)
-        actor.calls[call.id] = call
-        self._meetings.by_call[call.id] = actor
-
-    def record(self, actor: Actor, call: CallId, direction: Direction, now: Instant, **columns: Any) -> CallRecord:
-        room = actor.meeting.settings.room
-        return CallRecord(
-            id=call,
-            domain=room.domain,
-            room=room.name,
-            meeting=actor.meeting.told_as,
-            direction=direction,
-            state=CallState.QUEUED,
-            node=self._office.node,
-            epoch=self._office.epoch,
-            created_at=now.wall,
-            **columns,
-        )
+        self.post(CallId(leg), lambda where, it, now: it.hang_up(words, now))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -871,17 +662,6 @@ def _free_endpoint(actor: Actor) -> EndpointUser:
     endpoints = actor.meeting.settings.room.endpoints
     taken = {call.endpoint for call in actor.calls.values()}
     return next((user for user in endpoints if user not in taken), endpoints[0])
-
-
-def _shortest(*seconds: float | None) -> float | None:
-    """The least of those that are limits."""
-    return min((each for each in seconds if each is not None and each != float("inf")), default=None)
-
-
-def _not_hosting(name: RoomName) -> NotFound:
-    return NotFound(
-        f"room {name} is not hosting a call: somebody has to join first, or set dialout_config.allow_room_start"
-    )
 
 
 def _user_of(uri: str) -> str:

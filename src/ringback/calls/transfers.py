@@ -10,14 +10,14 @@ A transfer that fails gives the caller back to its room; each is told step by st
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import structlog
 
 from ringback.calls.admit import check_call
 from ringback.calls.call import Call
+from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.display_name import clean
@@ -25,8 +25,8 @@ from ringback.calls.effects import News, Refer
 from ringback.calls.handover import HandOver, Reserved, release
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute
+from ringback.calls.registry import Registry
 from ringback.calls.repeats import Remember
-from ringback.calls.requests import DialOutRequest
 from ringback.calls.transfer import REFER, TRANSFER, Transfer
 from ringback.calls.transfer_request import TransferRequest, validate_refer, validate_transfer
 from ringback.meetings.actor import Actor
@@ -63,46 +63,24 @@ def forget(answer: object, now: Instant) -> list[Effect]:
     return []
 
 
-class Dialler(Protocol):
-    """What transfers need of ``Calls``."""
-
-    def place_paid_leg(
-        self, asker: Asker, room: RoomName, request: DialOutRequest, by: str
-    ) -> AbstractAsyncContextManager[OutgoingRoute]:
-        """The way a call goes out, granted (``PaidLegs.place``)."""
-
-    def dial(self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant) -> DialOut:
-        """A call that has not begun, registered with the actor, with a port of its own."""
-
-    def post(self, call: CallId, act: Callable[[Actor, Call, Instant], list[Effect]]) -> None:
-        """Hand something to a call, wherever it is by then."""
-
-
 class Transfers:
     """Transfers of this process.
 
     Args:
         meetings: Where calls are, and go.
-        dialler: Makes calls.
+        registry: How they are reached on their way.
+        dialling: Makes calls.
     """
 
-    def __init__(self, meetings: Meetings, dialler: Dialler) -> None:
+    def __init__(self, meetings: Meetings, registry: Registry, dialling: Dialling) -> None:
         self._meetings = meetings
-        self._dialler = dialler
+        self._registry = registry
+        self._dialling = dialling
         self._by_refer: dict[CallId, Transfer] = {}
-        self._between: dict[CallId, list[Callable[[], None]]] = {}
 
     def leftovers(self) -> int:
         """Transfers that are still under way, for a test that expects none."""
-        return len(self._by_refer) + len(self._between)
-
-    def follow(self, call: CallId, again: Callable[[], None]) -> bool:
-        """Do ``again`` once a call that is between two meetings has arrived; false when it is not."""
-        waiting = self._between.get(call)
-        if waiting is None:
-            return False
-        waiting.append(again)
-        return True
+        return len(self._by_refer) + self._registry.on_the_way()
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,8 +109,8 @@ class Transfers:
             await self.move(home, call, request.to, *target, remember=remember)
             return
         if not home.meeting.settings.enable_dialout:
-            raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
-        async with self._dialler.place_paid_leg(asker or Asker(domain), room, request.dial, "transfer") as route:
+            raise InvalidRequest(DIAL_OUT_OFF)
+        async with self._dialling.place_paid_leg(asker or Asker(domain), room, request.dial, "transfer") as route:
             await self.ask(home, lambda now: self._dial(home, call, request, route, remember, now))
 
     async def refer(
@@ -302,7 +280,7 @@ class Transfers:
             raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
         bridge = self._meetings.bridge(home)
         try:
-            leg = self._dialler.dial(bridge, request.dial, route, now)
+            leg = self._dialling.dial(bridge, request.dial, route, now)
         except BaseException:
             bridge.post(lambda now: [])  # nobody is in it, so it goes
             raise
@@ -394,7 +372,7 @@ class Transfers:
             return
         if final:
             del self._by_refer[call]
-        self._dialler.post(
+        self._registry.post(
             call, lambda where, machine, now: self._referred(transfer, where, status, reason, final, notified, now)
         )
 
@@ -425,7 +403,7 @@ class Transfers:
             return [*call.arrives(now), warning(call, words), *transfer.complete(outcome, now)]
 
         del where.calls[call.id]
-        self._between[call.id] = []
+        self._registry.leaves(call.id)
         return [HandOver(self.hand_over, call, home, attach, transfer), *where.meeting.phone_leaves(call.id, now)]
 
     def _park(self, transfer: Transfer, now: Instant) -> list[Effect]:
@@ -496,7 +474,7 @@ class Transfers:
         """As ``leave``, without a word to anybody."""
         home = transfer.home
         del home.calls[call.id]
-        self._between[call.id] = []
+        self._registry.leaves(call.id)
         over = HandOver(self.hand_over, call, there, attach, transfer)
         return [over, *home.meeting.phone_leaves(call.id, now)]
 
@@ -506,12 +484,10 @@ class Transfers:
         if not there.meeting.ended:
             media.move_phone(call.leg, there.meeting.id)
             media.set_muted(call.leg, False)
-        for known in [call.id, *(line for line, of in self._meetings.lines.items() if of == call.id)]:
-            self._meetings.by_call[known] = there
+        self._registry.moves(call.id, there)
         arrived = there.ask(lambda now: (over.attach(now), None))
         arrived.add_done_callback(lambda done: self._arrived(over, done))
-        for again in self._between.pop(call.id, []):
-            again()
+        self._registry.arrives(call.id)
 
     def _arrived(self, over: HandOver, done: "asyncio.Future[None]") -> None:
         """The other meeting ended before the call was in it: nobody is left to talk with."""

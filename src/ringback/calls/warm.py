@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from ringback.calls.call import Call
+from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
 from ringback.calls.effects import News, Refer
@@ -25,7 +26,7 @@ from ringback.calls.ports import Asker, OutgoingRoute, Timer
 from ringback.calls.repeats import Remember
 from ringback.calls.transfer import WARM, Transfer
 from ringback.calls.transfer_request import WarmRequest, validate_warm
-from ringback.calls.transfers import Dialler, Transfers, forget, warning
+from ringback.calls.transfers import Transfers, forget, warning
 from ringback.meetings.actor import Actor
 from ringback.meetings.bridge import Bridge
 from ringback.meetings.effects import Effect, Play, StopPlaying
@@ -83,15 +84,15 @@ class WarmTransfers:
     """Warm transfers of this process.
 
     Args:
-        meetings, dialler, transfers: See ``Transfers``.
+        meetings, dialling, transfers: See ``Transfers``.
         music: What a caller hears that waits; ``None``: silence.
     """
 
     def __init__(
-        self, meetings: Meetings, dialler: Dialler, transfers: Transfers, music: Callable[[], Sound | None]
+        self, meetings: Meetings, dialling: Dialling, transfers: Transfers, music: Callable[[], Sound | None]
     ) -> None:
         self._meetings = meetings
-        self._dialler = dialler
+        self._dialling = dialling
         self._transfers = transfers
         self._music = music
         self._under_way: dict[CallId, Warm] = {}
@@ -128,12 +129,12 @@ class WarmTransfers:
         home, call = self._standing(domain, call_id, room)
         settings = home.meeting.settings
         if not settings.enable_dialout:
-            raise InvalidRequest("dial-out not enabled for room. add enable_dialout property to room")
+            raise InvalidRequest(DIAL_OUT_OFF)
         if await self._transfers.own_room(request.dial.target) is not None:
             raise InvalidRequest("toEndPoint is a room: sipCallTransfer moves a call there")
         self._check(home, call)
         asker = asker or Asker(domain)
-        async with self._dialler.place_paid_leg(asker, settings.room.name, request.dial, "transfer") as route:
+        async with self._dialling.place_paid_leg(asker, settings.room.name, request.dial, "transfer") as route:
             answer: Mapping[str, object] = await self._transfers.ask(
                 home, lambda now: self._begin(home, call, request, route, remember, now)
             )
@@ -199,7 +200,7 @@ class WarmTransfers:
         self, home: Actor, call: Call, request: WarmRequest, route: OutgoingRoute, remember: Remember, now: Instant
     ) -> tuple[list[Effect], Mapping[str, object]]:
         self._check(home, call)
-        leg = self._dialler.dial(home, request.dial, route, now)
+        leg = self._dialling.dial(home, request.dial, route, now)
         transfer = self._transfers.begin(call, home, request.to, WARM, now, leg)
         warm = self._under_way[call.id] = Warm(transfer, request, leg)
         call.listener = lambda news: self._caller_news(warm, news)
