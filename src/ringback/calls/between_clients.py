@@ -8,19 +8,24 @@ caller ──INVITE──▶ us ──INVITE──▶ every phone of the callee
 """
 
 from dataclasses import replace
+from typing import Any
 
 from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
+from ringback.calls.display_name import clean
 from ringback.calls.effects import Ring
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports import IncomingInvite, SipClients
+from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest
+from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, HangUp, Save
 from ringback.meetings.permissions import phone_permissions
+from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CallFacts, CallStep
-from ringback.model.ids import CallId, DomainId, RoomId, RoomName
+from ringback.model.ids import CallId, DomainId, ParticipantId, RoomId, RoomName
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, CallState
+from ringback.model.records import CallRecord, CallState, Direction
 from ringback.model.room import IdleTimeouts, Room, RoomSettings, SipSettings
 
 NO_LIMIT = 365 * 86400.0
@@ -109,6 +114,44 @@ class CalleeLeg(DialOut):
 
     def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
         return [*super()._finish(reason, now, step), HangUp(self._caller.id, _passed_on(reason))]
+
+
+class ClientCalls:
+    """Connects SIP clients of a domain with each other.
+
+    Args:
+        meetings: Where both calls are.
+        registry: Where they are entered.
+        clients: Whose names they dial.
+    """
+
+    def __init__(self, meetings: Meetings, registry: Registry, clients: SipClients) -> None:
+        self._meetings = meetings
+        self._registry = registry
+        self._clients = clients
+
+    def connect(self, actor: Actor, invite: IncomingInvite, address: str, now: Instant) -> list[Effect]:
+        """Begin both halves of a call between two clients. Raises ``Unavailable`` without ports for both."""
+        world, settings, call = self._meetings.office.world, actor.meeting.settings, CallId(self._meetings.new_id())
+        own = self._clients.address(invite.client_domain, invite.client) or invite.from_uri
+        dialog = replace(world.carrier.prepare(address, call, invite.client), local_uri=own)
+        here, there = (world.media.open_phone(actor.meeting.id, ParticipantId(leg)) for leg in (invite.call, call))
+        name = clean(invite.from_name) or invite.client
+        common: dict[str, Any] = {"sip_call_id": invite.sip_call_id, "display_name": name}
+        record = self._registry.record(
+            actor, invite.call, Direction.DIAL_IN, now, dialog=invite.dialog, remote=own, **common
+        )
+        facts = CallFacts(invite.call, Direction.DIAL_IN, "daily", remote=own, endpoint=address, **common)
+        caller = CallerLeg(invite, record, facts, settings, call)
+        common = {"sip_call_id": dialog.call_id, "display_name": invite.user}
+        record = self._registry.record(actor, call, Direction.DIAL_OUT, now, dialog=dialog, remote=address, **common)
+        facts = CallFacts(call, Direction.DIAL_OUT, "daily", remote=address, origin=own, **common)
+        callee = CalleeLeg(DialOutRequest(address, None, invite.user), record, facts, settings, caller)
+        begun = self._meetings.started(actor, actor.meeting.call_begins(caller.id, settings.dialout, now))
+        begun += actor.meeting.call_begins(callee.id, settings.dialout, now)
+        self._registry.register(actor, caller)
+        self._registry.register(actor, callee)
+        return [*begun, *caller.begin(here, now), *callee.begin(there, now)]
 
 
 def _passed_on(reason: EndReason) -> EndReason:
