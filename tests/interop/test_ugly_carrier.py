@@ -273,7 +273,8 @@ async def test_a_goodbye_that_never_arrives_leaves_a_call_that_silence_ends(hous
         await both_hear(carrier, other)
         carrier.sound.hush()
         (call,) = [row for row in await house.calls("desk", "&ongoing=true") if "127.0.0.2" in row["remote"]]
-        house.app.calls.silent(call["id"])
+        events: Any = house.app.media.events
+        events.leg_silent(call["id"])
 
         await carrier.is_hung_up_on()
         assert await ending(house) == "media-timeout"

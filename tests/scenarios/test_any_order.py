@@ -125,7 +125,7 @@ class Chaos:
 
     async def silence(self) -> None:
         if leg := self.one_of(list(self.stage.media.legs)):
-            self.stage.calls.silent(leg)
+            self.stage.media_events.leg_silent(leg)
 
     async def change_room(self) -> None:
         keep = self.settings.room.endpoints[: self.random.randrange(1, 4)]

@@ -326,7 +326,7 @@ async def test_a_phone_gone_silent_is_hung_up():
         phone = stage.carrier.call_in(user)
         await stage.settle()
 
-        stage.calls.silent(ParticipantId(phone.call))
+        stage.media_events.leg_silent(ParticipantId(phone.call))
         await stage.settle()
 
         assert (phone.state, phone.goodbye) == ("over", "media-timeout")

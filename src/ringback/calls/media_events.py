@@ -1,13 +1,16 @@
 """What the media side reports, handed to the meeting or call it concerns (``calls.ports.MediaEvents``)."""
 
+from collections.abc import Callable
 from functools import partial
 
 import structlog
 
+from ringback.calls.call import Call
 from ringback.calls.service import Calls
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, Tell
 from ringback.meetings.service import Meetings
+from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import ActiveSpeakerChanged
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
@@ -15,6 +18,7 @@ from ringback.model.instant import Instant
 log = structlog.get_logger()
 
 LEG_FAILED = ("connection-error", "The media connection failed; join again.")
+OURS = EndReason(Ending.INTERNAL_ERROR, Fault.OURS)
 
 
 class MediaReports:
@@ -31,15 +35,15 @@ class MediaReports:
     def media_started(self, leg: ParticipantId, track: str) -> None:
         """Tracks are shown as their senders describe them, so nothing changes for the others."""
         log.info("media.started", leg=leg, track=track)
-        self._calls.heard(leg)
+        self._post(leg, lambda call, now: call.heard(now))
 
     def digit(
         self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
     ) -> None:
-        self._calls.digit(leg, digit, volume, method)
+        self._post(leg, lambda call, now: call.digit(digit, method, volume, now))
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
-        self._calls.played(leg, sound_id)
+        self._post(leg, lambda call, now: call.played(sound_id, now))
 
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         if (actor := self._meetings.by_id.get(meeting)) is None:
@@ -53,15 +57,19 @@ class MediaReports:
         actor.post(step)
 
     def leg_silent(self, leg: ParticipantId) -> None:
-        self._calls.silent(leg)
+        self._post(leg, lambda call, now: call.silent(now))
 
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         if CallId(leg) in self._meetings.by_call:
-            self._calls.media_failed(leg, reason)
+            self._post(leg, lambda call, now: call.hang_up(OURS, now))
             return
         for actor in list(self._meetings.actors.values()):
             if leg in actor.meeting.members:
                 actor.post(partial(_remove, actor, leg))
+
+    def _post(self, leg: ParticipantId, act: Callable[[Call, Instant], list[Effect]]) -> None:
+        """Of a telephone's leg, whose call has the same id; of any other, nothing happens."""
+        self._calls.post(CallId(leg), lambda where, call, now: act(call, now))
 
 
 def _remove(actor: Actor, leg: ParticipantId, now: Instant) -> list[Effect]:

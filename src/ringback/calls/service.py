@@ -45,9 +45,9 @@ from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.service import Meetings
-from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import InvalidRequest, NotFound
-from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
+from ringback.model.ids import CallId, DomainId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import DialogRecord
 from ringback.model.sound import Sound
@@ -389,21 +389,3 @@ class Calls:
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         self._registry.on_line(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))
-
-    # ── what the media side reports of telephones ────────────────────────────────────────────────────────────────────
-
-    def digit(self, leg: ParticipantId, digit: str, volume: int, method: str = "telephone-event") -> None:
-        self.post(CallId(leg), lambda where, it, now: it.digit(digit, method, volume, now))
-
-    def played(self, leg: ParticipantId, sound: str) -> None:
-        self.post(CallId(leg), lambda where, it, now: it.played(sound, now))
-
-    def heard(self, leg: ParticipantId) -> None:
-        self.post(CallId(leg), lambda where, it, now: it.heard(now))
-
-    def silent(self, leg: ParticipantId) -> None:
-        self.post(CallId(leg), lambda where, it, now: it.silent(now))
-
-    def media_failed(self, leg: ParticipantId, reason: str) -> None:
-        words = EndReason(Ending.INTERNAL_ERROR, Fault.OURS)
-        self.post(CallId(leg), lambda where, it, now: it.hang_up(words, now))

@@ -118,6 +118,7 @@ class Stage:
         self._clients = clients
         self.meetings: Meetings
         self.calls: Calls
+        self.media_events: MediaReports
 
     async def __aenter__(self) -> Self:
         epoch = await self.records.next_epoch("node-1")
@@ -146,8 +147,8 @@ class Stage:
         self.calls.desk = self.dialin = DialinDesk(
             self.calls, self.meetings, self.dialin_configs, self.rooms, self.routes, self.jukebox, self.server
         )
+        self.media.events = self.media_events = MediaReports(self.meetings, self.calls)
         self._connect_carrier(self.calls)
-        self.media.events = MediaReports(self.meetings, self.calls)
         self.bus.subscribe(self._deliver)
         await finish_earlier_life(self.records, world.carrier, self.clock, spell, office.node, epoch)
         return self
@@ -167,7 +168,7 @@ class Stage:
 
     def _connect_carrier(self, calls: Calls) -> None:
         self.carrier.events = calls
-        self.carrier.press_by_rtp = lambda call, digit: calls.digit(ParticipantId(call), digit, 10)
+        self.carrier.press_by_rtp = lambda call, digit: self.media_events.digit(ParticipantId(call), digit, 100, 10)
 
     _spell: Spell = staticmethod(spell)
 
