@@ -38,13 +38,11 @@ class Scene:
         return self
 
     async def transfer(self, to: str, **body: object) -> None:
-        await self.stage.calls.transfers.transfer(
-            DOMAIN, HELLO, {"sessionId": self.caller.call, "toEndPoint": to, **body}
-        )
+        await self.stage.calls.transfer(DOMAIN, HELLO, {"sessionId": self.caller.call, "toEndPoint": to, **body})
         await self.stage.settle()
 
     async def refer(self, to: str = BOB) -> None:
-        await self.stage.calls.transfers.refer(DOMAIN, HELLO, {"sessionId": self.caller.call, "toEndPoint": to})
+        await self.stage.calls.refer(DOMAIN, HELLO, {"sessionId": self.caller.call, "toEndPoint": to})
         await self.stage.settle()
 
     def callee(self) -> FakePhone:
@@ -126,7 +124,7 @@ async def test_a_dialled_phone_moves_too():
         stage.carrier.phone_of(call).pick_up()
         await stage.settle()
 
-        await stage.calls.transfers.transfer(DOMAIN, HELLO, {"sessionId": call, "toEndPoint": address(it.sales)})
+        await stage.calls.transfer(DOMAIN, HELLO, {"sessionId": call, "toEndPoint": address(it.sales)})
         await stage.settle()
 
         assert it.ann.last("dialout-stopped")["reason"] == "transferred"
@@ -424,7 +422,7 @@ async def test_dial_out_has_to_be_on_for_a_transfer_out():
         await stage.settle()
 
         with pytest.raises(InvalidRequest, match="add enable_dialout property"):
-            await stage.calls.transfers.transfer(DOMAIN, HELLO, {"sessionId": phone.call, "toEndPoint": BOB})
+            await stage.calls.transfer(DOMAIN, HELLO, {"sessionId": phone.call, "toEndPoint": BOB})
 
 
 async def test_a_restart_ends_both_sides_of_a_bridge():
@@ -540,7 +538,7 @@ async def test_what_the_far_end_says_while_its_call_leaves_the_room_is_not_lost(
         it = await Scene(stage, sip=waits).begin()
         if alone:
             await it.ann.seat.leave()
-        await stage.calls.transfers.refer(DOMAIN, HELLO, {"sessionId": it.caller.call, "toEndPoint": BOB})
+        await stage.calls.refer(DOMAIN, HELLO, {"sessionId": it.caller.call, "toEndPoint": BOB})
 
         if says == "follow":
             it.caller.follow(200)
@@ -599,23 +597,23 @@ async def test_a_body_past_a_limit_is_refused_in_words(verb: str, body: dict[str
         await Scene(stage).begin()
 
         with pytest.raises(InvalidRequest, match=text):
-            await getattr(stage.calls.transfers, verb)(DOMAIN, HELLO, body)
+            await getattr(stage.calls, verb)(DOMAIN, HELLO, body)
 
 
 async def test_only_calls_that_stand_in_this_room_can_be_transferred():
     async with Stage() as stage:
         it = await Scene(stage).begin()
         ringing = await stage.dial_out("hello", BOB)
-        transfers = stage.calls.transfers
+        calls = stage.calls
 
         with pytest.raises(NotFound, match="invalid sessionId"):
-            await transfers.transfer(DOMAIN, HELLO, {"sessionId": it.ann.id, "toEndPoint": BOB})
+            await calls.transfer(DOMAIN, HELLO, {"sessionId": it.ann.id, "toEndPoint": BOB})
         with pytest.raises(NotFound, match="invalid sessionId"):
-            await transfers.transfer(DOMAIN, SALES, {"sessionId": it.caller.call, "toEndPoint": BOB})
+            await calls.transfer(DOMAIN, SALES, {"sessionId": it.caller.call, "toEndPoint": BOB})
         with pytest.raises(NotFound, match="not hosting"):
-            await transfers.refer(DOMAIN, RoomName("nowhere"), {"sessionId": it.caller.call, "toEndPoint": BOB})
+            await calls.refer(DOMAIN, RoomName("nowhere"), {"sessionId": it.caller.call, "toEndPoint": BOB})
         with pytest.raises(InvalidRequest, match="not answered"):
-            await transfers.transfer(DOMAIN, HELLO, {"sessionId": ringing, "toEndPoint": BOB})
+            await calls.transfer(DOMAIN, HELLO, {"sessionId": ringing, "toEndPoint": BOB})
         assert CallId(ringing) in stage.carrier.phones
 
 

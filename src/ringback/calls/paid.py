@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from ringback.calls.ports import (
     Asker,
     Audit,
@@ -30,8 +28,6 @@ from ringback.calls.requests import DialOutRequest
 from ringback.model.errors import Forbidden, InvalidRequest, NumberNotAllowed, RingbackError
 from ringback.model.ids import CallId, RoomName
 from ringback.model.instant import Instant
-
-log = structlog.get_logger()
 
 
 class Unlimited:

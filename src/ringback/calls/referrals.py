@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from ringback.calls.call import Call
+from ringback.calls.call import TRANSFERRED, Call
 from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import AcceptRefer, News, NotifyRefer, Reject
@@ -25,7 +25,7 @@ from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.service import Meetings
-from ringback.model.end_reason import Ending, EndReason
+from ringback.model.end_reason import Ending
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
@@ -33,7 +33,6 @@ from ringback.numbers.endpoints import endpoint_user
 
 log = structlog.get_logger()
 
-TRANSFERRED = EndReason(Ending.TRANSFERRED)
 
 BAD_REQUEST, FORBIDDEN, GONE, BUSY, UNUSABLE, PENDING, UNAVAILABLE, DECLINE = 400, 403, 481, 486, 488, 491, 503, 603
 
@@ -74,7 +73,9 @@ class Referrals:
     """REFERs and replacing calls of this process.
 
     Args:
-        meetings, registry, dialling, transfers: See ``Transfers``.
+        meetings, dialling: See ``Transfers``.
+        registry: How telephones are told, wherever they are.
+        transfers: Moves calls to rooms.
         start: Runs a task that ends with the service.
     """
 

@@ -19,6 +19,8 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.digit_request import validate_digits
 from ringback.calls.display_name import clean
 from ringback.calls.door import Door
+from ringback.calls.far_end_transfers import FarEndTransfers
+from ringback.calls.moving import Moving
 from ringback.calls.observing import Observer
 from ringback.calls.paid import PaidLegs, Unlimited, Verdict
 from ringback.calls.ports import (
@@ -96,8 +98,10 @@ class Calls:
         self._registry = Registry(meetings, reachable, protection or ProtectionRules())
         self._dialling = Dialling(meetings, self._registry, self.paid)
         self._door = Door(meetings, self._registry)
-        self.transfers = Transfers(meetings, self._registry, self._dialling)
-        self.warm = WarmTransfers(meetings, self._dialling, self.transfers, music)
+        self.moving = Moving(meetings, self._registry)
+        self.transfers = Transfers(meetings, self.moving, self._dialling)
+        self.warm = WarmTransfers(meetings, self.moving, self._dialling, self.transfers, music)
+        self._far_ends = FarEndTransfers(meetings, self._registry, self.moving)
         self.referrals = Referrals(meetings, self._registry, self._dialling, self.transfers, self._tasks.run)
         self._arrivals = Arrivals(
             meetings,
@@ -267,9 +271,9 @@ class Calls:
     async def refer(
         self, domain: DomainId, room: RoomName, body: Mapping[str, object], *, idempotency_key: str | None = None
     ) -> None:
-        """``sipRefer``; see ``Transfers.refer``. A repeat with the same key does nothing."""
+        """``sipRefer``; see ``FarEndTransfers.refer``. A repeat with the same key does nothing."""
         asked = Asked("sipRefer", room, dict(body))
-        work = partial(self.transfers.refer, domain, room, body)
+        work = partial(self._far_ends.refer, domain, room, body)
         await self._repeats.once(domain, idempotency_key, asked, work)
 
     async def warm_transfer(
@@ -318,6 +322,10 @@ class Calls:
             await actor.ask(step)
         except MeetingOver:
             raise NotFound(f"room {room} is not hosting a call") from None
+
+    def leftovers(self) -> int:
+        """Transfers and calls that are still on their way somewhere, for a test that expects none."""
+        return self._registry.on_the_way() + self._far_ends.leftovers() + self.warm.leftovers()
 
     @property
     def observer(self) -> Observer:
@@ -385,7 +393,7 @@ class Calls:
     def refer_progress(self, call: CallId, status: int, reason: str, final: bool, notified: bool = False) -> None:
         known = self._meetings.lines.get(call, call)
         if not self.warm.progress(known, status, reason, final, notified):
-            self.transfers.progress(known, status, reason, final, notified)
+            self._far_ends.progress(known, status, reason, final, notified)
 
     def ended(self, call: CallId, cause: str, reason: str = "", q850: int | None = None) -> None:
         self._registry.on_line(call, Call, lambda it, now: it.remote_ended(cause, reason, q850, now))

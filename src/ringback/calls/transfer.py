@@ -7,14 +7,18 @@ import structlog
 
 from ringback.calls.call import Call
 from ringback.calls.dialout import DialOut
+from ringback.calls.display_name import clean
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, Save, Tell
-from ringback.model.events import CallTransfer, TransferStep
+from ringback.model.events import CallEvent, CallStep, CallTransfer, TransferStep
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
 from ringback.model.records import TransferRecord, TransferState
 
 log = structlog.get_logger()
+
+OK = {"ok": True}
+"""What a command that was carried out answers."""
 
 TRANSFER, REFER, WARM = "transfer", "refer", "warm-transfer"
 """What ``TransferRecord.verb`` says."""
@@ -89,3 +93,13 @@ def spoken(step: TransferStep, record: TransferRecord) -> CallTransfer:
         record.verb == WARM,
         record.leg,
     )
+
+
+def warning(call: Call, words: str) -> Tell:
+    """Told to everybody: a transfer came to nothing, and why."""
+    return Tell(CallEvent(call.facts, CallStep.WARNING, clean(words)))
+
+
+def forget(answer: object, now: Instant) -> list[Effect]:
+    """A command without an idempotency key leaves nothing behind that says so."""
+    return []

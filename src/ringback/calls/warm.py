@@ -14,19 +14,18 @@ itself, in the place of our call (REFER with Replaces, RFC 5589 §7); what it ca
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import structlog
-
-from ringback.calls.call import Call
+from ringback.calls.call import TRANSFERRED, Call
 from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
 from ringback.calls.effects import News, Refer
+from ringback.calls.moving import Moving
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute, Timer
 from ringback.calls.repeats import Remember
-from ringback.calls.transfer import WARM, Transfer
+from ringback.calls.transfer import WARM, Transfer, forget, warning
 from ringback.calls.transfer_request import WarmRequest, validate_warm
-from ringback.calls.transfers import Transfers, forget, warning
+from ringback.calls.transfers import GIVEN_UP, Transfers
 from ringback.meetings.actor import Actor
 from ringback.meetings.bridge import Bridge
 from ringback.meetings.effects import Effect, Play, StopPlaying
@@ -40,15 +39,11 @@ from ringback.model.records import TransferState
 from ringback.model.room import IdleTimeouts, Room
 from ringback.model.sound import Sound
 
-log = structlog.get_logger()
-
 MUSIC_TIMES = 1000
 """How often the music is played at most: for longer than anybody waits."""
 
-GIVEN_UP = EndReason(Ending.CANCELLED_LOCAL)
 CALLER_GONE = EndReason(Ending.PEER_ENDED)
 RETURNED = EndReason(Ending.HANGUP_LOCAL)
-TRANSFERRED = EndReason(Ending.TRANSFERRED)
 NOT_ACCEPTED = EndReason(Ending.IDLE_TIMEOUT)
 
 BY_HAND = (Ending.HANGUP_LOCAL, Ending.CANCELLED_LOCAL)
@@ -84,15 +79,22 @@ class WarmTransfers:
     """Warm transfers of this process.
 
     Args:
-        meetings, dialling, transfers: See ``Transfers``.
+        meetings, moving, dialling: See ``Transfers``.
+        transfers: Which addresses are rooms.
         music: What a caller hears that waits; ``None``: silence.
     """
 
     def __init__(
-        self, meetings: Meetings, dialling: Dialling, transfers: Transfers, music: Callable[[], Sound | None]
+        self,
+        meetings: Meetings,
+        moving: Moving,
+        dialling: Dialling,
+        transfers: Transfers,
+        music: Callable[[], Sound | None],
     ) -> None:
         self._meetings = meetings
         self._dialling = dialling
+        self._moving = moving
         self._transfers = transfers
         self._music = music
         self._under_way: dict[CallId, Warm] = {}
@@ -135,7 +137,7 @@ class WarmTransfers:
         self._check(home, call)
         asker = asker or Asker(domain)
         async with self._dialling.place_paid_leg(asker, settings.room.name, request.dial, "transfer") as route:
-            answer: Mapping[str, object] = await self._transfers.ask(
+            answer: Mapping[str, object] = await self._moving.ask(
                 home, lambda now: self._begin(home, call, request, route, remember, now)
             )
         return answer
@@ -172,7 +174,7 @@ class WarmTransfers:
         warm = self._under_way.get(CallId(call_id))
         if warm is None or not _is_of(warm.transfer.home.meeting.settings.room, domain, room):
             raise NotFound(f"no warm transfer of call {clean(call_id)[:64]} is under way")
-        await self._transfers.ask(warm.transfer.home, lambda now: (act(warm, now), None))
+        await self._moving.ask(warm.transfer.home, lambda now: (act(warm, now), None))
 
     # ── beginning ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +189,7 @@ class WarmTransfers:
 
     def _check(self, home: Actor, call: Call) -> None:
         meeting = home.meeting
-        self._transfers.still(home, call)
+        self._moving.still(home, call)
         if not any(who.id != call.leg for who in meeting.participants()):
             raise InvalidRequest("nobody else is in the room who could tell of the caller: use sipCallTransfer")
         if not meeting.may_take_call():
@@ -201,7 +203,7 @@ class WarmTransfers:
     ) -> tuple[list[Effect], Mapping[str, object]]:
         self._check(home, call)
         leg = self._dialling.dial(home, request.dial, route, now)
-        transfer = self._transfers.begin(call, home, request.to, WARM, now, leg)
+        transfer = self._moving.begin(call, home, request.to, WARM, now, leg)
         warm = self._under_way[call.id] = Warm(transfer, request, leg)
         call.listener = lambda news: self._caller_news(warm, news)
         leg.listener = lambda news: self._leg_news(warm, news)
@@ -235,13 +237,13 @@ class WarmTransfers:
             warm.replaced = True  # by the far end's call, or not: that is told within 32 s
         elif news.what == "ended":
             self._forget(warm)
-            self._transfers.speak(warm.transfer, lambda now: self._came_to_nothing(warm, news, now))
+            self._moving.speak(warm.transfer, lambda now: self._came_to_nothing(warm, news, now))
 
     def _caller_news(self, warm: Warm, news: News) -> None:
         """A caller that hangs up, or is removed: there is nobody left to be told of."""
         if news.what == "ended":
             self._forget(warm)
-            self._transfers.speak(warm.transfer, lambda now: self._caller_ended(warm, now))
+            self._moving.speak(warm.transfer, lambda now: self._caller_ended(warm, now))
 
     def _rings(self, warm: Warm) -> list[Effect]:
         if self._is_over(warm) or warm.state is not TransferState.INITIATED:
@@ -294,9 +296,9 @@ class WarmTransfers:
         self._require(warm, TransferState.BRIEFING, TransferState.MERGED)
         transfer, call, leg = warm.transfer, warm.transfer.call, warm.leg
         self._forget(warm)
-        self._transfers.connects(transfer)
+        self._moving.connects(transfer)
         leg.listener, leg.moving = None, False
-        there = self._transfers.speaks_home(transfer, self._meetings.bridge(transfer.home))
+        there = self._moving.speaks_home(transfer, self._meetings.bridge(transfer.home))
         bridge = there.meeting
         assert isinstance(bridge, Bridge)
 
@@ -311,8 +313,8 @@ class WarmTransfers:
             return step
 
         return [
-            *self._transfers.leave(transfer, call, there, arrive(call), now),
-            *self._transfers.leave(transfer, leg, there, arrive(leg), now),
+            *self._moving.leave(transfer, call, there, arrive(call), now),
+            *self._moving.leave(transfer, leg, there, arrive(leg), now),
             *transfer.step(TransferStep.ANSWERED),
         ]
 
@@ -330,7 +332,7 @@ class WarmTransfers:
         warm = self._under_way.get(call)
         if warm is None or not warm.referring:
             return False
-        self._transfers.speak(warm.transfer, lambda now: self._referred(warm, status, reason, final, notified, now))
+        self._moving.speak(warm.transfer, lambda now: self._referred(warm, status, reason, final, notified, now))
         return True
 
     def _referred(

@@ -16,6 +16,7 @@ from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NO_SUCH_NUMBER, NOBO
 from ringback.calls.call import Call
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.handover import Reserved, release
+from ringback.calls.moving import Moving
 from ringback.calls.ports import IncomingInvite
 from ringback.calls.transfer import Transfer
 from ringback.calls.transfers import Transfers
@@ -68,6 +69,7 @@ class Exchange(Protocol):
     """What the desk needs of ``calls.service.Calls``."""
 
     transfers: Transfers
+    moving: Moving
 
     def expect(self, call: CallId) -> bool:
         """A call is about to be taken; false when too many are."""
@@ -427,7 +429,7 @@ class DialinDesk:
                 raise MeetingOver
             transfer = Transfer(call, lobby, self._moved(lobby, call, now))
             attach = partial(self._arrive, caller, call, there, user)
-            return [StopPlaying(call.leg), *self._calls.transfers.depart(transfer, call, there, attach, now)], None
+            return [StopPlaying(call.leg), *self._calls.moving.depart(transfer, call, there, attach, now)], None
 
         try:
             await lobby.ask(go)
