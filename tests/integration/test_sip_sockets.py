@@ -142,7 +142,7 @@ async def test_a_quiet_connection_stays_while_it_leads_to_somebody(monkeypatch: 
     async with running() as ann:
         (used, writer), (unused, other) = [await asyncio.open_connection("127.0.0.1", ann.port) for _ in range(2)]
         port = writer.get_extra_info("sockname")[1]
-        ann.telephony.uses = lambda flow: flow.port == port  # type: ignore[method-assign]
+        ann.telephony.way_in.uses = lambda flow: flow.port == port  # type: ignore[method-assign]
         for number, one in enumerate((writer, other)):
             one.write(OPTIONS % (number, number))
         for reader in (used, unused):
@@ -159,7 +159,7 @@ async def test_one_source_may_hold_only_so_many_connections():
     """C9."""
     sockets = wire.Sockets("127.0.0.1", 0, connections_per_source=3)
     async with running() as ann:
-        await sockets.start(ann.telephony)
+        await sockets.start(ann.telephony.way_in)
         streams = [await asyncio.open_connection("127.0.0.1", sockets.port) for _ in range(4)]
 
         assert await asyncio.wait_for(streams[3][0].read(), 2) == b""
@@ -173,8 +173,8 @@ async def test_when_there_are_too_many_connections_the_quietest_without_a_call_g
     """C9."""
     sockets = wire.Sockets("127.0.0.1", 0, connections=3)
     async with running() as ann:
-        ann.telephony.uses = lambda flow: flow.port == first  # type: ignore[method-assign]
-        await sockets.start(ann.telephony)
+        ann.telephony.way_in.uses = lambda flow: flow.port == first  # type: ignore[method-assign]
+        await sockets.start(ann.telephony.way_in)
         streams = [await asyncio.open_connection("127.0.0.1", sockets.port)]
         first = streams[0][1].get_extra_info("sockname")[1]
         for _ in range(3):

@@ -49,7 +49,7 @@ def calling(authority: Authority, **policy: Any) -> Any:
 
 async def failure(phone: Phone, target: str) -> tuple[str, str]:
     """Dial, and have it fail: cause and words."""
-    phone.telephony._names = Hosts()
+    phone.telephony._lookups.names = Hosts()
     phone.dial(target)
     _, failed = await phone.told("failed")
     return failed.cause, failed.reason
@@ -58,7 +58,7 @@ async def failure(phone: Phone, target: str) -> tuple[str, str]:
 @pytest.mark.parametrize("target", ["sip:123@bob.example:{};transport=tls", "sips:123@bob.example:{}"])
 async def test_a_call_by_tls_is_answered_held_and_hung_up_from_either_side(authority: Authority, target: str) -> None:
     async with listening(authority.server("bob.example")) as bob, calling(authority) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         here = ann.dial(target.format(tls_port(bob)))
         invite = await bob.told("incoming")
         answer, _ = make_answer(invite.offer, "127.0.0.1", 14002, ["PCMU"], session_id=1, version=1)
@@ -77,7 +77,7 @@ async def test_a_call_by_tls_is_answered_held_and_hung_up_from_either_side(autho
 async def test_a_sips_call_names_sips_contacts_and_tls_in_via(authority: Authority) -> None:
     """F3: nothing in it leads back to the clear."""
     async with listening(authority.server("bob.example")) as bob, calling(authority) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         ann.dial(f"sips:123@bob.example:{tls_port(bob)}")
         invite = await bob.told("incoming")
         said = bob.telephony.trace(invite.sip_call_id).said[0].text
@@ -113,7 +113,7 @@ async def test_a_far_end_with_a_certificate_for_somebody_else_is_not_called(
 async def test_dns_names_and_sip_uris_of_a_certificate_count(authority: Authority, names: list[str]) -> None:
     """RFC 5922 §7.1."""
     async with listening(authority.server(*names)) as bob, calling(authority) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         ann.dial(f"sips:1@bob.example:{tls_port(bob)}")
         bob.telephony.reject((await bob.told("incoming")).call, 486)
         assert (await ann.told("failed"))[1].status == 486
@@ -150,7 +150,7 @@ async def test_a_pinned_certificate_is_taken_whoever_signed_it_and_no_other_is(
     pinned = authority.issue("whatever.example", file="pinned")
     async with listening(ServerCertificate(*pinned)) as bob:
         async with running(tls=TlsPolicy(pin=digest(pinned[0]))) as ann:
-            ann.telephony._names = Hosts()
+            ann.telephony._lookups.names = Hosts()
             ann.dial(f"sips:1@bob.example:{tls_port(bob)}")
             bob.telephony.reject((await bob.told("incoming")).call, 486)
             assert (await ann.told("failed"))[1].status == 486
@@ -164,7 +164,7 @@ async def test_verification_can_be_switched_off_and_the_log_says_so_each_time(
 ) -> None:
     certificate = Authority(tmp_path, "unknown").server("elsewhere.example")
     async with listening(certificate) as bob, running(tls=TlsPolicy(verify=False)) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         ann.dial(f"sips:1@bob.example:{tls_port(bob)}")
         bob.telephony.reject((await bob.told("incoming")).call, 486)
         await ann.told("failed")
@@ -178,7 +178,7 @@ async def test_both_sides_prove_themselves_where_that_is_asked_for(authority: Au
     server = ServerCertificate(certificate, key, clients=str(authority.file))
     policy = {"certificate": str(ours[0]), "key": str(ours[1])}
     async with listening(server) as bob, calling(authority, **policy) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         ann.dial(f"sips:1@bob.example:{tls_port(bob)}")
         invite = await bob.told("incoming")
         host, _, port = invite.source.rpartition(":")
@@ -191,7 +191,7 @@ async def test_both_sides_prove_themselves_where_that_is_asked_for(authority: Au
 async def test_a_connection_is_not_used_for_another_name_at_the_same_address(authority: Authority) -> None:
     """F2: the certificate is for bob, and carol lives at his address."""
     async with listening(authority.server("bob.example")) as bob, calling(authority) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         ann.dial(f"sips:1@bob.example:{tls_port(bob)}")
         bob.telephony.reject((await bob.told("incoming")).call, 486)
         await ann.told("failed")
@@ -266,7 +266,7 @@ async def test_only_tls_1_2_and_later_is_spoken(authority: Authority) -> None:
 async def test_a_changed_certificate_is_used_from_the_next_connection_on_and_calls_stay(authority: Authority) -> None:
     certificate = authority.server("old.example")
     async with listening(certificate) as bob, calling(authority) as ann:
-        ann.telephony._names = Hosts()
+        ann.telephony._lookups.names = Hosts()
         here = ann.dial(f"sips:1@old.example:{tls_port(bob)}")
         invite = await bob.told("incoming")
         bob.telephony.answer(invite.call, OFFER)

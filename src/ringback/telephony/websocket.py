@@ -5,7 +5,6 @@ A message is a frame, text or binary. What is in it is admitted and read as any 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.routing import WebSocketRoute
@@ -14,8 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ringback.sip.flow import Flow
 from ringback.sip.framing import PING, PONG
 from ringback.sip.limits import LIMITS
-from ringback.telephony.receiver import Receiver
-from ringback.telephony.streams import Connection
+from ringback.telephony.service import Telephony
 
 PATH = "/sip"
 SUBPROTOCOL = "sip"
@@ -30,15 +28,6 @@ MOST_WAITING = 256
 
 POLICY, TOO_BIG, GOING_AWAY = 1008, 1009, 1001
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-
-class Stack(Receiver, Protocol):
-    """The SIP side, as far as sockets that others accepted take part in it."""
-
-    def attach(self, connection: Connection) -> bool:
-        """Take it in; ``False`` if its source has too many."""
-
-    def detach(self, connection: Connection) -> None: ...
 
 
 class Browser:
@@ -70,14 +59,16 @@ class SipWebSockets:
     """The route.
 
     Args:
-        stack: Where messages go.
+        telephony: Where messages go.
         origins: Origins of pages that may connect (``https://phone.example``), ``*`` for all of them; those of the
             server's own pages always may, and so may programs, which name none.
         public_url: What the server is called from outside, where a proxy stands before it.
     """
 
-    def __init__(self, stack: Stack, origins: Sequence[str] = (), public_url: Callable[[], str] = lambda: "") -> None:
-        self._stack = stack
+    def __init__(
+        self, telephony: Telephony, origins: Sequence[str] = (), public_url: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._stack = telephony.way_in
         self._any = "*" in origins
         self._origins = [_origin(text) for text in origins if text != "*"]
         self._public_url = public_url

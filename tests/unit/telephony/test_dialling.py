@@ -335,7 +335,7 @@ async def test_hosts_are_asked_for_their_health_and_a_dead_one_is_tried_last() -
         assert stage.us.last("routed")[2] == "two"
 
         stage.us.telephony.cancel(CALL)
-        stage.network.listen("10.0.0.2", 5060, stage.one.telephony)
+        stage.network.listen("10.0.0.2", 5060, stage.one.telephony.way_in)
         await stage.clock.run_for(60.0)
         assert side.desk.health("one", "10.0.0.2").state == "up"
 

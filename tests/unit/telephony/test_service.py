@@ -480,8 +480,8 @@ async def test_keep_alives_and_scraps_are_swallowed(network: Network, clock: Vir
 
 async def test_events_wait_until_somebody_listens(network: Network, clock: VirtualClock):
     ann = Station(network, ANN, OPEN)
-    listener = ann.telephony._events
-    ann.telephony._events = None
+    listener = ann.telephony._telling._events
+    ann.telephony._telling._events = None
     await ann.telephony.start()
     Puppet(network).request("INVITE", ANN, body=OFFER)
     await clock.run_for(0.1)
