@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Mapping
 
 from ringback.calls.call import Call
-from ringback.calls.diagnosis import Verdict, diagnose
+from ringback.calls.diagnosis import diagnose
 from ringback.calls.looks import Counted, Kind, Other, Situation, Stats
 from ringback.calls.ports import Clock, MediaLegs
+from ringback.calls.verdict import Verdict
 from ringback.meetings.actor import Actor
 from ringback.meetings.meeting import Member
 from ringback.meetings.permissions import may_receive, may_send

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
-from ringback.calls.diagnosis import Verdict
 from ringback.calls.observing import CallOver
+from ringback.calls.verdict import Verdict
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import RoomName

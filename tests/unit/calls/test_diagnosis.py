@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ringback.calls.diagnosis import HEALTHY, Verdict, diagnose
+from ringback.calls.diagnosis import HEALTHY, diagnose
 from ringback.calls.looks import Counted, Kind, Other, Situation, Stats
 from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.calls.verdict import Verdict
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.participant import Holder
 from ringback.model.records import CallState
@@ -147,7 +148,8 @@ def test_a_call_that_is_over_and_went_well_says_both() -> None:
 
 
 def test_every_verdict_is_in_the_guide() -> None:
-    source = (ROOT / "src/ringback/calls/diagnosis.py").read_text()
+    modules = [*(ROOT / "src/ringback/calls").glob("diagnosis*.py"), ROOT / "src/ringback/calls/verdict.py"]
+    source = "".join(module.read_text() for module in modules)
     said = set(re.findall(r'(?:Verdict|verdict)\(\s*"([a-z-]+)"', source))
 
     listed = set(re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/guides/why-no-audio.md").read_text(), re.MULTILINE))
