@@ -6,43 +6,41 @@ servers, and moves a call with its dialog and its sound from its lobby into a me
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
-from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NO_SUCH_NUMBER, NOBODY_JOINED, SIP_OFF, Refusal, check_call
+from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NOBODY_JOINED, Refusal
 from ringback.calls.call import Call
-from ringback.calls.display_name import PARAMETER, clean, display_name
-from ringback.calls.handover import Reserved, release
+from ringback.calls.display_name import PARAMETER, clean
 from ringback.calls.moving import Moving
 from ringback.calls.ports import IncomingInvite
-from ringback.calls.transfer import Transfer
 from ringback.calls.transfers import Transfers
 from ringback.dialin import signing, steps
 from ringback.dialin.caller import LedCall
 from ringback.dialin.code_entry import CODE_DIGITS, CodeEntry
 from ringback.dialin.configs import DialinConfigs
+from ringback.dialin.entrance import Entrance
 from ringback.dialin.guess_guard import GuessGuard
 from ringback.dialin.holding import Holding
+from ringback.dialin.pinless_update import FAILED, read_update
 from ringback.dialin.ports import CodedRooms, NumberOwners, Poster, Sounds
 from ringback.dialin.steps import Guide, Step, Why
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import Effect, Outside, Play, StopPlaying
 from ringback.meetings.meeting import MeetingOver
-from ringback.meetings.permissions import phone_permissions
 from ringback.meetings.ports import World
 from ringback.meetings.service import Meetings
 from ringback.model.dialin import DialinConfig, DialinType
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.errors import InvalidRequest, NotFound, Unavailable
+from ringback.model.errors import NotFound, Unavailable
 from ringback.model.events import CallFacts
-from ringback.model.ids import CallId, DomainId, EndpointUser, ParticipantId
+from ringback.model.ids import CallId, DomainId, ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.records import CallRecord, Direction, TransferRecord, TransferState
-from ringback.model.room import DialinSettings, IdleTimeouts, Room, SipSettings
+from ringback.model.records import CallRecord, Direction
+from ringback.model.room import DialinSettings, IdleTimeouts, Room
 from ringback.model.sound import Sound
 
 log = structlog.get_logger()
@@ -60,9 +58,6 @@ ENDINGS = {
     Why.NOT_LET_IN: EndReason(Ending.NOT_LET_IN),
     Why.NOT_TAKEN: EndReason(Ending.NOT_TAKEN),
 }
-
-FAILED = "call forwarding failed: "
-"""What a customer reads whose ``pinlessCallUpdate`` comes to nothing."""
 
 
 class Exchange(Protocol):
@@ -132,6 +127,7 @@ class DialinDesk:
         self._poster = poster
         self._callers: dict[CallId, _Caller] = {}
         self._guard = GuessGuard()
+        self._entrance = Entrance(meetings, calls.moving, self._forget)
 
     @property
     def waiting(self) -> int:
@@ -331,7 +327,8 @@ class DialinDesk:
         self._lead(call, lambda guide, at: guide.meeting_began(at) if isinstance(guide, CodeEntry) else [])
 
     async def _enter_by_code(self, caller: _Caller, call: LedCall, room: Room) -> None:
-        refusal = await self._enter(caller, call, room, None)
+        assert caller.lobby is not None, "a call that is led is in a lobby"
+        refusal = await self._entrance.enter(caller.lobby, call, room, None)
         if refusal is not None:
             log.info("dialin.turned-away", call=call.id, rule=refusal.rule)
             empty = refusal is NOBODY_JOINED
@@ -374,7 +371,7 @@ class DialinDesk:
             InvalidRequest: A field is missing, unknown, or no string.
             NotFound: The caller is gone or was connected before, or the endpoint takes nobody; the text says which.
         """
-        call, uri = _read_update(body, domain)
+        call, uri = read_update(body, domain)
         caller = self._callers.get(call)
         if caller is None or caller.domain != domain or caller.lobby is None or not isinstance(caller.guide, Holding):
             raise NotFound(f"{FAILED}no call {clean(call)[:64]} is held")
@@ -393,90 +390,10 @@ class DialinDesk:
             machine = await lobby.ask(take)
         except MeetingOver:
             raise NotFound(f"{FAILED}the caller has hung up") from None
-        refusal = await self._enter(caller, machine, *target)
+        refusal = await self._entrance.enter(lobby, machine, *target)
         if refusal is not None:
             self._lead(call, lambda guide, at: guide.turned_away(refusal is NOBODY_JOINED, at))
             raise NotFound(f"{FAILED}{refusal.rule.replace('-', ' ')}")
-
-    # ── into a room ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _enter(self, caller: _Caller, call: LedCall, room: Room, user: EndpointUser | None) -> Refusal | None:
-        """Move a call into a room's meeting; a refusal when it is not let in, and stays where it is."""
-        settings = await self._meetings.rooms.settings(room)
-        if user is not None and settings.sip is None:
-            return SIP_OFF
-        sip = settings.sip or SipSettings("")
-        if user is None:
-            # Whether callers with a code wait is for ``wait_for_meeting_start`` alone to say; telephones are somebody.
-            running = self._meetings.running(room.domain, room.name)
-            there_already = running is not None and bool(running.meeting.members)
-            sip = replace(sip, dialin=replace(sip.dialin, allow_room_start=there_already))
-        if (room.domain, room.name) not in self._meetings.actors and not sip.dialin.allow_room_start:
-            return NOBODY_JOINED
-        there = self._meetings.actor(settings)
-        place = user or EndpointUser(f"code:{call.id}")
-        try:
-            refusal = await there.ask(lambda now: self._reserve(there, call.id, place, sip, now))
-        except MeetingOver:
-            return NOBODY_JOINED
-        if refusal is not None:
-            return refusal
-        lobby = caller.lobby
-        assert lobby is not None, "a call that is led is in a lobby"
-
-        def go(now: Instant) -> tuple[list[Effect], None]:
-            if lobby.calls.get(call.id) is not call or call.ended:
-                raise MeetingOver
-            transfer = Transfer(call, lobby, self._moved(lobby, call, now))
-            attach = partial(self._arrive, caller, call, there, user)
-            return [StopPlaying(call.leg), *self._calls.moving.depart(transfer, call, there, attach, now)], None
-
-        try:
-            await lobby.ask(go)
-        except MeetingOver:
-            there.post(lambda now: release(there, call.id, now))
-            return NO_SUCH_NUMBER
-        return None
-
-    def _reserve(
-        self, there: Actor, call: CallId, place: EndpointUser, sip: SipSettings, now: Instant
-    ) -> tuple[list[Effect], Refusal | None]:
-        refusal = check_call(there.meeting, sip, place, list(there.calls.values()), now)
-        if refusal is not None:
-            return [], refusal
-        begun = self._meetings.started(there, there.meeting.call_begins(call, sip.dialin, now))
-        there.calls[call] = Reserved(call, place, there)
-        return begun, None
-
-    def _arrive(
-        self, caller: _Caller, call: LedCall, there: Actor, user: EndpointUser | None, now: Instant
-    ) -> list[Effect]:
-        """The call is in the room from now on: a dial-in like any other."""
-        if not isinstance(there.calls.get(call.id), Reserved):
-            raise MeetingOver
-        settings, invite = there.meeting.settings, call.invite
-        if user is not None and settings.sip is not None:
-            shown = settings.sip.display_name
-        else:
-            shown = settings.dialin.display_name if settings.dialin is not None else ""
-        name = display_name(invite.uri_headers, invite.headers, shown, _user_of(call.facts.remote))
-        call.lets_go(name, phone_permissions(settings, None), now)
-        call.endpoint = user or EndpointUser("")
-        room = settings.room.name
-        call.record = replace(call.record, room=room, meeting=there.meeting.id, endpoint=call.endpoint)
-        call.facts = replace(call.facts, endpoint=self._meetings.address(user) if user is not None else "")
-        there.calls[call.id] = call
-        self._forget(call.id)
-        log.info("dialin.connected", call=call.id, room=room)
-        return call.arrives(now)
-
-    def _moved(self, lobby: Actor, call: LedCall, now: Instant) -> TransferRecord:
-        """What a move between meetings is known by on its way; this one is told to nobody and kept nowhere."""
-        office, room = self._meetings.office, lobby.meeting.settings.room
-        return TransferRecord(
-            "", room.domain, room.name, lobby.meeting.id, call.id, "dial-in", "", TransferState.COMPLETED,
-            office.node, office.epoch, now.wall,
-        )  # fmt: skip
 
     def _now(self) -> Instant:
         clock = self._meetings.office.clock
@@ -493,28 +410,3 @@ class Later(Outside):
 
     def apply(self, world: World) -> None:
         self.work()
-
-
-def _read_update(body: Mapping[str, object], domain: DomainId) -> tuple[CallId, str]:
-    for key in body:
-        if key not in ("callId", "callDomain", "sipUri"):
-            raise InvalidRequest(f'"{clean(key)[:64]}" is not allowed')
-    texts = []
-    for key in ("callId", "callDomain", "sipUri"):
-        value = body.get(key)
-        if value is None:
-            raise InvalidRequest(f'"{key}" is required')
-        if not isinstance(value, str) or not value or len(value) > 512:
-            raise InvalidRequest(f'"{key}" must be a string')
-        texts.append(value)
-    call, call_domain, uri = texts
-    if call_domain != domain:
-        raise NotFound(f"{FAILED}no call {clean(call)[:64]} is held")
-    while uri.startswith("sip:"):
-        uri = uri.removeprefix("sip:")
-    return CallId(call), f"sip:{uri}"
-
-
-def _user_of(uri: str) -> str:
-    user, at, host = uri.removeprefix("sips:").removeprefix("sip:").rpartition("@")
-    return user if at else host
