@@ -169,11 +169,13 @@ def _taken(port: int) -> bool:
         return False
 
 
-async def rooms_held_open(server: Server, stack: contextlib.AsyncExitStack, rooms: int) -> list[str]:
+async def rooms_held_open(
+    server: Server, stack: contextlib.AsyncExitStack, rooms: int, endpoints: int = ENDPOINTS
+) -> list[str]:
     """Rooms with a bot in each, and the user parts of their addresses."""
     users = []
     for number in range(rooms):
-        sip = {"sip_mode": "dial-in", "display_name": "Caller", "num_endpoints": ENDPOINTS}
+        sip = {"sip_mode": "dial-in", "display_name": "Caller", "num_endpoints": endpoints}
         room = await server.room(f"bench-{number}", sip=sip)
         uris = room["config"]["sip_uri"]
         users += [uri[4:].partition("@")[0] for uri in (uris["endpoint"], *uris["extra_endpoints"])]

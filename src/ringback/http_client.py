@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-import httpcore
+import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from ringback.webhooks.ports import Posted
 
@@ -14,10 +16,14 @@ SECONDS = 8.0
 LARGEST_ANSWER = 64 * 1024
 MOST_ADDRESSES = 8
 CONNECTIONS = 100
+KEPT_SECONDS = 30.0
+"""How long a connection is kept for the next request."""
 
 
 class CheckedClient:
-    """``webhooks.ports.Poster`` over HTTP/1.1. No redirect is followed, no proxy used, no answer kept.
+    """``webhooks.ports.Poster`` over HTTP/1.1. No redirect is followed, no proxy used, no answer or cookie kept.
+
+    Made on a running loop; connections are kept and used again.
 
     Args:
         allows: Whether requests may go to this IP address and port.
@@ -26,37 +32,41 @@ class CheckedClient:
 
     def __init__(self, allows: Callable[[str, int], bool], seconds: float = SECONDS) -> None:
         self._seconds = seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=CONNECTIONS,
-            keepalive_expiry=30.0,
-            network_backend=_CheckedNetwork(allows),
+        context = httpx.create_ssl_context()
+        context.set_alpn_protocols(["http/1.1"])
+        connector = aiohttp.TCPConnector(
+            limit=CONNECTIONS,
+            keepalive_timeout=KEPT_SECONDS,
+            use_dns_cache=False,
+            resolver=_Resolver(),
+            socket_factory=_checked(allows),
+            ssl=context,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=seconds),
+            auto_decompress=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            trust_env=False,
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Posted:
-        address = httpx.URL(url)
-        rows = [
-            (b"Host", address.netloc),
-            (b"Content-Length", str(len(body)).encode()),
-            *((name.encode(), value.encode()) for name, value in headers.items()),
-        ]
         try:
-            async with asyncio.timeout(self._seconds):
-                async with self._pool.stream("POST", str(address), headers=rows, content=body) as response:
-                    size = 0
-                    async for chunk in response.aiter_stream():
-                        size += len(chunk)
-                        if size > LARGEST_ANSWER:
-                            break
-                    return Posted(response.status)
+            async with self._session.post(
+                URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
+            ) as response:
+                size = 0
+                async for chunk in response.content.iter_any():
+                    size += len(chunk)
+                    if size > LARGEST_ANSWER:
+                        response.close()
+                        break
+                return Posted(response.status)
         except TimeoutError:
             return Posted(0, f"no answer within {self._seconds:g} s")
-        except CannotSend as error:
-            return Posted(0, str(error))
-        except (httpcore.ConnectError, httpcore.NetworkError) as error:
-            return Posted(0, _because(error, "the connection failed"))
-        except (httpcore.ProtocolError, httpcore.PoolTimeout, OSError, ValueError) as error:
-            return Posted(0, _because(error, "the answer is not HTTP"))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Posted(0, _because(error))
 
     async def fetch(self, url: str, largest: int) -> bytes:
         """The body of a 200 to GET.
@@ -64,85 +74,85 @@ class CheckedClient:
         Raises:
             OSError: One sentence: it could not be had, in time, or is larger than ``largest`` octets.
         """
+        found = bytearray()
         try:
-            address = httpx.URL(url)
-            rows = [(b"Host", address.netloc), (b"User-Agent", b"Ringback/1")]
-            async with (
-                asyncio.timeout(self._seconds),
-                self._pool.stream("GET", str(address), headers=rows) as response,
-            ):
-                if response.status != 200:
-                    raise OSError(f"answered {response.status}")
-                found = bytearray()
-                async for chunk in response.aiter_stream():
+            async with self._session.get(
+                URL(url, encoded=True), headers={"User-Agent": "Ringback/1"}, allow_redirects=False
+            ) as response:
+                status = response.status
+                async for chunk in response.content.iter_any():
                     found += chunk
-                    if len(found) > largest:
-                        raise OSError(f"larger than {largest} octets")
-                return bytes(found)
+                    if status != 200 or len(found) > largest:
+                        response.close()
+                        break
         except TimeoutError:
             raise OSError(f"not within {self._seconds:g} s") from None
-        except CannotSend as error:
-            raise OSError(str(error)) from None
-        except (httpcore.ConnectError, httpcore.NetworkError) as error:
-            raise OSError(_because(error, "the connection failed")) from None
-        except (httpcore.ProtocolError, httpcore.PoolTimeout, httpx.InvalidURL, ValueError) as error:
-            raise OSError(_because(error, "the answer is not HTTP")) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise OSError(_because(error)) from None
+        if status != 200:
+            raise OSError(f"answered {status}")
+        if len(found) > largest:
+            raise OSError(f"larger than {largest} octets")
+        return bytes(found)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._session.close()
 
 
-class CannotSend(Exception):
-    """There is no address for a name, or none that may be sent to."""
+class CannotSend(OSError):
+    """There is no address for a name, or this one may not be sent to."""
 
 
-class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to an address that was checked, whatever the name means a moment later."""
+def _checked(allows: Callable[[str, int], bool]) -> Callable[[aiohttp.AddrInfoType], socket.socket]:
+    """Makes the socket for every connection, to an address as such or to one that was looked up, or refuses to."""
 
-    def __init__(self, allows: Callable[[str, int], bool]) -> None:
-        self._allows = allows
-        self._network = httpcore.AnyIOBackend()
+    def make(address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, (host, port, *_) = address
+        if not allows(str(host), int(port)):
+            raise CannotSend("the address is private or reserved; RINGBACK_WEBHOOKS__ALLOW_PRIVATE allows it")
+        return socket.socket(family, kind, protocol)
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (the library's signature)
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    return make
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up, and lets nobody make us try addresses without end."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         except OSError:
             raise CannotSend("no address for the host") from None
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))[:MOST_ADDRESSES]
-        allowed = [address for address in addresses if self._allows(address, port)]
-        if not allowed:
-            raise CannotSend("the address is private or reserved; RINGBACK_WEBHOOKS__ALLOW_PRIVATE allows it")
-        for address in allowed[:-1]:
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._network.connect_tcp(allowed[-1], port, timeout, local_address, socket_options)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found[:MOST_ADDRESSES]
+        ]
 
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise CannotSend("a socket file is no place for a webhook")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def close(self) -> None:
+        """Nothing is kept."""
 
 
-def _because(error: BaseException, otherwise: str) -> str:
+def _because(error: BaseException) -> str:
     """A short sentence; a certificate's fault in the library's own words."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if isinstance(cause, ssl.SSLCertVerificationError) and not isinstance(cause, aiohttp.ClientError):
             return f"the certificate does not verify: {cause.verify_message}"
+        if isinstance(cause, CannotSend):
+            return str(cause)
         cause = cause.__cause__ or cause.__context__
-    return otherwise
+    if isinstance(error, aiohttp.ClientOSError) or (
+        isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError)
+    ):
+        return "the connection failed"
+    return "the answer is not HTTP"

@@ -67,7 +67,7 @@ class Database:
         self.audit = AuditTable(self)
         self.policies = PolicyTable(self)
         self.bindings = BindingTable(self)
-        self.webhooks = WebhookTable(self, sealer)
+        self.webhooks = WebhookTable(self, sealer, dialect)
         self.dialin_configs = DialinConfigTable(self, sealer)
         self.sip_trunks = SipTrunkTable(self, sealer)
         self.records = StoredRecords(self, dialect)

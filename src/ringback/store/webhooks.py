@@ -1,16 +1,16 @@
 """Webhooks, and what each is owed, at rest (``webhooks.ports.WebhookStore``)."""
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Dialect, Row, bindparam, delete, func, insert, select, update
 
 from ringback.model.ids import DomainId
 from ringback.model.records import EventRecord
 from ringback.model.webhook import Attempt, Delivery, DeliveryState, RetryType, Webhook, WebhookState
+from ringback.store.prepared import Prepared
 from ringback.store.records import event_record
 from ringback.store.schema import events, webhook_deliveries, webhooks
 from ringback.store.sealing import Sealer
@@ -20,9 +20,26 @@ from ringback.store.transactions import Transactions
 class WebhookTable:
     """See ``webhooks.ports.WebhookStore``. Both secrets of a webhook are sealed."""
 
-    def __init__(self, database: Transactions, sealer: Sealer) -> None:
+    def __init__(self, database: Transactions, sealer: Sealer, dialect: Dialect) -> None:
         self._database = database
         self._sealer = sealer
+        deliveries = webhook_deliveries
+        self._owed = Prepared(
+            insert(deliveries).values(dict.fromkeys(_DELIVERY_COLUMNS)).returning(deliveries.c.number), dialect
+        )
+        self._went = Prepared(
+            update(deliveries)
+            .where(deliveries.c.number == bindparam("which"))
+            .values(state=bindparam("state"), next_at=bindparam("next_at"), attempts=bindparam("attempts")),
+            dialect,
+        )
+        self._after = Prepared(
+            select(events)
+            .where(events.c.number > bindparam("cursor"), events.c.domain == bindparam("domain"))
+            .order_by(events.c.number)
+            .limit(bindparam("limit")),
+            dialect,
+        )
 
     async def all(self) -> Sequence[Webhook]:
         """Raises ``StoreError`` when ``RINGBACK_SECRET`` is not the one that sealed them."""
@@ -56,13 +73,8 @@ class WebhookTable:
         await self._database.write(work)
 
     async def events_after(self, domain: DomainId, cursor: int, limit: int) -> Sequence[tuple[int, EventRecord]]:
-        query = (
-            select(events)
-            .where(events.c.number > cursor, events.c.domain == domain)
-            .order_by(events.c.number)
-            .limit(limit)
-        )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        values = {"cursor": cursor, "domain": domain, "limit": limit}
+        rows = await self._database.read(lambda connection: self._after.all(connection, values))
         return [(row.number, event_record(row)) for row in rows]
 
     async def owe(self, webhook: str, deliveries: Sequence[Delivery], cursor: int) -> Sequence[Delivery]:
@@ -71,7 +83,7 @@ class WebhookTable:
         def work(connection: Connection) -> list[int]:
             numbers = []
             for row in rows:
-                key = connection.execute(insert(webhook_deliveries).values(row)).inserted_primary_key
+                key = self._owed.first(connection, row)
                 assert key is not None, "an insert of one row gives its key"
                 numbers.append(int(key[0]))
             connection.execute(update(webhooks).where(webhooks.c.id == webhook).values(cursor=cursor))
@@ -94,14 +106,15 @@ class WebhookTable:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [_delivery(row) for row in rows]
 
-    async def settle(self, delivery: Delivery, webhook: Webhook) -> None:
-        values = _settled(delivery)
+    async def settle(self, deliveries: Sequence[Delivery], webhook: Webhook) -> None:
+        rows = []
+        for delivery in deliveries:
+            values = {**_settled(delivery), "which": delivery.number}
+            rows.append([values[name] for name in self._went.columns])
         counted = {"state": webhook.state, "failed_count": webhook.failed_count, "last_pushed": webhook.last_pushed}
 
         def work(connection: Connection) -> None:
-            connection.execute(
-                update(webhook_deliveries).where(webhook_deliveries.c.number == delivery.number).values(values)
-            )
+            self._went.write(connection, rows)
             connection.execute(update(webhooks).where(webhooks.c.id == webhook.id).values(counted))
 
         await self._database.write(work, flush=False)
@@ -154,6 +167,9 @@ class WebhookTable:
         }
 
 
+_DELIVERY_COLUMNS = tuple(column.name for column in webhook_deliveries.c if not column.primary_key)
+
+
 def _fixed(delivery: Delivery) -> dict[str, object]:
     return {
         "webhook": delivery.webhook,
@@ -167,9 +183,9 @@ def _fixed(delivery: Delivery) -> dict[str, object]:
 
 def _settled(delivery: Delivery) -> dict[str, object]:
     return {
-        "state": delivery.state,
+        "state": delivery.state.value,
         "next_at": delivery.next_at,
-        "attempts": json.dumps([dataclasses.astuple(attempt) for attempt in delivery.attempts]),
+        "attempts": json.dumps([(one.at, one.status, one.error, one.seconds) for one in delivery.attempts]),
     }
 
 

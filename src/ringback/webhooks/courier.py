@@ -19,7 +19,7 @@ BREAKER_WAITS = (2.0, 10.0)
 BACKOFF = (15.0, 60.0, 240.0, 600.0)
 """Seconds between the five tries of an event: a little over fifteen minutes in all."""
 
-AT_ONCE = 8
+AT_ONCE = 32
 """POSTs to one webhook at a time."""
 
 
@@ -52,12 +52,12 @@ class Courier:
         if len(lane) == 1 and not self._is_busy(delivery.lane):
             self._wait(delivery)
 
-    def due(self, now: float) -> list[Delivery]:
+    def due(self, now: float, most: int = AT_ONCE) -> list[Delivery]:
         """What is to be sent now; each is answered by ``settle`` before its meeting's next one is due."""
         found: list[Delivery] = []
         if self.webhook.state is not WebhookState.ACTIVE:
             return found
-        while self._waiting and self._waiting[0][0] <= now and len(self._busy) < AT_ONCE:
+        while self._waiting and self._waiting[0][0] <= now and len(self._busy) < AT_ONCE and len(found) < most:
             _, _, lane = heapq.heappop(self._waiting)
             delivery = self._lanes[lane].popleft()
             if not self._lanes[lane]:

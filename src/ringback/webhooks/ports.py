@@ -44,8 +44,8 @@ class WebhookStore(Protocol):
     async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Delivery]:
         """What is owed, oldest first, with numbers above ``after``."""
 
-    async def settle(self, delivery: Delivery, webhook: Webhook) -> None:
-        """Store how a POST went."""
+    async def settle(self, deliveries: Sequence[Delivery], webhook: Webhook) -> None:
+        """Store how POSTs of one webhook went, in the order in which they went, in one unit."""
 
     async def deliveries(self, webhook: str, before: int | None, limit: int) -> Sequence[Delivery]:
         """Newest first, with numbers below ``before``."""

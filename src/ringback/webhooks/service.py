@@ -29,6 +29,10 @@ PROBE = b'{"test":"test"}'
 PAGE = 200
 """Events read, and deliveries held, at a time."""
 
+GATHER = 0.05
+"""Seconds after a look at the store within which news and results are gathered for the next one: a busy server reads
+and writes for many at a time, a quiet one at once."""
+
 STORE_AGAIN = 5.0
 """Seconds until the outbox is read again after the store failed."""
 
@@ -44,6 +48,12 @@ class _Route:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     loaded: int | None = 0
     """Number of the last delivery of an earlier process that was taken up; ``None`` when there are no more."""
+    unread: bool = True
+    """Whether the outbox, or what an earlier process owed, may have more."""
+    settled: list[Delivery] = field(default_factory=list)
+    """How POSTs went that is not stored yet."""
+    gather_until: float = 0.0
+    """Monotonic; until then nothing is read or written."""
     timer: Timer | None = None
     task: "asyncio.Task[None] | None" = None
     posts: "set[asyncio.Task[None]]" = field(default_factory=set)
@@ -51,6 +61,16 @@ class _Route:
     @property
     def webhook(self) -> Webhook:
         return self.courier.webhook
+
+    @property
+    def readable(self) -> bool:
+        """Whether there may be more to send, and room for it."""
+        return self.unread and self.webhook.state is WebhookState.ACTIVE and self.courier.owed < PAGE
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the store is to be read or written."""
+        return self.readable or bool(self.settled)
 
 
 class Webhooks:
@@ -89,6 +109,7 @@ class Webhooks:
         self.posted: Callable[[str], None] = lambda result: None
         self._routes: dict[str, _Route] = {}
         self._domains: dict[DomainId, list[_Route]] = {}
+        self._closing = False
 
     async def __aenter__(self) -> Self:
         for webhook in await self._store.all():
@@ -98,15 +119,19 @@ class Webhooks:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closing = True
         posts = [post for route in self._routes.values() for post in route.posts]
         if posts:
             await asyncio.wait(posts, timeout=FINISH_WITHIN)
+        for route in self._routes.values():
+            await self._store_settled(route)
         for id in list(self._routes):
             await self._end(id)
 
     def news(self, domain: DomainId) -> None:
         """Something was added to a domain's outbox."""
         for route in self._domains.get(domain, ()):
+            route.unread = True
             route.news.set()
 
     # ── what applications ask ────────────────────────────────────────────────────────────────────────────────────────
@@ -158,7 +183,9 @@ class Webhooks:
             updated_at=self._clock.wall(),
         )
         await self._store.update(webhook)
-        route.courier.webhook = webhook
+        # The outbox may have been read further meanwhile.
+        route.courier.webhook = replace(webhook, cursor=route.webhook.cursor)
+        route.unread = True
         route.news.set()
         return webhook
 
@@ -182,7 +209,7 @@ class Webhooks:
         if delivery.state is DeliveryState.PENDING:
             raise InvalidRequest("this delivery is still being tried")
         again = replace(delivery, state=DeliveryState.PENDING, next_at=self._clock.wall())
-        await self._store.settle(again, route.webhook)
+        await self._store.settle([again], route.webhook)
         route.courier.add(again)
         route.news.set()
         return again
@@ -208,30 +235,60 @@ class Webhooks:
     async def _serve(self, route: _Route) -> None:
         while True:
             route.news.clear()
-            try:
-                await self._refill(route)
-            except Exception as error:
-                log.error("webhook.outbox-unread", webhook=route.webhook.id, error=str(error))
-                self._wake(route, STORE_AGAIN)
-            else:
-                self._send(route)
+            if route.has_work and self._clock.monotonic() >= route.gather_until:
+                await self._read_and_write(route)
+            self._send(route)
             await route.news.wait()
+
+    async def _read_and_write(self, route: _Route) -> None:
+        cursor, pause = route.webhook.cursor, 0.0
+        try:
+            if route.readable:
+                await self._refill(route)
+            if route.settled or route.webhook.cursor != cursor:
+                pause = GATHER
+        except Exception as error:
+            log.error("webhook.outbox-unread", webhook=route.webhook.id, error=str(error))
+            pause = STORE_AGAIN
+        self._send(route)
+        await self._store_settled(route)
+        route.gather_until = self._clock.monotonic() + pause
+
+    async def _store_settled(self, route: _Route) -> None:
+        settled, route.settled = route.settled, []
+        if not settled:
+            return
+        try:
+            await self._store.settle(settled, route.webhook)
+        except Exception as error:
+            # Their rows still say that they are owed: sent twice is better than not at all.
+            log.error("store.failed", error=str(error))
 
     async def _refill(self, route: _Route) -> None:
         """Take up what an earlier process owed, then what happened since."""
-        courier = route.courier
-        while route.webhook.state is WebhookState.ACTIVE and courier.owed < PAGE:
+        more = True
+        while more and route.readable:
             if route.loaded is not None:
                 owed = await self._store.pending(route.webhook.id, route.loaded, PAGE)
                 route.loaded = owed[-1].number if len(owed) == PAGE else None
             else:
-                cursor = route.webhook.cursor
-                events = await self._store.events_after(route.webhook.domain, cursor, PAGE)
-                if not events:
-                    return
-                owed = await self._owe(route, events)
+                owed, more = await self._next_page(route)
             for delivery in owed:
-                courier.add(delivery)
+                route.courier.add(delivery)
+
+    async def _next_page(self, route: _Route) -> tuple[Sequence[Delivery], bool]:
+        """What the next events make us owe, and whether there are more than were read."""
+        # What happens from here on is news again, and waits for the next look.
+        route.unread = False
+        try:
+            events = await self._store.events_after(route.webhook.domain, route.webhook.cursor, PAGE)
+            owed = await self._owe(route, events) if events else ()
+        except BaseException:
+            route.unread = True
+            raise
+        more = len(events) == PAGE
+        route.unread = route.unread or more
+        return owed, more
 
     async def _owe(self, route: _Route, events: Sequence[tuple[int, Any]]) -> Sequence[Delivery]:
         webhook, now = route.webhook, self._clock.wall()
@@ -246,14 +303,19 @@ class Webhooks:
         return owed
 
     def _send(self, route: _Route) -> None:
+        if self._closing:
+            return
         now = self._clock.wall()
         for delivery in route.courier.due(now):
             post = asyncio.get_running_loop().create_task(self._deliver(route, delivery))
             route.posts.add(post)
             post.add_done_callback(route.posts.discard)
         at = route.courier.next_wake()
-        if at is not None:
-            self._wake(route, at - now)
+        waits = [at - now] if at is not None else []
+        if route.has_work:
+            waits.append(route.gather_until - self._clock.monotonic())
+        if waits:
+            self._wake(route, min(waits))
 
     def _wake(self, route: _Route, seconds: float) -> None:
         if route.timer is not None:
@@ -261,6 +323,14 @@ class Webhooks:
         route.timer = self._clock.call_at(self._clock.monotonic() + max(0.0, seconds), route.news.set)
 
     async def _deliver(self, route: _Route, delivery: Delivery) -> None:
+        """Send one, and whatever is due when it is done."""
+        due = [delivery]
+        while due:
+            await self._deliver_one(route, due[0])
+            due = [] if self._closing else route.courier.due(self._clock.wall(), most=1)
+            route.news.set()
+
+    async def _deliver_one(self, route: _Route, delivery: Delivery) -> None:
         begun, mono = self._clock.wall(), self._clock.monotonic()
         try:
             posted = await self._post(route.webhook, delivery.body.encode())
@@ -271,15 +341,10 @@ class Webhooks:
         before = route.webhook.state
         attempt = Attempt(begun, posted.status, posted.error, took)
         settled = route.courier.settle(delivery, attempt, self._clock.wall())
+        route.settled.append(settled)
         self._log(route.webhook, settled, posted, before)
         failed = "dropped" if settled.state is DeliveryState.DROPPED else "failed"
         self.posted("delivered" if settled.state is DeliveryState.DELIVERED else failed)
-        try:
-            await self._store.settle(settled, route.webhook)
-        except Exception as error:
-            # Its row still says that it is owed: sent twice is better than not at all.
-            log.error("store.failed", error=str(error))
-        route.news.set()
 
     def _log(self, webhook: Webhook, settled: Delivery, posted: Posted, before: WebhookState) -> None:
         if posted.status != 200:

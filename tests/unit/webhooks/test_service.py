@@ -19,7 +19,7 @@ from ringback.testing.clock import VirtualClock, settle
 from ringback.testing.poster import FakePoster
 from ringback.webhooks.outbox import WatchedRecords
 from ringback.webhooks.ports import Posted
-from ringback.webhooks.service import Webhooks
+from ringback.webhooks.service import GATHER, Webhooks
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
 BODY = {"url": "https://app.example.test/hook", "hmac": SECRET}
@@ -47,6 +47,8 @@ class House:
             states = [each.state for each in reversed(found)]
             if len(states) >= count and DeliveryState.PENDING not in states:
                 return states
+            # How it went is gathered for a moment before it is written.
+            await self.clock.run_for(GATHER)
 
 
 @asynccontextmanager
@@ -112,7 +114,9 @@ async def test_what_happens_is_delivered_signed_and_in_order_and_what_it_did_not
 
         assert await house.settled(made.id, 2) == [DeliveryState.DELIVERED, DeliveryState.DELIVERED]
         assert [body["id"][-1] for body in house.bodies()] == ["1", "4"]
-        assert house.webhooks.get(DOMAIN, made.id).last_pushed == house.clock.wall()
+        last_pushed = house.webhooks.get(DOMAIN, made.id).last_pushed
+        assert last_pushed is not None
+        assert made.created_at <= last_pushed <= house.clock.wall()
 
 
 async def test_what_happened_before_a_webhook_was_made_is_not_its_business(tmp_path: Path) -> None:
@@ -239,3 +243,21 @@ async def test_a_bug_in_sending_costs_one_delivery_a_try_and_nothing_else(tmp_pa
         while len(house.bodies()) < 2:
             await house.clock.run_for(1.0)
         assert await house.settled(made.id, 1) == [DeliveryState.DELIVERED]
+
+
+async def test_how_many_deliveries_went_is_stored_in_few_units(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        made = await house.webhooks.create(DOMAIN, BODY)
+        store, units = house.database.webhooks, []
+        settle_stored = store.settle
+
+        async def counted(deliveries: Any, webhook: Any) -> None:
+            units.append(len(deliveries))
+            await settle_stored(deliveries, webhook)
+
+        store.settle = counted  # type: ignore[method-assign]
+        await house.happens(*(meeting(n, meeting=MeetingId(f"m-{n}")) for n in range(1, 41)))
+
+        assert await house.settled(made.id, 40) == [DeliveryState.DELIVERED] * 40
+        assert sum(units) == 40
+        assert len(units) <= 4
