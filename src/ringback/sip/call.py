@@ -166,6 +166,8 @@ class Call:
             self.respond(transaction, 500, now)
         elif request.method == "BYE":
             self._on_bye(transaction, now)
+        elif self._goodbye is not None:
+            self._refuse_leaving(transaction, now)
         elif request.method == "UPDATE" and self.phase in (Phase.SETTING_UP, Phase.UP):
             self.offers.on_update(transaction, now)
         elif self.phase is not Phase.UP:
@@ -181,6 +183,15 @@ class Call:
             self.respond(transaction, 481, now)
         else:
             self.on_aside(transaction, now)
+
+    def _refuse_leaving(self, transaction: ServerTransaction, now: float) -> None:
+        """Nobody above answers any more. Who makes a new offer has our 2xx, so the BYE need not wait for its ACK."""
+        assert self._goodbye is not None, "a call that does not leave"
+        is_invite = transaction.request.method == "INVITE"
+        self.respond(transaction, 487 if is_invite else 481, now)
+        if is_invite:
+            self.offers.settle_ack()
+            self._send_bye(self._goodbye, now)
 
     def on_aside(self, transaction: ServerTransaction, now: float) -> None:
         """A request that changes nothing in the dialog."""

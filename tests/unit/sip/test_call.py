@@ -318,3 +318,26 @@ async def test_a_goodbye_while_our_offer_is_undecided_leaves_nothing(ann: Statio
     puppet.answer(puppet.last_request("INVITE"), 100, ANN)
     await hang_up(puppet, clock, tag)
     assert ann.last("ended")[1] == "bye"
+
+
+@pytest.mark.parametrize("aside", ["UPDATE", "INFO", "OPTIONS"])
+async def test_a_goodbye_that_waits_for_an_ack_goes_out_when_a_new_offer_comes_instead(
+    ann: Station, puppet: Puppet, clock: VirtualClock, aside: str
+):
+    """Whoever makes a new offer has our 2xx. Without this the far end would never hear that we have hung up."""
+    answer_at_once(ann)
+    tag = await call_ann(ann, puppet, clock)
+    puppet.request("INVITE", ANN, to_tag=tag, cseq=2, body=HOLD)
+    await clock.run_for(0.1)
+    ann.telephony.bye(ann.last("incoming").call)
+    puppet.request(aside, ANN, to_tag=tag, cseq=3)
+    await clock.run_for(0.1)
+    assert puppet.last_response().status == 481 and not puppet.got("BYE")
+
+    puppet.request("INVITE", ANN, to_tag=tag, cseq=4, body=OFFER)
+    await clock.run_for(0.1)
+
+    assert puppet.last_response().status == 487
+    puppet.answer(puppet.last_request("BYE"), 200, ANN)
+    await clock.run_for(40)
+    assert len(puppet.got("BYE")) == 1
