@@ -125,9 +125,18 @@ def say_wait(name: str, waits: list[float]) -> None:
 
 
 async def call(
-    folder: Path, target: str, users: list[str], count: int, rate: int, *, all_of_them: bool = True
+    folder: Path,
+    target: str,
+    users: list[str],
+    count: int,
+    rate: int,
+    *,
+    all_of_them: bool = True,
+    patience_s: float = 8.0,
 ) -> tuple[int, list[float]]:
     """Make ``count`` calls, ``rate`` a second, to the users in turn; ``all_of_them`` must succeed.
+
+    ``patience_s`` is how long a caller waits for each answer.
 
     Returns:
         How many failed, and the milliseconds from INVITE to 200 of the others in order of size.
@@ -136,7 +145,16 @@ async def call(
     scenario.write_text(SCENARIO)
     names.write_text("SEQUENTIAL\n" + "".join(f"{user};\n" for user in users))
     command = ["sipp", "-sf", str(scenario), "-inf", str(names), target, "-i", "127.0.0.1", "-p", str(free_port())]
-    command += ["-r", str(rate), "-m", str(count), "-nostdin", "-recv_timeout", "8000", "-trace_err"]
+    command += [
+        "-r",
+        str(rate),
+        "-m",
+        str(count),
+        "-nostdin",
+        "-recv_timeout",
+        f"{patience_s * 1000:.0f}",
+        "-trace_err",
+    ]
     command += ["-trace_rtt", "-rtt_freq", "1"]
     async with Process(command, folder / "sipp.txt", cwd=folder) as sipp:
         code = await sipp.wait(count / rate * 4 + 60)
