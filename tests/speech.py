@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import wave
 from collections.abc import Mapping
@@ -44,18 +43,17 @@ def spoken(voice: str, sentence: int, rate: int) -> Pcm:
 
 @cache
 def program() -> Path:
-    """The example that is the network and the receiving end, built if need be."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    from toolchain import environment
-
-    build = ["cargo", "build", "--locked", "--release", "-p", "ringback-audio", "--example", "through_loss"]
-    done = subprocess.run(
-        [*build, "--message-format=json"],
-        cwd=ROOT,
-        env={**os.environ, **environment()},
-        check=True,
-        capture_output=True,
-    )
+    """The example that is the network and the receiving end, built if need be (the Rust tests build it, too)."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringback"
+    tools = [str(folder) for folder in sorted(cache.glob("tools-*/bin"))]
+    environment = {
+        **os.environ,
+        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(cache / "target")),
+        "PATH": os.pathsep.join([os.environ.get("PATH", ""), *tools]),
+    }
+    whole = ["--workspace", "--exclude", "ringback-python"]
+    build = ["cargo", "build", "--locked", "--release", *whole, "--example", "through_loss", "--message-format=json"]
+    done = subprocess.run(build, cwd=ROOT, env=environment, check=True, capture_output=True)
     artifacts = (json.loads(line) for line in done.stdout.splitlines())
     return next(Path(artifact["executable"]) for artifact in artifacts if artifact.get("executable"))
 

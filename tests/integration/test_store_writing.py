@@ -19,6 +19,7 @@ from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import RoomId, RoomName
 from ringback.model.records import CallState, DialogRecord, Unit
+from ringback.model.reports import CallFilter
 from ringback.rooms.domains import Domains
 from ringback.rooms.ports import EndpointTaken
 from ringback.store.database import Database
@@ -90,7 +91,7 @@ async def test_a_unit_that_fails_leaves_its_neighbours_alone(tmp_path: Path) -> 
         outcomes = await asyncio.gather(*map(database.records.commit, units), return_exceptions=True)
 
         assert [type(outcome) for outcome in outcomes] == [type(None)] * 5 + [DuplicateKey] + [type(None)] * 2
-        page = await database.reports.calls(DOMAIN, limit=100, after=None, before=None, room=None, ongoing=None)
+        page = await database.reports.calls(DOMAIN, CallFilter(), limit=100, after=None, before=None)
         assert page is not None and [call.id for call in page[1]] == [f"call-{n}" for n in (7, 6, 4, 3, 2, 1, 0)]
 
 
@@ -248,7 +249,7 @@ async def test_the_past_is_forgotten_after_its_time(tmp_path: Path) -> None:
         )
 
         assert await database.reports.prune(now=110.0, keep_seconds=50.0) == 4
-        page = await database.reports.calls(DOMAIN, limit=9, after=None, before=None, room=None, ongoing=None)
+        page = await database.reports.calls(DOMAIN, CallFilter(), limit=9, after=None, before=None)
         assert page is not None and [call.id for call in page[1]] == ["call-3", "call-2"]
 
 
