@@ -180,8 +180,15 @@ async def test_keys_are_not_looked_for_where_telephone_events_are_agreed_on(medi
     media.set_phone(ParticipantId("bob"), agreed)
     listener = await rtp_call(media, "cat", 440)
 
+    await until(lambda: int(media.stats(ParticipantId("bob"))["packets_received"]) > 25, "bob is heard")
+
     far.press("5")
-    await until(lambda: level_db(last(listener.sound(), 8000, 0.1), 8000, 770) > 20 or None, "the tones are heard")
+
+    def hears_the_tone() -> bool:
+        sound = listener.sound()
+        return any(level_db(sound[at : at + 2000], 8000, 770) > 20 for at in range(0, len(sound) - 2000, 400))
+
+    await until(hears_the_tone, "the tones are heard")
     await asyncio.sleep(0.5)
 
     assert seen.digits == []
@@ -493,7 +500,9 @@ async def test_both_ends_report_to_each_other_what_they_hear(media: Media, prote
         assert 3.5 < stats["mos"] < 4.5 and 3.5 < stats["remote_mos"] < 4.5
         assert stats["frames_heard"] > 100 and 0 < stats["buffer_ms"] <= 200
         assert stats["packets_rejected"] == 0
-        assert stats["reports_on_ours"] >= 1 and stats["frames_speech"] > 100
+        assert stats["reports_on_ours"] >= 1
+        # Ann is alone in the room: only she is heard.
+        assert stats["frames_speech"] > 100 if leg == "ann" else stats["frames_silent"] > 100
 
 
 async def test_where_ports_are_shared_reports_come_on_that_of_the_sound(media: Media) -> None:
