@@ -97,10 +97,12 @@ class _Dev:
         self.carrier: PretendCarrier | None = None
 
     async def on_ready(self, server: Application, stop: asyncio.Event) -> None:
+        if self.carrier is not None:
+            # First of all: the server is ready, and may be asked for a call already.
+            self.carrier.server = f"127.0.0.1:{server.telephony.local_addresses[0].rpartition(':')[2]}"
         room = await self._room(server)
         if self.carrier is not None:
             await fill_stock(server.numbers, server.purchases)
-            self.carrier.server = f"127.0.0.1:{server.telephony.local_addresses[0].rpartition(':')[2]}"
         host = Host(server, ROOM)
         # The greeter keeps a meeting open; it has to go before the server can drain.
         greeter = asyncio.create_task(host.run(), name="greeter")
