@@ -2,11 +2,8 @@
 
 import io
 import json
-import sys
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from ringback import logs
 from ringback.testing.stage import Stage
@@ -16,22 +13,11 @@ HOSTILE = "Eve\r\n09:00:00 error    server.hacked\x1b[31m"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """Everything that is logged meanwhile, as JSON lines."""
     stream = io.StringIO()
-    before = structlog.get_config()
     logs.configure("json", "debug", stream)
-    forget_loggers()
-    yield stream
-    structlog.configure(**before)
-    forget_loggers()
-
-
-def forget_loggers() -> None:
-    """Loggers of our modules remember how logging was set up when they were first used."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("ringback"):
-            getattr(getattr(module, "log", None), "__dict__", {}).pop("bind", None)
+    return stream
 
 
 async def test_no_number_address_or_key_press_of_a_call_reaches_the_log(log: io.StringIO):
