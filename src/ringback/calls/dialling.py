@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from ringback.calls.dialout import DialOut
+from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.paid import PaidLegs, Verdict
 from ringback.calls.ports import Asker, OutgoingRoute
 from ringback.calls.registry import Registry
@@ -87,7 +88,7 @@ class Dialling:
         elif actor is not None:
             try:
                 clock = self._meetings.office.clock
-                self._check_place(actor, request, Instant(clock.monotonic(), clock.wall()))
+                self._check_place(actor, request, Instant.of(clock))
             except InvalidRequest as refused:
                 against.append(refused)
         verdict.refusals = [*against, *verdict.refusals]
@@ -181,11 +182,8 @@ class Dialling:
         for other in actor.calls.values():
             if isinstance(other, DialOut) and not other.answered and other.request == request:
                 raise InvalidRequest("dialOut already started")
-        if not meeting.may_take_call():
-            limit = meeting.settings.max_sip_pstn_sessions
-            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
-        if meeting.is_full():
-            raise InvalidRequest(f"max_participants limit ({meeting.settings.max_participants}) reached")
+        check_call_limit(meeting)
+        check_people_limit(meeting)
 
 
 def _shortest(*seconds: float | None) -> float | None:

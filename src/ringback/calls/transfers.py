@@ -16,6 +16,7 @@ from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import News
 from ringback.calls.handover import Reserved, release
+from ringback.calls.limits import check_call_limit
 from ringback.calls.moving import Moving
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute
@@ -205,9 +206,7 @@ class Transfers:
     ) -> tuple[list[Effect], None]:
         """Dial whom the call goes to, in a bridge of its own."""
         self._moving.still(home, call)
-        if not home.meeting.may_take_call():
-            limit = home.meeting.settings.max_sip_pstn_sessions
-            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
+        check_call_limit(home.meeting)
         bridge = self._meetings.bridge(home)
         try:
             leg = self._dialling.dial(bridge, request.dial, route, now)

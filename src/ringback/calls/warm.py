@@ -19,6 +19,7 @@ from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
 from ringback.calls.effects import News, Refer
+from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.moving import Moving
 from ringback.calls.outcome import transfer_status
 from ringback.calls.ports import Asker, OutgoingRoute, Timer
@@ -192,11 +193,8 @@ class WarmTransfers:
         self._moving.still(home, call)
         if not any(who.id != call.leg for who in meeting.participants()):
             raise InvalidRequest("nobody else is in the room who could tell of the caller: use sipCallTransfer")
-        if not meeting.may_take_call():
-            limit = meeting.settings.max_sip_pstn_sessions
-            raise InvalidRequest(f"max_sip_pstn_sessions_per_room limit ({limit}) reached")
-        if meeting.is_full():
-            raise InvalidRequest(f"max_participants limit ({meeting.settings.max_participants}) reached")
+        check_call_limit(meeting)
+        check_people_limit(meeting)
 
     def _begin(
         self, home: Actor, call: Call, request: WarmRequest, route: OutgoingRoute, remember: Remember, now: Instant
