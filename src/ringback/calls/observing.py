@@ -140,7 +140,7 @@ class Observer:
         )
 
     def _now(self) -> Instant:
-        return Instant(self._clock.monotonic(), self._clock.wall())
+        return Instant.of(self._clock)
 
 
 def _end(future: asyncio.Future[None]) -> None:

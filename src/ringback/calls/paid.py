@@ -166,7 +166,7 @@ class PaidLegs:
         return verdict
 
     def _now(self) -> Instant:
-        return Instant(self._clock.monotonic(), self._clock.wall())
+        return Instant.of(self._clock)
 
 
 def refusal_error(refusal: Refusal) -> Forbidden:

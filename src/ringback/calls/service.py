@@ -342,7 +342,7 @@ class Calls:
         if (found := self._registry.find(call)) is None:
             return {}
         (actor, machine), clock = found, self._office.clock
-        return {**machine.sound(Instant(clock.monotonic(), clock.wall())), **actor.steps.counters(call)}
+        return {**machine.sound(Instant.of(clock)), **actor.steps.counters(call)}
 
     # ── what telephony reports ───────────────────────────────────────────────────────────────────────────────────────
 

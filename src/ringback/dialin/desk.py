@@ -397,7 +397,7 @@ class DialinDesk:
 
     def _now(self) -> Instant:
         clock = self._meetings.office.clock
-        return Instant(clock.monotonic(), clock.wall())
+        return Instant.of(clock)
 
 
 class Later(Outside):

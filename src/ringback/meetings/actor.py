@@ -352,7 +352,7 @@ class Actor:
 
     def _now(self) -> Instant:
         clock = self._office.clock
-        return Instant(clock.monotonic(), clock.wall())
+        return Instant.of(clock)
 
     def _wake(self) -> None:
         self._timer_at = None

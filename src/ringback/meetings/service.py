@@ -366,7 +366,7 @@ class Meetings:
         await asyncio.gather(*asked, return_exceptions=True)
 
     def _now(self) -> Instant:
-        return Instant(self.office.clock.monotonic(), self.office.clock.wall())
+        return Instant.of(self.office.clock)
 
     def counts(self) -> Mapping[str, int]:
         """How many meetings, participants and calls there are now."""

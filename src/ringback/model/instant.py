@@ -1,6 +1,13 @@
 """A moment as the pure parts are told of it: time is an input."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self
+
+
+class BothClocks(Protocol):
+    """What tells the time: see ``calls.ports.Clock``."""
+
+    def monotonic(self) -> float: ...
+    def wall(self) -> float: ...
 
 
 class Instant(NamedTuple):
@@ -13,6 +20,11 @@ class Instant(NamedTuple):
 
     mono: float
     wall: float
+
+    @classmethod
+    def of(cls, clock: BothClocks) -> Self:
+        """Now."""
+        return cls(clock.monotonic(), clock.wall())
 
     def until(self, wall: float) -> float:
         """The monotonic time at which the wall clock will show ``wall``, if nobody sets it meanwhile."""

@@ -280,7 +280,7 @@ class GuardedQuota:
                 log.error("quota.row-lost", error=str(error))
 
     def _now(self) -> Instant:
-        return Instant(self._clock.monotonic(), self._clock.wall())
+        return Instant.of(self._clock)
 
 
 def _scopes(leg: PaidLeg | PaidRow, policy: Policy) -> list[tuple[Scope, Caps]]:

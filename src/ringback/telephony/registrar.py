@@ -163,7 +163,7 @@ class Registry:
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _now(self) -> Instant:
-        return Instant(self._clock.monotonic(), self._clock.wall())
+        return Instant.of(self._clock)
 
     def _arm(self) -> None:
         if self._timer is None and self._registrar.count:
