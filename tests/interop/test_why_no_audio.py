@@ -93,8 +93,7 @@ class Scene:
         assert time.monotonic() - before < 3.0
         assert answer.body["verdict"] == answer.body["verdicts"][0]
         assert answer.body["healthy"] is (answer.body["verdict"]["code"] == "healthy")
-        # A machine that is busy with other tests is late, and says so; that is no fault of this scene's.
-        return [one for one in answer.body["verdicts"] if one["code"] != "media-thread-late"]
+        return list(answer.body["verdicts"])
 
     async def permit(self, who: str, **permissions: Any) -> None:
         """Change what somebody may do."""
@@ -296,7 +295,8 @@ async def test_a_fault_is_named_within_three_seconds(
 ) -> None:
     await fault(scene)
 
-    verdicts = await scene.why()
+    # A machine that is busy with other tests is late, and says so; that is no fault of these scenes.
+    verdicts = [one for one in await scene.why() if one["code"] != "media-thread-late"]
 
     assert (verdicts[0]["code"], verdicts[0]["whose"], verdicts[0]["way"]) == (code, whose, way), verdicts
 
