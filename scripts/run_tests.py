@@ -24,7 +24,10 @@ SUMMARY = re.compile(
     r"|^\s*(Test Files|Tests) +.*\b(passed|failed|skipped)\b"  # vitest
     r"|^(Contracts: |Found \d+ error|All checks passed|Success: )"  # import-linter, ruff, mypy
 )
+RED = re.compile(r"^(?:FAILED|ERROR) (?P<id>tests/\S+?\.py::.+?)(?: - .*)?$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+MOST_AGAIN = 5
+"""As many failures of tests that ran beside others are looked at again, alone; more are no accident."""
 
 
 @dataclass(slots=True)
@@ -33,15 +36,20 @@ class Suite:
 
     Attributes:
         name: For people and for the log's file name.
+        alone: Runs the tests it is given one after the other. A suite that has this runs several at a time, and what
+            failed there has a second run by itself (docs/decisions/0090).
         summary: Lines in which the runner counted, in the order they came.
+        red: The tests that failed, by pytest's names.
     """
 
     name: str
     command: Sequence[str | Path]
     cwd: Path = ROOT
+    alone: Sequence[str | Path] | None = None
     code: int = 0
     seconds: float = 0.0
     summary: list[str] = field(default_factory=list)
+    red: list[str] = field(default_factory=list)
 
 
 def pytest(*arguments: str) -> list[str | Path]:
@@ -54,6 +62,11 @@ def beside(at_a_time: int = AT_A_TIME) -> list[str]:
     return ["-n", str(at_a_time), "--dist", "worksteal"] if os.geteuid() == 0 else []
 
 
+def alone() -> list[str | Path]:
+    """Runs tests one after the other, in one network of their own like those that ran beside others."""
+    return pytest("-n", "1") if os.geteuid() == 0 else pytest()
+
+
 def suites() -> list[Suite]:
     """All of them, quick ones first."""
     rust = ["cargo", "test", "--locked", "--quiet", "--release", "--workspace", "--exclude", "ringback-python"]
@@ -64,11 +77,11 @@ def suites() -> list[Suite]:
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
         Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2))),
         Suite("Rust", rust),
-        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside())),
+        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
         # By itself: what is listened to there is the machine's own pace.
         Suite("sound", pytest(SOUND)),
         Suite("browser", ["npm", "run", "--silent", "e2e"], cwd=WEB),
-        Suite("interop", pytest("tests/interop", *beside())),
+        Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
     ]
 
 
@@ -82,11 +95,24 @@ def run_all(wanted: Sequence[Suite]) -> None:
     for suite in wanted:
         say(f"{suite.name} …")
         _run(suite, env)
+        if suite.alone is not None and suite.code == 1 and 0 < len(suite.red) <= MOST_AGAIN:
+            _run_again(suite, suite.alone, env)
         say(f"{suite.name}: {'passed' if suite.code == 0 else 'FAILED'} in {suite.seconds:.1f} s")
     _report(wanted)
     failed = [suite.name for suite in wanted if suite.code != 0]
     if failed:
         raise Failed(f"FAILED: {', '.join(failed)}. Full output is in .build/logs/.")
+
+
+def _run_again(suite: Suite, runner: Sequence[str | Path], env: Mapping[str, str]) -> None:
+    """Ask whether what failed beside others fails alone too; that answer counts, and both are shown."""
+    say(f"{suite.name}: alone now: {', '.join(suite.red)}")
+    again = Suite(f"{suite.name} again", [*runner, *suite.red])
+    _run(again, env)
+    suite.code = again.code
+    suite.seconds += again.seconds
+    verdict = "passed alone" if again.code == 0 else "FAILED alone too"
+    suite.summary += [*again.summary, *(f"failed beside others, {verdict}: {test}" for test in suite.red)]
 
 
 def _run(suite: Suite, env: Mapping[str, str]) -> None:
@@ -106,6 +132,7 @@ def _run(suite: Suite, env: Mapping[str, str]) -> None:
         copy.seek(0)
         lines = COLOUR.sub("", copy.read().decode(errors="replace")).splitlines()
     suite.summary = [line.strip() for line in lines if SUMMARY.search(line.rstrip())]
+    suite.red = list(dict.fromkeys(found["id"] for line in lines if (found := RED.match(line))))
     suite.seconds = time.monotonic() - begun
 
 
@@ -115,9 +142,16 @@ def _report(wanted: Sequence[Suite]) -> None:
     for suite in wanted:
         verdict = "passed" if suite.code == 0 else "FAILED"
         print(f"  {suite.name:<18}{verdict}  {suite.seconds:7.1f} s")
-        for line in suite.summary:
+        for line in _short(suite.summary):
             print(f"      {line}")
+        for test in suite.red if suite.code else ():
+            print(f"      FAILED {test}")
     sys.stdout.flush()
+
+
+def _short(summary: Sequence[str]) -> list[str]:
+    """Without the lines of Rust's many runners in which nothing is to be seen."""
+    return [line for line in summary if not line.startswith("test result: ok. 0 passed; 0 failed; 0 ignored")]
 
 
 def main() -> None:
