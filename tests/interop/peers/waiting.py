@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import itertools
+import random
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+
+FIRST, LAST = 30_000, 32_700
+"""Ports that servers of tests get: Linux gives connections 32768 and above, and no peer's RTP is here."""
 
 
 async def until(
@@ -39,16 +44,24 @@ def free_pair() -> int:
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that is free for TCP and UDP right now."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, kind) as first:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
-            with socket.socket(socket.AF_INET, other) as second:
-                try:
-                    second.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+    """A port of 127.0.0.1 that is free for TCP and UDP right now, and that this process was not given lately.
+
+    Below those that the system hands out by itself, so that no connection of a test takes it before its server does.
+    """
+    other = socket.SOCK_DGRAM if kind == socket.SOCK_STREAM else socket.SOCK_STREAM
+    for port in itertools.islice(_PORTS, LAST - FIRST + 1):
+        first, second = socket.socket(socket.AF_INET, kind), socket.socket(socket.AF_INET, other)
+        with first, second, contextlib.suppress(OSError):
+            first.bind(("127.0.0.1", port))
+            second.bind(("127.0.0.1", port))
+            return port
     raise AssertionError("no port of 127.0.0.1 is free for both TCP and UDP")
+
+
+def _in_turn() -> Iterator[int]:
+    """Every port again and again, from somewhere in the middle: test processes on one network start apart."""
+    start = random.randint(FIRST, LAST)
+    return itertools.cycle((*range(start, LAST + 1), *range(FIRST, start)))
+
+
+_PORTS = _in_turn()
