@@ -16,6 +16,7 @@ mod leg;
 mod outbox;
 mod pcm;
 mod phone;
+pub mod pictures;
 mod player;
 mod ports;
 mod room;

@@ -1,5 +1,5 @@
-//! RTP without sockets and without a clock: packets, RTCP, reception statistics, the jitter buffer, telephone-events
-//! their protection, and the rule that decides whose packets count (RFC 3550, 3551, 3711, 4733).
+//! RTP without sockets and without a clock: packets, RTCP, reception statistics, the jitter buffer, telephone-events,
+//! their protection, pictures in packets, and the rule that decides whose packets count (RFC 3550, 3551, 3711, 4733).
 //!
 //! Drive loop: parse a datagram with [`RtpPacket::parse`], ask [`Latch::receive`] whether its sender counts, feed
 //! [`Reception`] and the [`JitterBuffer`]; every 20 ms pull from the buffer. `ringback_audio::Receiver` and `Sender` do
@@ -8,6 +8,7 @@
 mod delay;
 mod dtmf_receive;
 mod dtmf_send;
+mod feedback;
 mod jitter;
 mod latch;
 mod network;
@@ -21,10 +22,12 @@ mod sequence;
 mod srtp;
 #[cfg(test)]
 mod testing;
+pub mod video;
 
 pub use delay::DelayEstimate;
 pub use dtmf_receive::{DtmfReceiver, KeyPress};
 pub use dtmf_send::{DtmfSender, EventPacket, MAX_QUEUED_DIGITS};
+pub use feedback::{Feedback, parse_feedback, write_fir, write_pli};
 pub use jitter::{Buffered, JitterBuffer, JitterConfig, JitterStats, Pace, Pull, Pushed};
 pub use latch::{Latch, LatchConfig, LatchStats, Rejection, Verdict};
 pub use network::Network;
