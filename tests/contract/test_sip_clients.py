@@ -85,3 +85,30 @@ async def test_neither_a_password_nor_what_proves_it_is_readable_at_rest(tmp_pat
         for secret in (PASSWORD, *(digest(name, "alice", "acme", PASSWORD) for name in ("md5", "sha-256"))):
             assert secret.encode() not in octets
         assert PASSWORD not in repr(house.services.sip_clients.find("acme", "alice"))
+
+
+async def test_an_account_may_dial_numbers_only_while_that_is_switched_on(tmp_path: Path):
+    async with a_house(tmp_path) as house:
+        clients, domain = house.services.sip_clients, house.domain.id
+        _, made = await house.ask("POST", "/v1/sip-clients", {"username": "alice"})
+        assert "ringback" not in made
+        assert not clients.may_dial_numbers(domain, "alice")
+
+        on = {"ringback": {"dial_numbers": True}}
+        _, changed = await house.ask("POST", "/v1/sip-clients/alice", on)
+        assert changed["ringback"] == {"dial_numbers": True}
+        assert clients.may_dial_numbers(domain, "alice")
+        assert not clients.may_dial_numbers(domain, "nobody")
+        await house.ask("POST", "/v1/sip-clients/alice", {})
+        assert clients.may_dial_numbers(domain, "alice"), "what is not said stays"
+        await house.ask("POST", "/v1/sip-clients/alice", {"ringback": {"dial_numbers": False}})
+        assert not clients.may_dial_numbers(domain, "alice")
+
+        await house.ask("POST", "/v1/sip-clients", {"username": "bob", **on})
+        assert clients.may_dial_numbers(domain, "bob")
+        other = await house.other_key()
+        assert await as_other(house, other, "POST", "/v1/sip-clients/bob", {"ringback": {"dial_numbers": False}}) == 404
+        for wrong in (True, {"dial_numbers": 1}, {"dials": True}):
+            status, answer = await house.ask("POST", "/v1/sip-clients/bob", {"ringback": wrong})
+            assert (status, answer["error"]) == (400, "invalid-request-error")
+        assert (await house.ask("POST", "/v1/sip-clients/bob", {"username": "eve"}))[0] == 400

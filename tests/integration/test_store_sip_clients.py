@@ -1,5 +1,6 @@
 """Accounts of SIP phones and their registrations at rest, in a real database."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ async def test_registrations_go_with_their_account_and_with_its_password(tmp_pat
         assert await database.bindings.all(0.0) == []
         assert not await database.bindings.save("id-ann", [HOME]), "a phone that refreshes at that moment stays out"
         assert not await database.sip_clients.replace(ANN)
+
+
+async def test_what_an_account_may_is_changed_without_forgetting_its_phones(tmp_path: Path):
+    async with a_database(tmp_path) as database:
+        await database.sip_clients.insert(ANN, 100)
+        await database.bindings.save("id-ann", [HOME])
+        may = replace(ANN, dials_numbers=True)
+        assert await database.sip_clients.replace(may, forget_phones=False)
+
+        assert await database.sip_clients.all() == [may]
+        assert await database.bindings.all(0.0) == [("id-ann", HOME)]
 
 
 async def test_another_secret_opens_nothing(tmp_path: Path):

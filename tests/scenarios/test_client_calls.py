@@ -15,6 +15,9 @@ class TwoClients:
     def address(self, domain: DomainId, user: str) -> str | None:
         return f"sip:{user}@ringback.example" if domain == DOMAIN and user in ("ann", "bob") else None
 
+    def may_dial_numbers(self, domain: DomainId, user: str) -> bool:
+        return user != "bob"
+
 
 def stage_with_clients() -> Stage:
     return Stage(clients=TwoClients())

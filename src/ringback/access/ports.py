@@ -52,8 +52,8 @@ class SipClientStore(Protocol):
     async def insert(self, client: SipClient, most: int) -> None:
         """Raises ``InvalidRequest`` when its domain has one of that name, or ``most`` of them."""
 
-    async def replace(self, client: SipClient) -> bool:
-        """By id. False: it is gone."""
+    async def replace(self, client: SipClient, *, forget_phones: bool = True) -> bool:
+        """By id, and forget in the same unit who was registered with the former password. False: it is gone."""
 
     async def delete(self, clients: Sequence[str]) -> None:
         """By id, with where they are registered. Unknown ones are ignored."""

@@ -85,14 +85,15 @@ class SipClients:
     # ── what REST asks ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def create(self, domain: Domain, body: Mapping[str, object]) -> Fresh:
-        """A new account from a request body: ``username``, ``password``, ``expires_in_seconds``.
+        """A new account from a request body: ``username``, ``password``, ``expires_in_seconds``, ``ringback``.
 
         Raises:
             InvalidRequest: The body is wrong, the name is taken, or the domain has as many as it may have.
         """
-        _only(body, "username", "password", "expires_in_seconds")
+        _only(body, "username", "password", "expires_in_seconds", "ringback")
         username = _username(body)
         lasts = _life(body)
+        dials_numbers = _own(body.get("ringback")) or False
         password = self._password(body)
         now = self._clock.wall()
         await self.sweep(domain.id)
@@ -104,6 +105,7 @@ class SipClients:
             proofs=_proofs(username, domain.name, password),
             created_at=now,
             expires_at=None if lasts is None else now + lasts,
+            dials_numbers=dials_numbers,
         )
         await self._store.insert(client, self._most)
         self._remember(client)
@@ -125,6 +127,22 @@ class SipClients:
         self._remember(after)
         self.on_gone(before)
         return Fresh(after, password)
+
+    async def change(self, domain: DomainId, username: str, body: Mapping[str, object]) -> SipClient:
+        """Whether its phones may call telephone numbers: ``ringback`` of the body. They stay registered.
+
+        Raises:
+            InvalidRequest: The body is wrong.
+            NotFound: There is no such account.
+        """
+        _only(body, "ringback")
+        dials_numbers = _own(body.get("ringback"))
+        before = self.get(domain, username)
+        after = before if dials_numbers is None else replace(before, dials_numbers=dials_numbers)
+        if not await self._store.replace(after, forget_phones=False):
+            raise _unknown(username)
+        self._remember(after)
+        return after
 
     async def delete(self, domain: DomainId, username: str) -> None:
         """End an account; its phones are reached no more. Raises ``NotFound``."""
@@ -202,6 +220,13 @@ class SipClients:
             return None
         return f"sip:{client.username}@{self.host(client)}"
 
+    def may_dial_numbers(self, domain: DomainId, user: str) -> bool:
+        """See ``calls.ports.SipClients``."""
+        try:
+            return self.get(domain, user).dials_numbers
+        except NotFound:
+            return False
+
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _remember(self, client: SipClient) -> None:
@@ -267,6 +292,21 @@ def _life(body: Mapping[str, object]) -> float | None:
     if not SHORTEST_LIFE <= seconds <= LONGEST_LIFE:
         raise refusal("expires_in_seconds", f"must be from {SHORTEST_LIFE} to {LONGEST_LIFE}", seconds)
     return float(seconds)
+
+
+def _own(sent: object) -> bool | None:
+    """``dial_numbers`` of what the published body does not have (see decision 0075); ``None``: not said."""
+    if sent is None:
+        return None
+    if not isinstance(sent, Mapping):
+        raise refusal("ringback", "must be an object", sent)
+    for name, value in sent.items():
+        if name != "dial_numbers":
+            raise not_allowed(f"ringback.{name}", value)
+    value = sent.get("dial_numbers")
+    if value is not None and not isinstance(value, bool):
+        raise refusal("ringback.dial_numbers", "must be a boolean", value)
+    return value
 
 
 def _proofs(username: str, realm: str, password: str) -> Mapping[str, str]:

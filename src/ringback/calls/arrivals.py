@@ -18,6 +18,7 @@ from ringback.calls.admit import (
     Refusal,
 )
 from ringback.calls.between_clients import ClientCalls, private_room
+from ringback.calls.client_numbers import ClientNumbers, dials_number
 from ringback.calls.door import Door, as_told
 from ringback.calls.ports import FrontDesk, IncomingInvite, NumberedRooms, SipClients
 from ringback.calls.registry import Registry
@@ -48,6 +49,7 @@ class Arrivals:
         door: Lets them in.
         numbers: Which rooms telephone numbers ring.
         clients: Accounts of SIP phones.
+        client_numbers: Calls the numbers that they dial.
         replacing: Takes a call that takes the place of another.
 
     Attributes:
@@ -63,6 +65,7 @@ class Arrivals:
         door: Door,
         numbers: NumberedRooms,
         clients: SipClients,
+        client_numbers: ClientNumbers,
         replacing: Callable[[IncomingInvite], None],
     ) -> None:
         self.desk: FrontDesk | None = None
@@ -73,12 +76,13 @@ class Arrivals:
         self._numbers = numbers
         self._clients = clients
         self._client_calls = ClientCalls(meetings, registry, clients)
+        self._client_numbers = client_numbers
         self._replacing = replacing
         self._looking: set[CallId] = set()
 
     def incoming(self, invite: IncomingInvite) -> None:
         """A new call: into the meeting that has its endpoint, or after a look-up of the room."""
-        user = endpoint_user(invite.user)
+        user = None if dials_number(invite) else endpoint_user(invite.user)
         if invite.replaces is not None:
             self._replacing(invite)
         elif self._meetings.draining:
@@ -101,7 +105,7 @@ class Arrivals:
             self._tasks.run(self._look_up(invite, user))
 
     def _call_by_name(self, invite: IncomingInvite) -> None:
-        """A SIP client dialled a name: another client of its domain, or else one of its domain's rooms."""
+        """A SIP client dialled another client of its domain, or else one of its domain's rooms, or else a number."""
         address = self._clients.address(invite.client_domain, invite.user)
         if len(self._looking) >= MAX_LOOKUPS or not self._tasks.open:
             self._door.refuse(invite, DRAINING)
@@ -163,6 +167,8 @@ class Arrivals:
             user = None  # any endpoint of the room that is free
         else:
             found = await self._meetings.rooms.by_endpoint(user) if user is not None else None
+            if found is None and invite.client and not invite.called_number:
+                return await self._client_numbers.call(invite, self.is_expected)
             if found is None:
                 return NO_SUCH_NUMBER if invite.called_number else NO_SUCH_ENDPOINT
             room = found[0]

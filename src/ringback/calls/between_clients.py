@@ -7,6 +7,7 @@ caller ──INVITE──▶ us ──INVITE──▶ every phone of the callee
 ```
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
 from ringback.calls.effects import Ring
-from ringback.calls.ports import IncomingInvite, SipClients
+from ringback.calls.ports import Attempt, IncomingInvite, SipClients
 from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.actor import Actor
@@ -26,7 +27,7 @@ from ringback.model.events import CallFacts, CallStep
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, CallState, Direction
-from ringback.model.room import IdleTimeouts, Room, RoomSettings, SipSettings
+from ringback.model.room import IdleTimeouts, Permissions, Room, RoomSettings, SipSettings
 
 NO_LIMIT = 365 * 86400.0
 """Seconds two phones may talk with nobody else there."""
@@ -53,7 +54,7 @@ class CallerLeg(DialIn):
     """The client that calls. It is answered when the other is.
 
     Args:
-        other: The callee's call.
+        other: The callee's call; may be set later, before it begins.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class CallerLeg(DialIn):
     ) -> None:
         assert settings.sip is not None, "made with it"
         super().__init__(invite, record, facts, settings.sip, phone_permissions(settings, None), Effect())
-        self._other = other
+        self.other = other
         self._port: tuple[str, int] | None = None
 
     def begin(self, address: tuple[str, int] | None, now: Instant) -> list[Effect]:
@@ -89,20 +90,27 @@ class CallerLeg(DialIn):
         return self._refuse(status or 480, reason, now)
 
     def _finish(self, reason: EndReason, now: Instant, step: CallStep = CallStep.STOPPED) -> list[Effect]:
-        return [*super()._finish(reason, now, step), HangUp(self._other, _passed_on(reason))]
+        return [*super()._finish(reason, now, step), HangUp(self.other, _passed_on(reason))]
 
 
 class CalleeLeg(DialOut):
-    """The client that is called.
+    """The client, or the number, that is called.
 
     Args:
-        caller: Whom it is told to.
+        caller: Whom it is told to. The rest as for ``DialOut``.
     """
 
     def __init__(
-        self, request: DialOutRequest, record: CallRecord, facts: CallFacts, settings: RoomSettings, caller: CallerLeg
+        self,
+        caller: CallerLeg,
+        request: DialOutRequest,
+        record: CallRecord,
+        facts: CallFacts,
+        permissions: Permissions,
+        display_name: str = "",
+        attempts: Sequence[Attempt] = (),
     ) -> None:
-        super().__init__(request, record, facts, phone_permissions(settings, None), caller.facts.display_name)
+        super().__init__(request, record, facts, permissions, display_name, attempts)
         self._caller = caller
 
     def progress(self, status: int, reason: str, sdp: bytes | None, now: Instant, fork: str = "") -> list[Effect]:
@@ -146,7 +154,8 @@ class ClientCalls:
         common = {"sip_call_id": dialog.call_id, "display_name": invite.user}
         record = self._registry.record(actor, call, Direction.DIAL_OUT, now, dialog=dialog, remote=address, **common)
         facts = CallFacts(call, Direction.DIAL_OUT, "daily", remote=address, origin=own, **common)
-        callee = CalleeLeg(DialOutRequest(address, None, invite.user), record, facts, settings, caller)
+        request, permissions = DialOutRequest(address, None, invite.user), phone_permissions(settings, None)
+        callee = CalleeLeg(caller, request, record, facts, permissions, name)
         begun = self._meetings.started(actor, actor.meeting.call_begins(caller.id, settings.dialout, now))
         begun += actor.meeting.call_begins(callee.id, settings.dialout, now)
         self._registry.register(actor, caller)

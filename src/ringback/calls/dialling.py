@@ -1,6 +1,6 @@
 """Calls out of rooms: whether one may be made now, and the one place where it is made, whoever asked for it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -119,9 +119,15 @@ class Dialling:
         return begun + machine.begin(machine.address, now), machine.id
 
     def dial(
-        self, actor: Actor, request: DialOutRequest, route: OutgoingRoute, now: Instant, key: str | None = None
+        self,
+        actor: Actor,
+        request: DialOutRequest,
+        route: OutgoingRoute,
+        now: Instant,
+        key: str | None = None,
+        make: Callable[..., DialOut] = DialOut,
     ) -> DialOut:
-        """A call that has not begun, registered with the actor, with a port of its own.
+        """A call that has not begun, registered with the actor, with a port of its own; ``make`` makes it.
 
         Raises ``InvalidRequest``, ``Forbidden`` or ``Unavailable``; then nothing has changed.
         """
@@ -166,7 +172,7 @@ class Dialling:
             sip_headers=dict(request.sip_headers),
             trunk=first.trunk,
         )
-        machine = DialOut(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
+        machine = make(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
         machine.address = address
         machine.meter = self._paid.meter(route, call)
         machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)

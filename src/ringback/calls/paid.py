@@ -121,7 +121,7 @@ class PaidLegs:
         try:
             route = await self._routes.route(asker.domain, room, request.destination, request.caller_id)
         except Forbidden as refused:
-            self._audit.refused(leg, _rule_of(refused), refused.info)
+            self._audit.refused(leg, rule_of(refused), refused.info)
             raise
         leg = replace(leg, number=leg.number or route.number, trunk=route.attempts[0].trunk)
         if route.emergency:
@@ -140,9 +140,11 @@ class PaidLegs:
             if self._loose.pop(granted.id, None) is not None:
                 self._quota.settle(granted, 0.0)
 
-    def refused(self, asker: Asker, room: RoomName, by: str, destination: object, error: Forbidden) -> None:
+    def refused(
+        self, asker: Asker, room: RoomName, by: str, destination: object, error: Forbidden, rule: str = ""
+    ) -> None:
         """Audit what was refused before there was a request that could be placed."""
-        self._audit.refused(PaidLeg(asker, room, by, str(destination)[:200]), _rule_of(error), error.info)
+        self._audit.refused(PaidLeg(asker, room, by, str(destination)[:200]), rule or rule_of(error), error.info)
 
     def meter(self, route: OutgoingRoute, call: CallId) -> Meter | None:
         """Bind what was granted to the call that uses it; ``None`` where the call costs nothing."""
@@ -182,7 +184,8 @@ def _costs(leg: PaidLeg) -> bool:
     return bool(leg.trunk or leg.number)
 
 
-def _rule_of(error: Forbidden) -> str:
+def rule_of(error: Forbidden) -> str:
+    """The rule behind a refusal: what its text begins with, else its code."""
     if isinstance(error, NumberNotAllowed):
         return error.code
     rule, colon, _ = error.info.partition(":")

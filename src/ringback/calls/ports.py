@@ -216,12 +216,21 @@ class Routes(Protocol):
             Forbidden: An emergency number, a short code, or a number that every trunk's rules deny.
         """
 
+    async def dialled(self, domain: DomainId, text: str) -> str:
+        """The E.164 number that digits stand for as a telephone of the domain dials them; empty for none.
+
+        Raises ``NumberNotAllowed`` for what calls help, or is a short code, in any country that the trunks are in.
+        """
+
 
 class SipClients(Protocol):
     """Accounts of plain SIP phones, which register with us."""
 
     def address(self, domain: DomainId, user: str) -> str | None:
         """``sip:`` address of a domain's client of that name, registered now or not; ``None``: there is no such."""
+
+    def may_dial_numbers(self, domain: DomainId, user: str) -> bool:
+        """Whether its phones may call telephone numbers, which cost."""
 
 
 # ── calls that cost ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ import structlog
 
 from ringback.calls.arrivals import Arrivals
 from ringback.calls.call import Call
+from ringback.calls.client_numbers import ClientNumbers
 from ringback.calls.dialin import DialIn
 from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
@@ -93,7 +94,8 @@ class Calls:
         nobody_counts = Unlimited()
         quota = quota or nobody_counts
         quota.run_out = self._ran_out
-        self.paid = PaidLegs(routes or NoTrunks(), quota, audit or nobody_counts, self._office.clock)
+        routes, clients = routes or NoTrunks(), clients or NoClients()
+        self.paid = PaidLegs(routes, quota, audit or nobody_counts, self._office.clock)
         self._tasks = Tasks()
         self._registry = Registry(meetings, reachable, protection or ProtectionRules())
         self._dialling = Dialling(meetings, self._registry, self.paid)
@@ -109,7 +111,8 @@ class Calls:
             self._tasks,
             self._door,
             numbers or NoTrunks(),
-            clients or NoClients(),
+            clients,
+            ClientNumbers(meetings, self._registry, self._dialling, self.paid, routes, clients),
             self.referrals.replacing,
         )
         self._observer = Observer(meetings, self._office.world.media, self._office.clock)

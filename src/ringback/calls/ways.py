@@ -3,6 +3,7 @@
 from ringback.calls.ports import Attempt, OutgoingRoute
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
+from ringback.numbers.plan import dialled_in
 
 
 class NoTrunks:
@@ -15,6 +16,9 @@ class NoTrunks:
             raise InvalidRequest("dial-out to phone numbers needs a trunk, and none is set up: dial a sipUri instead")
         return OutgoingRoute((Attempt(destination),))
 
+    async def dialled(self, domain: DomainId, text: str) -> str:
+        return dialled_in((), text)
+
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
         return None
 
@@ -24,3 +28,6 @@ class NoClients:
 
     def address(self, domain: DomainId, user: str) -> str | None:
         return None
+
+    def may_dial_numbers(self, domain: DomainId, user: str) -> bool:
+        return False

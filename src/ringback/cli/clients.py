@@ -23,8 +23,9 @@ def list_clients(as_json: AsJson = False) -> None:
     if as_json:
         show_json(rows)
         return
-    columns = {"username": "username", "address": "sip_uri", "expires": "expires_at"}
-    show_table(rows, columns, "There are no SIP clients; make one with: ringback clients add NAME")
+    shown = [{**row, "numbers": _numbers(row)} for row in rows]
+    columns = {"username": "username", "address": "sip_uri", "dials numbers": "numbers", "expires": "expires_at"}
+    show_table(shown, columns, "There are no SIP clients; make one with: ringback clients add NAME")
 
 
 @app.command()
@@ -43,6 +44,7 @@ def add(
     username: Username,
     password: Password = None,
     expires_in: Annotated[int | None, typer.Option(help="Seconds after which it ends; never when left out.")] = None,
+    dial_numbers: Annotated[bool, typer.Option(help="Let its phones call telephone numbers, which costs.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an account. Its password is printed now and never again."""
@@ -51,6 +53,8 @@ def add(
         body["password"] = password
     if expires_in is not None:
         body["expires_in_seconds"] = expires_in
+    if dial_numbers:
+        body["ringback"] = {"dial_numbers": True}
     _show(connect().post("/sip-clients", body), as_json)
 
 
@@ -65,6 +69,17 @@ def rotate(username: Username, password: Password = None, as_json: AsJson = Fals
     """Give an account another password; phones with the former one are forgotten at once."""
     body = {} if password is None else {"password": password}
     _show(connect().post(f"/sip-clients/{quoted(username)}/rotate", body), as_json)
+
+
+@app.command()
+def numbers(
+    username: Username,
+    allowed: Annotated[bool, typer.Option("--allow/--forbid", help="Whether its phones may call telephone numbers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let an account's phones call telephone numbers, which costs, or forbid it again."""
+    body = {"ringback": {"dial_numbers": allowed}}
+    _show(connect().post(f"/sip-clients/{quoted(username)}", body), as_json)
 
 
 @app.command()
@@ -97,6 +112,11 @@ def _show(client: dict[str, Any], as_json: bool) -> None:
             "user name": client["username"],
             "password": client.get("password"),
             "server": client["domain"],
+            "dials numbers": _numbers(client),
             "expires": client["expires_at"],
         }
     )
+
+
+def _numbers(client: dict[str, Any]) -> str:
+    return "yes" if client.get("ringback", {}).get("dial_numbers") else "no"

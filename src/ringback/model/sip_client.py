@@ -15,6 +15,7 @@ class SipClient:
         realm: What the proofs were made for (RFC 7616 ``realm``).
         proofs: H(A1) by the algorithm's name in lower case. Worth as much as the password: never shown, sealed at rest.
         created_at, expires_at: Unix seconds; ``None``: it never expires.
+        dials_numbers: Whether its phones may call telephone numbers, which cost: a password is then worth money.
     """
 
     id: str
@@ -24,6 +25,7 @@ class SipClient:
     proofs: Mapping[str, str] = field(repr=False)
     created_at: float
     expires_at: float | None = None
+    dials_numbers: bool = False
 
     def is_over(self, wall: float) -> bool:
         """Whether it has expired."""

@@ -70,6 +70,28 @@ def normalise(text: str, form: NumberFormat, country: str = "") -> str:
     return found if is_e164(found) else ""
 
 
+def dialled(text: str, form: NumberFormat, country: str = "") -> str:
+    """The E.164 number that digits stand for as a telephone in a country dials them; empty when they stand for none.
+
+    Args:
+        form: How the trunk writes numbers, for digits that the country's own dialling says nothing of.
+        country: Country code where the telephone is dialled as if it stood; empty when unknown.
+    """
+    digits = without_separators(text.partition(";")[0])
+    if digits.startswith("+") or not country or not digits.isascii() or not digits.isdigit():
+        return normalise(digits, form)
+    prefix, international = national_prefix(country), "011" if country == "1" else "00"
+    if digits.startswith(international):
+        found = "+" + digits.removeprefix(international)
+    elif country == "1":
+        found = {10: f"+1{digits}", 11: f"+{digits}" if digits[0] == "1" else ""}.get(len(digits), "")
+    elif digits.startswith(prefix):
+        found = f"+{country}{digits.removeprefix(prefix)}"
+    else:
+        return normalise(digits, form) if form is NumberFormat.PLAIN else ""
+    return found if is_e164(found) else ""
+
+
 def write(number: str, form: NumberFormat, country: str = "") -> str:
     """An E.164 number as a trunk wants it. Numbers of other countries are international in every form."""
     if not number.startswith("+") or form is NumberFormat.E164:

@@ -11,10 +11,10 @@ from ringback.calls.display_name import clean
 from ringback.calls.ports import Attempt
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers import guard
-from ringback.numbers.e164 import country_of, is_e164, normalise, without_separators
+from ringback.numbers.e164 import country_of, dialled, is_e164, normalise, without_separators
 from ringback.numbers.identity import host_of, request_uri, write_identity
 from ringback.numbers.rules import Outcome, apply
-from ringback.numbers.trunk import Host, Trunk, is_in
+from ringback.numbers.trunk import Host, NumberFormat, Trunk, is_in
 from ringback.sip.errors import SipParseError
 from ringback.sip.uri import dialled_user, parse_sip_uri
 
@@ -106,7 +106,7 @@ def to_number(
         InvalidRequest: No trunk, or a caller id that is nobody's.
         NumberNotAllowed: Emergency, short code, premium, or denied by every trunk's rules.
     """
-    usable = [trunk for trunk in trunks if trunk.enabled and trunk.hosts and _serves(trunk, wanted.domain)]
+    usable = trunks_of(trunks, wanted.domain)
     if not usable:
         guarded(wanted.number)
         raise InvalidRequest(NO_TRUNK)
@@ -187,6 +187,30 @@ def _number_of(trunk: Trunk, user: str) -> str:
     denied = apply(trunk.outbound_rules, meant).denied_by
     if denied is not None:
         raise NumberNotAllowed(f"{user} is not called: {trunk.name}: outbound rule {denied + 1} denies it")
+    return number
+
+
+def trunks_of(trunks: Sequence[Trunk], domain: str) -> list[Trunk]:
+    """Those that may carry calls of a domain, by name."""
+    return [trunk for trunk in trunks if trunk.enabled and trunk.hosts and _serves(trunk, domain)]
+
+
+def dialled_in(trunks: Sequence[Trunk], text: str) -> str:
+    """The number that a telephone's digits stand for, by the first trunk that knows one; empty for none.
+
+    Raises ``NumberNotAllowed`` for help and short codes in any of their countries, before and after it is known.
+    """
+    digits = without_separators(text)
+    if guard.is_help(text):
+        raise NumberNotAllowed(guard.NO_HELP)
+    guarded(digits)
+    for trunk in trunks:
+        guarded(digits, trunk.country)
+    plans = [(trunk.number_format, trunk.country) for trunk in sorted(trunks, key=lambda trunk: trunk.priority)]
+    plans = plans or [(NumberFormat.E164, "")]
+    number = next((found for form, country in plans if (found := dialled(text, form, country))), "")
+    if number:
+        guarded(number)
     return number
 
 

@@ -13,7 +13,7 @@ from ringback.numbers.e164 import country_of, is_e164
 from ringback.numbers.health import Health
 from ringback.numbers.identity import called_number, request_uri
 from ringback.numbers.inventory import INVENTORY
-from ringback.numbers.plan import Wanted, outbound, to_address, to_number
+from ringback.numbers.plan import Wanted, dialled_in, outbound, to_address, to_number, trunks_of
 from ringback.numbers.ports import KeptNumber, KeptTrunk, NumberStore, TrunkState, TrunkStore, TrunkWatch
 from ringback.numbers.profiles import PROFILES, defaults_of
 from ringback.numbers.rules import Outcome, apply
@@ -324,6 +324,10 @@ class Numbers:
         name = (mine.id if mine is not None else "") or shown
         first = self._trunks[attempts[0].trunk].trunk
         return OutgoingRoute(attempts, destination, name, emergency=outbound(first, destination).emergency)
+
+    async def dialled(self, domain: DomainId, text: str) -> str:
+        owner = await self._domains.get(domain)
+        return dialled_in(trunks_of(self.trunks, owner.name), text)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

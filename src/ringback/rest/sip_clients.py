@@ -31,6 +31,12 @@ async def rotate(asked: Asked) -> object:
     return _fresh(asked, fresh)
 
 
+async def change(asked: Asked) -> object:
+    """Ours: the published resource has no update."""
+    client = await asked.services.sip_clients.change(asked.domain.id, asked.params["username"], asked.body)
+    return _row(asked, client)
+
+
 async def remove(asked: Asked) -> object:
     username = asked.params["username"]
     await asked.services.sip_clients.delete(asked.domain.id, username)
@@ -57,11 +63,13 @@ async def registrations(asked: Asked) -> object:
 
 def _row(asked: Asked, client: SipClient) -> dict[str, object]:
     host = asked.services.sip_clients.host(client)
+    own = {"ringback": {"dial_numbers": True}} if client.dials_numbers else {}
     return {
         "username": client.username,
         "domain": host,
         "sip_uri": f"sip:{client.username}@{host}",
         "expires_at": None if client.expires_at is None else iso(client.expires_at),
+        **own,
     }
 
 
@@ -75,6 +83,7 @@ OPERATIONS = (
     Operation("POST", "/sip-clients", create),
     Operation("GET", "/sip-clients", index),
     Operation("GET", "/sip-clients/{username}", show),
+    Operation("POST", "/sip-clients/{username}", change),
     Operation("POST", "/sip-clients/{username}/rotate", rotate),
     Operation("DELETE", "/sip-clients/{username}", remove),
     Operation("GET", "/ringback/registrations", registrations),

@@ -462,6 +462,10 @@ class Agent:
                 self.emit(Refused(caller.refusal.rule, flow))
             self._respond(transaction, (caller.refusal.status, caller.refusal.rows), now)
             return
+        if request.is_for_telephone and not caller.client:
+            self.emit(Refused("INVITE answered 416", flow))
+            self._respond(transaction, (416, []), now)
+            return
         self.transactions.respond(transaction, reply(request, 100), now)
         call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
         call.merge_key = merged
@@ -496,9 +500,11 @@ class Agent:
     def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:
         """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
         headers = request.headers
-        if not isinstance(request.uri, SipUri):
+        uri = request.uri
+        # Whether it is one of our phones that dials a tel URI, which may, is found out later.
+        if not isinstance(uri, SipUri) and not request.is_for_telephone:
             return 416, []
-        if request.uri.scheme == "sips" and not flow.secure:
+        if isinstance(uri, SipUri) and uri.scheme == "sips" and not flow.secure:
             # RFC 5630 §3.1: a sips address is called by TLS, whatever Via says about the way.
             self.emit(Refused(f"sips by {flow.transport}", flow))
             return 403, []

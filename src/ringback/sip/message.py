@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import split_commas
 from ringback.sip.headers import Address, CSeq, Via, parse_address, parse_addresses, parse_cseq, parse_via
-from ringback.sip.uri import SipUri, Uri, parse_uri
+from ringback.sip.uri import OtherUri, SipUri, Uri, parse_uri
 
 COMPACT = {
     "a": "accept-contact",
@@ -190,11 +190,25 @@ class Request(Message):
 
     @property
     def sip_uri(self) -> SipUri:
-        """The Request-URI where it is known to be a SIP one."""
+        """The Request-URI where it is known to be a SIP one, or a telephone's own (``is_for_telephone``)."""
         uri = self.uri
+        if isinstance(uri, OtherUri) and self.is_for_telephone:
+            # RFC 3261 §19.1.6: a tel URI becomes the user part.
+            user = uri.rest if uri.scheme == "tel" else str(uri)
+            return SipUri("sip", user, None, "tel.invalid", None, (("user", "phone"),))
         if not isinstance(uri, SipUri):
             raise SipParseError("not a sip URI", 416)
         return uri
+
+    @property
+    def is_for_telephone(self) -> bool:
+        """Whether it is an INVITE to a ``tel:`` URI (RFC 3966) or a service (``urn:service:sos``, RFC 5031)."""
+        uri = self.uri
+        return (
+            self.method == "INVITE"
+            and isinstance(uri, OtherUri)
+            and (uri.scheme == "tel" or str(uri).lower().startswith("urn:service:"))
+        )
 
     def stamp(self, host: str, port: int) -> None:
         """Write into the top Via where the request really came from (§18.2.1, RFC 3581 §4)."""

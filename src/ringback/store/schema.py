@@ -92,6 +92,7 @@ sip_clients = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, index=True),
+    Column("dials_numbers", Boolean, nullable=False, server_default=sql.false()),
     UniqueConstraint("domain", "username"),
     sqlite_autoincrement=True,
 )

@@ -42,12 +42,12 @@ class SipClientTable:
         except IntegrityError:
             raise InvalidRequest(f"a sip client named {client.username} already exists") from None
 
-    async def replace(self, client: SipClient) -> bool:
-        """Whoever was registered with the former password is forgotten in the same unit."""
+    async def replace(self, client: SipClient, *, forget_phones: bool = True) -> bool:
         values = self._values(client)
 
         def work(connection: Connection) -> bool:
-            connection.execute(delete(sip_bindings).where(sip_bindings.c.client == client.id))
+            if forget_phones:
+                connection.execute(delete(sip_bindings).where(sip_bindings.c.client == client.id))
             found = connection.execute(update(sip_clients).where(sip_clients.c.id == client.id).values(values))
             return found.rowcount == 1
 
@@ -69,6 +69,7 @@ class SipClientTable:
             proofs=json.loads(self._sealer.open(row.sealed, row.id)),
             created_at=row.created_at,
             expires_at=row.expires_at,
+            dials_numbers=row.dials_numbers,
         )
 
     def _values(self, client: SipClient) -> dict[str, object]:
@@ -80,6 +81,7 @@ class SipClientTable:
             "sealed": self._sealer.seal(json.dumps(dict(client.proofs)), client.id),
             "created_at": client.created_at,
             "expires_at": client.expires_at,
+            "dials_numbers": client.dials_numbers,
         }
 
 

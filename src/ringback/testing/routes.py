@@ -3,6 +3,8 @@
 from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
+from ringback.numbers.plan import dialled_in
+from ringback.numbers.trunk import Trunk
 
 
 class MemoryRoutes:
@@ -11,12 +13,14 @@ class MemoryRoutes:
     Attributes:
         trunks: Trunk name → host.
         rooms: Number → room it rings.
+        country: Country code where telephones dial national numbers; empty for none.
         owned: Number → domain that has it, for numbers that ring no room.
         shown: Id of an owned number → the number that is shown for it.
     """
 
     def __init__(self) -> None:
         self.trunks: dict[str, str] = {}
+        self.country = ""
         self.rooms: dict[str, tuple[DomainId, RoomName]] = {}
         self.owned: dict[str, DomainId] = {}
         self.shown: dict[str, str] = {}
@@ -33,6 +37,9 @@ class MemoryRoutes:
             Attempt(f"sip:{destination}@{host}", trunk, caller_id=number) for trunk, host in self.trunks.items()
         )
         return OutgoingRoute(attempts, destination, caller_id or "")
+
+    async def dialled(self, domain: DomainId, text: str) -> str:
+        return dialled_in([Trunk("plan", country=self.country)], text)
 
     async def room_of(self, number: str, trunk: str) -> tuple[DomainId, RoomName] | None:
         return self.rooms.get(number)

@@ -1,6 +1,6 @@
 import pytest
 
-from ringback.numbers.e164 import country_of, normalise, write
+from ringback.numbers.e164 import country_of, dialled, normalise, write
 from ringback.numbers.trunk import NumberFormat
 
 E, P, N = NumberFormat.E164, NumberFormat.PLAIN, NumberFormat.NATIONAL
@@ -52,3 +52,28 @@ def test_a_number_is_written_as_its_trunk_wants_it(number: str, form: NumberForm
 )
 def test_the_country_code_of_a_number_is_found(number: str, country: str) -> None:
     assert country_of(number) == country
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "country", "number"),
+    [
+        ("+49 30 123-456", E, "", "+4930123456"),
+        ("030123456", E, "49", "+4930123456"),
+        ("004930123456", E, "1", ""),
+        ("004930123456", P, "49", "+4930123456"),
+        ("01149 30 123456", E, "1", "+4930123456"),
+        ("2125550101", P, "1", "+12125550101"),
+        ("12125550101", N, "1", "+12125550101"),
+        ("5550101", N, "1", ""),
+        ("0612345678", E, "39", "+390612345678"),
+        ("123456", E, "49", ""),
+        ("4930123456", P, "49", "+4930123456"),
+        ("4930123456", P, "", "+4930123456"),
+        ("4930123456", E, "", ""),
+        ("ann", P, "49", ""),
+        ("+0123", P, "49", ""),
+        ("٣٠١٢٣٤٥٦", P, "49", ""),
+    ],
+)
+def test_a_telephone_dials_as_one_does_in_its_country(text: str, form: NumberFormat, country: str, number: str) -> None:
+    assert dialled(text, form, country) == number
