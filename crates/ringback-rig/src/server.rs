@@ -1,0 +1,71 @@
+//! The server's media side in this process, and what it takes.
+
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::time::Duration;
+
+use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia};
+
+const LOCAL: [u8; 4] = [127, 0, 0, 1];
+/// What the threads that carry packets are called.
+const THREADS: &str = "ringback-media";
+
+/// An engine of its own.
+pub fn start() -> io::Result<Engine> {
+    let local = LOCAL.into();
+    Engine::start(Config {
+        webrtc_host: local,
+        webrtc_port: 0,
+        webrtc_advertised: vec![local],
+        rtp_host: local,
+        rtp_other_host: None,
+        rtp_first: 20_000,
+        rtp_last: 31_999,
+    })
+}
+
+/// A leg for a telephone that speaks G.711 (µ-law) from `far`; where it is to send.
+pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io::Result<SocketAddrV4> {
+    let port = engine.open_phone(room, leg)?;
+    let codec =
+        PhoneCodec { codec: Codec::Pcmu, payload_type: 0, receive_payload_type: 0, ptime: Duration::from_millis(20) };
+    let media = PhoneMedia {
+        remote: Some(far),
+        codec,
+        receive: vec![],
+        dtmf_payload_type: Some(101),
+        dtmf_receive_payload_type: Some(101),
+        dtmf_tones: false,
+        dtmf_detect: false,
+        send: true,
+        listen: true,
+        signalling_host: None,
+        hold_fire: false,
+        networks: vec![],
+        rtcp_port: None,
+        crypto: None,
+        trusted: true,
+    };
+    engine.set_phone(leg, media);
+    Ok(SocketAddrV4::new(LOCAL.into(), port))
+}
+
+/// CPU time that the engine's threads of this process have taken so far.
+pub fn cpu_of_threads() -> Duration {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let spent = tasks.filter_map(|task| {
+        let path = task.ok()?.path();
+        let name = std::fs::read_to_string(path.join("comm")).ok()?;
+        let spent = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        let ns: u64 = spent.split(' ').next()?.parse().ok()?;
+        name.starts_with(THREADS).then_some(ns)
+    });
+    Duration::from_nanos(spent.sum())
+}
+
+/// Memory of this process that is its own and in use, in KiB.
+pub fn memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
