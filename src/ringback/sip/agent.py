@@ -53,6 +53,7 @@ class Registrations(Protocol):
 
     def register(self, request: Request, flow: Flow, /) -> Answer: ...
     def caller(self, request: Request, flow: Flow, here: tuple[str, int], listed: bool, /) -> Caller: ...
+    def is_home(self, flow: Flow, /) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Agent:
         connected: Whether a connection is still there.
         vouched: How a host has to prove itself by TLS, towards the far end of a flow.
         siblings: Whether two addresses belong to one far end, as nodes of one carrier do.
-        trusted: Whether a source may put a call of its own in the place of another (RFC 3891 §3).
+        trusted: Whether the operator knows a source: it may put a call of its own in the place of another (RFC 3891
+            §3), and is where it says.
         described: Our description as a far end is to be sent it: with an address of its own IP version.
         listed: Whether an address is a peer of the operator's, whose calls need no proof by ACK.
     """
@@ -144,17 +146,23 @@ class Agent:
         self._listed = listed
         self.unproved: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
+        self._own_call_ids: Counter[str] = Counter()
+        self._overflow_tag = ""
         self._dialogs: dict[DialogId, Call] = {}
         self._invited: set[tuple[str, str, int]] = set()
         self._effects: list[Transmit | Event] = []
 
     # ── in and out ──
 
-    def receive(self, message: Message, flow: Flow, now: float) -> None:
-        """A message that was parsed. Raises ``SipParseError`` when a part read late turns out to be broken."""
+    def receive(self, message: Message, flow: Flow, now: float, size: int = 0) -> None:
+        """A message that was parsed. Raises ``SipParseError`` when a part read late turns out to be broken.
+
+        Args:
+            size: Octets of the datagram that it was; 0 for one whose sender is not doubted.
+        """
         if isinstance(message, Request):
             message.stamp(flow.host, flow.port)
-            self.transactions.receive_request(message, flow, now)
+            self.transactions.receive_request(message, flow, now, size)
         elif isinstance(message, Response):
             self.transactions.receive_response(message, flow, now)
 
@@ -196,7 +204,7 @@ class Agent:
             "invites": len(self._invited),
             "transactions": len(self.transactions),
             "timers": len(self.wheel),
-            "sources": len(self.unproved) + len(self._hosts),
+            "sources": len(self.unproved) + len(self._hosts) + len(self._own_call_ids),
         }
 
     def standing(self) -> Iterable[DialogId]:
@@ -286,6 +294,8 @@ class Agent:
         if self.calls.get(call.id) is call:
             del self.calls[call.id]
             _count(self._hosts, call.counted_as, -1)
+            if call.chose_call_id:
+                _count(self._own_call_ids, call.record.call_id, -1)
 
     def moved(self, call: Call) -> None:
         """The call's far end is another one now."""
@@ -294,9 +304,9 @@ class Agent:
             call.counted_as = call.flow.host
             _count(self._hosts, call.counted_as, 1)
 
-    def prove(self, host: str, by: int) -> None:
-        """Count a call of that address that no ACK has proved yet (1), or no longer (-1)."""
-        _count(self.unproved, host, by)
+    def prove(self, source: str, by: int) -> None:
+        """Count a call of that source (``Flow.source``) that no ACK has proved yet (1), or no longer (-1)."""
+        _count(self.unproved, source, by)
 
     def drop(self, call: Call) -> None:
         self.forget(call)
@@ -416,6 +426,27 @@ class Agent:
         else:
             self._respond(transaction, (405, self.allow()), now)
 
+    def is_unproved(self, flow: Flow) -> bool:
+        if self.settings.unconfirmed_per_source is None or flow.reliable or self._is_known(flow):
+            return False
+        if self._registrar is not None and self._registrar.is_home(flow):
+            return False
+        return self._hosts[flow.host] <= self.unproved[flow.source]
+
+    def is_kept(self, request: Request, flow: Flow) -> bool:
+        if self._is_known(flow):
+            return True
+        if request.method == "CANCEL":
+            return self.transactions.find_invite(request) is not None
+        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+        return call is not None and call.is_from_here(flow)
+
+    def on_overflow(self, request: Request, flow: Flow) -> None:
+        """503 that leaves nothing behind (§8.2.7)."""
+        self.emit(Refused("more requests at once than can be kept", flow))
+        self._overflow_tag = self._overflow_tag or self.chance.token()
+        self.transmit(flow, reply(request, 503, to_tag=self._overflow_tag).to_bytes())
+
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
         if call is not None:
@@ -466,7 +497,11 @@ class Agent:
             self.emit(Refused("INVITE answered 416", flow))
             self._respond(transaction, (416, []), now)
             return
-        self.transactions.respond(transaction, reply(request, 100), now)
+        if caller.client:
+            # It answered a challenge, which went to where it says that it is.
+            transaction.allowance = None
+        if transaction.allowance is None:
+            self.transactions.respond(transaction, reply(request, 100), now)
         call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
         call.merge_key = merged
         self._add(call)
@@ -548,17 +583,19 @@ class Agent:
         if self._registrar is None:
             return Caller()
         caller = self._registrar.caller(request, flow, self._advertised(flow), self._listed(flow.host))
-        if caller.refusal is not None and any(
-            call.chose_call_id and call.record.call_id == request.call_id for call in self.calls.values()
-        ):
+        if caller.refusal is not None and request.call_id in self._own_call_ids:
             return Caller()
         return caller
+
+    def _is_known(self, flow: Flow) -> bool:
+        """Whether the operator named it, as a trunk or in a list."""
+        return self._listed(flow.host) or self._trusted(flow)
 
     def _no_room(self, flow: Flow) -> tuple[int, list[Row]] | None:
         if len(self.calls) >= self.settings.calls:
             return 503, []
         limit = self.settings.unconfirmed_per_source
-        if limit is None or self.unproved[flow.host] < limit or self._listed(flow.host):
+        if limit is None or self.unproved[flow.source] < limit or self._listed(flow.host):
             return None
         return 480, []
 
@@ -566,6 +603,8 @@ class Agent:
         self.calls[call.id] = call
         call.counted_as = call.flow.host
         _count(self._hosts, call.counted_as, 1)
+        if call.chose_call_id:
+            _count(self._own_call_ids, call.record.call_id, 1)
 
     def _on_cancel(self, transaction: ServerTransaction, now: float) -> None:
         """§9.2. The CANCEL must come from where the INVITE came from, or from a sibling."""
@@ -596,6 +635,9 @@ class Agent:
     def _respond(self, transaction: ServerTransaction, answer: tuple[int, list[Row]], now: float) -> None:
         status, rows = answer
         response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
+        if transaction.allowance is not None and len(response.to_bytes()) > transaction.allowance:
+            # Nobody who means it asks so briefly: what is said besides is left out.
+            response = reply(transaction.request, status, to_tag=response.to.tag)
         self.transactions.respond(transaction, response, now)
 
 

@@ -312,7 +312,7 @@ class Call:
         return round(seconds, 2)
 
     def proved(self) -> None:
-        """The far end got what we sent it, so it is where it says."""
+        """The far end got what we sent it, so it is where it says; or it is over, and no longer matters."""
 
     def end(self, cause: str, now: float) -> None:
         """We give the call up: the far end is told, and so is the user above."""
@@ -324,8 +324,8 @@ class Call:
 
     def over(self, now: float) -> None:
         """Nothing more is said in this call."""
-        self.proved()
         self.phase = Phase.OVER
+        self.proved()
         self._alarms.clear()
         self.agent.wheel.set(self, None)
         self._drop_open(now)

@@ -165,6 +165,7 @@ class Authenticator:
         self._capacity = capacity
         self._challenges = 0
         self._counters: dict[str, tuple[int, int]] = {}
+        self._forgotten = float("-inf")
 
     def challenge(
         self,
@@ -216,8 +217,8 @@ class Authenticator:
         good = hmac.compare_digest(expected.encode(), given.get("response", "").encode("utf-8", "replace"))
         if not good or a1 is None:
             return Verdict(False, username)
-        age = self._age(given.get("nonce", ""), source, realm, now)
-        if age is None or not self._first_use(given["nonce"], int(nc, 16)):
+        made = self._made(given.get("nonce", ""), source, realm, now)
+        if made is None or not self._first_use(given["nonce"], made, int(nc, 16)):
             return Verdict(False, username, stale=True)
         return Verdict(True, username)
 
@@ -230,19 +231,24 @@ class Authenticator:
     def _seal(self, head: str, source: str, realm: str) -> str:
         return hmac.new(self._key, f"{head}|{source}|{realm}".encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _age(self, nonce: str, source: str, realm: str, now: float) -> float | None:
-        """Seconds since it was made; ``None`` if it is not ours, for somebody else, or too old."""
+    def _made(self, nonce: str, source: str, realm: str, now: float) -> float | None:
+        """When it was made; ``None`` if it is not ours, for somebody else, or too old."""
         head, _, seal = nonce.rpartition(".")
-        node, _, made = head.rpartition(".")
+        node = head.rpartition(".")[0]
         if node != self._node or not hmac.compare_digest(
             seal.encode("utf-8", "replace"), self._seal(head, source, realm).encode()
         ):
             return None
-        age = now - int(made.partition("-")[0], 16) / 1000
-        return age if -1.0 <= age <= self._lifetime else None
+        at = _made_at(nonce)
+        return at if -1.0 <= now - at <= self._lifetime else None
 
-    def _first_use(self, nonce: str, count: int) -> bool:
-        """Whether ``nc`` is new: a window of 64 behind the highest allows for reordering."""
+    def _first_use(self, nonce: str, made: float, count: int) -> bool:
+        """Whether ``nc`` is new: a window of 64 behind the highest allows for reordering.
+
+        Of a nonce as old as one whose counter had to be forgotten nobody knows any more what was sent with it.
+        """
+        if nonce not in self._counters and made <= self._forgotten:
+            return False
         highest, seen = self._counters.pop(nonce, (0, 0))
         if count > highest:
             seen = (seen << min(count - highest, 64) | 1) & (2**64 - 1)
@@ -253,8 +259,16 @@ class Authenticator:
             seen |= bit if highest - count < 64 else 0
         self._counters[nonce] = (highest, seen)
         while len(self._counters) > self._capacity:
-            self._counters.pop(next(iter(self._counters)))
+            forgotten = next(iter(self._counters))
+            del self._counters[forgotten]
+            self._forgotten = max(self._forgotten, _made_at(forgotten))
         return fresh
+
+
+def _made_at(nonce: str) -> float:
+    """The time in a nonce of ours."""
+    head, _, _ = nonce.rpartition(".")
+    return int(head.rpartition(".")[2].partition("-")[0], 16) / 1000
 
 
 def _is_counter(text: str) -> bool:

@@ -1,5 +1,7 @@
 """Where a message came from and where an answer goes."""
 
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_network
 from typing import NamedTuple
 
 from ringback.model.values import dataclass
@@ -49,6 +51,14 @@ class Flow(NamedTuple):
     tls: TlsPolicy | None = None
 
     @property
+    def source(self) -> str:
+        """Whom it is counted against where strangers are limited: an IPv4 address, or the /64 of an IPv6 address.
+
+        Whoever has one IPv6 address has 2**64 of them.
+        """
+        return _network(self.host) if ":" in self.host else self.host
+
+    @property
     def reliable(self) -> bool:
         return self.transport != "udp"
 
@@ -59,3 +69,12 @@ class Flow(NamedTuple):
     def __str__(self) -> str:
         shown = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.transport}:{shown}:{self.port}"
+
+
+@lru_cache(maxsize=4096)
+def _network(host: str) -> str:
+    try:
+        address = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))

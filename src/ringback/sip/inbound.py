@@ -21,6 +21,11 @@ from ringback.sip.session_timer import option_tags
 if TYPE_CHECKING:
     from ringback.sip.agent import Agent
 
+TRYING_AFTER = 0.15
+"""Seconds without any answer after which a caller whose address is unproved hears 100 (§17.2.1 wants it within 0.2).
+
+Who is refused at once, as most strangers are, then gets one answer and no more, and asks again if that is lost."""
+
 UNANSWERED_LIMIT = 300.0
 """Seconds after which an INVITE nobody above answered is refused: the last guard against calls that never end."""
 
@@ -37,7 +42,7 @@ class InboundCall(Call):
         self.merge_key = ("", "", 0)
         self._invite = transaction
         transaction.owner = self
-        self._source = transaction.flow.host
+        self._source = transaction.flow.source
         self._unproved = True
         required = "require" in request.headers and "100rel" in option_tags(request, "require")
         self._reliable = ReliableProvisionals(self, transaction) if required else None
@@ -45,11 +50,14 @@ class InboundCall(Call):
         self._settled = False
         self._answer: bytes | None = None
         agent.prove(self._source, 1)
-        self.set_alarm(Alarm.RINGING_TOO_LONG, now + UNANSWERED_LIMIT)
+        trying = None if transaction.allowance is None else now + TRYING_AFTER
+        self.set_alarms((Alarm.RINGING_TOO_LONG, now + UNANSWERED_LIMIT), (Alarm.TRYING, trying))
 
     def proved(self) -> None:
         if self._unproved:
             self._unproved = False
+            if self.phase is not Phase.OVER:
+                self._invite.allowance = None
             self.agent.prove(self._source, -1)
 
     def may_be_offered(self) -> bool:
@@ -127,6 +135,9 @@ class InboundCall(Call):
         if alarm is Alarm.RINGING_TOO_LONG:
             self._gave_up("", None)
             self._refuse(480, now)
+        elif alarm is Alarm.TRYING:
+            if self._invite.last is None:
+                self.agent.transactions.respond(self._invite, reply(self._invite.request, 100), now)
         elif alarm is Alarm.RESEND_1XX and self._reliable is not None:
             self._reliable.resend(now)
         elif alarm is Alarm.PRACK_MISSING:

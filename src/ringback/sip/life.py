@@ -22,6 +22,7 @@ class Alarm(Enum):
     REFRESH = auto()
     EXPIRED = auto()
     SILENCE = auto()
+    TRYING = auto()
     RINGING_TOO_LONG = auto()
     CANCEL_UNANSWERED = auto()
     CANCEL_IGNORED = auto()

@@ -236,7 +236,7 @@ class Registrar:
             return Answer(401, self._challenge(request, flow, realm, now))
         keys: list[Hashable] = [(realm, username)]
         if not self._is_proxy(flow):
-            keys.append(flow.host)
+            keys.append(flow.source)
         known = self._accounts.find(realm, username)
         at_home = known is not None and any(
             place.binding.host == flow.host for place in self._alive(known.id, now.mono).values()

@@ -6,6 +6,9 @@ from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Response
 from ringback.sip.timers import Timing
 
+MOST_FOR_STRANGERS = 2
+"""Octets sent for one heard, while a source is unproved."""
+
 
 class State(Enum):
     PROCEEDING = auto()
@@ -21,6 +24,11 @@ class ServerTransaction:
     Args:
         request: What came.
         flow: Where it came from, and where answers go.
+
+    Attributes:
+        allowance: Octets that may still be sent by ourselves where nothing has proved yet that the request came from
+            where it says; ``None`` for any number. Answers to what comes are sent, repeats only within it: then
+            nobody can have a third party sent more than twice what they send.
     """
 
     def __init__(self, request: Request, flow: Flow, timing: Timing) -> None:
@@ -29,6 +37,7 @@ class ServerTransaction:
         self.owner: object = None
         self.state = State.PROCEEDING
         self.last: bytes | None = None
+        self.allowance: int | None = None
         self._timing = timing
         self._resend_at: float | None = None
         self._ends_at: float | None = None
@@ -48,11 +57,13 @@ class ServerTransaction:
         if self.state is not State.PROCEEDING:
             return None
         self.last = response.to_bytes()
+        self._spend(self.last)
         if response.status >= 200:
             self._finish(response, now)
         return self.last
 
-    def receive(self, request: Request, now: float) -> bytes | None:
+    def receive(self, request: Request, now: float, size: int = 0) -> bytes | None:
+        """The request again, or an ACK, of ``size`` octets."""
         raise NotImplementedError
 
     def wake(self, now: float) -> bytes | None:
@@ -64,6 +75,18 @@ class ServerTransaction:
 
     def _finish(self, response: Response, now: float) -> None:
         raise NotImplementedError
+
+    def _repeat(self, size: int) -> bytes | None:
+        """The last answer, for a request that came again."""
+        if self.allowance is not None:
+            self.allowance += MOST_FOR_STRANGERS * size
+        if self.last is not None:
+            self._spend(self.last)
+        return self.last
+
+    def _spend(self, data: bytes) -> None:
+        if self.allowance is not None:
+            self.allowance -= len(data)
 
 
 # (state, method) → (next state, what to do). Anything not listed is absorbed.   RFC 3261 fig. 7, RFC 6026 fig. 3
@@ -81,13 +104,13 @@ class InviteServerTransaction(ServerTransaction):
         super().__init__(request, flow, timing)
         self._interval = timing.t1
 
-    def receive(self, request: Request, now: float) -> bytes | None:
+    def receive(self, request: Request, now: float, size: int = 0) -> bytes | None:
         row = INVITE_REQUESTS.get((self.state, request.method))
         if row is None:
             return None
         self.state = row[0]
         if row[1] == "repeat":
-            return self.last
+            return self._repeat(size)
         self._resend_at = None
         self._ends_at = now + self._timing.t4
         if self.flow.reliable:
@@ -100,6 +123,12 @@ class InviteServerTransaction(ServerTransaction):
         elif self._resend_at is not None and now >= self._resend_at:
             self._interval = min(self._interval * 2, self._timing.t2)
             self._resend_at = now + self._interval
+            assert self.last is not None, "an answer that is repeated"
+            if self.allowance is not None and len(self.last) > self.allowance:
+                # A caller that did not get it repeats its INVITE.
+                self._resend_at = None
+                return None
+            self._spend(self.last)
             return self.last
         return None
 
@@ -113,8 +142,8 @@ class InviteServerTransaction(ServerTransaction):
 class OtherServerTransaction(ServerTransaction):
     """A request other than INVITE and ACK (§17.2.2). Timer J."""
 
-    def receive(self, request: Request, now: float) -> bytes | None:
-        return self.last
+    def receive(self, request: Request, now: float, size: int = 0) -> bytes | None:
+        return self._repeat(size)
 
     def wake(self, now: float) -> bytes | None:
         if self._ends_at is not None and now >= self._ends_at:

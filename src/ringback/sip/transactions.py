@@ -17,7 +17,12 @@ from ringback.sip.client_transaction import State as ClientState
 from ringback.sip.flow import Flow
 from ringback.sip.headers import BRANCH_COOKIE, Via
 from ringback.sip.message import Request, Response
-from ringback.sip.server_transaction import InviteServerTransaction, OtherServerTransaction, ServerTransaction
+from ringback.sip.server_transaction import (
+    MOST_FOR_STRANGERS,
+    InviteServerTransaction,
+    OtherServerTransaction,
+    ServerTransaction,
+)
 from ringback.sip.server_transaction import State as ServerState
 from ringback.sip.timers import Timing, Wheel
 
@@ -28,6 +33,15 @@ class User(Protocol):
     def transmit(self, flow: Flow, data: bytes) -> None: ...
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         """A new request other than ACK."""
+
+    def is_unproved(self, flow: Flow) -> bool:
+        """Whether anybody may have written that address into a datagram."""
+
+    def is_kept(self, request: Request, flow: Flow) -> bool:
+        """Whether a new request is served even where there are too many: it belongs to something that is up."""
+
+    def on_overflow(self, request: Request, flow: Flow) -> None:
+        """A new request finds no place."""
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         """An ACK that belongs to no failed INVITE, so to a 2xx."""
@@ -60,7 +74,7 @@ class Transactions:
     Args:
         user: Told of what comes.
         wheel: Shared with the user; ``wake`` is to be called for every transaction it hands out.
-        capacity: Most server transactions at once; beyond it new requests are dropped.
+        capacity: Most server transactions at once; as many again for what belongs to calls that are up.
 
     Attributes:
         siblings: Whether two addresses belong to one far end: then either may answer.
@@ -108,7 +122,8 @@ class Transactions:
         elif transaction.flow == flow or self.siblings(transaction.flow.host, flow.host):
             self._carry_out(transaction, transaction.receive(response, now), now)
 
-    def receive_request(self, request: Request, flow: Flow, now: float) -> None:
+    def receive_request(self, request: Request, flow: Flow, now: float, size: int = 0) -> None:
+        """``size``: Octets it had as a datagram; 0 where that matters to nobody."""
         key = server_key(request)
         transaction = self._servers.get(key)
         if transaction is not None:
@@ -117,17 +132,21 @@ class Transactions:
             if request.method == "ACK" and transaction.state is ServerState.ACCEPTED:
                 self._user.on_ack(request, flow, now)
                 return
-            data = transaction.receive(request, now)
+            data = transaction.receive(request, now, size)
             if data is not None:
                 self._user.transmit(transaction.flow, data)
             self._settle(transaction, key)
         elif request.method == "ACK":
             self._user.on_ack(request, flow, now)
-        elif len(self._servers) < self._capacity:
+        elif self._has_place(request, flow):
             kind = InviteServerTransaction if request.method == "INVITE" else OtherServerTransaction
             transaction = kind(request, flow, self._timing)
+            if size and self._user.is_unproved(flow):
+                transaction.allowance = MOST_FOR_STRANGERS * size
             self._servers[key] = transaction
             self._user.on_request(transaction, now)
+        else:
+            self._user.on_overflow(request, flow)
 
     def serves(self, via: Via) -> bool:
         """Whether an INVITE of this first hop was taken and is not forgotten."""
@@ -170,6 +189,11 @@ class Transactions:
     def settle(self, transaction: ClientTransaction) -> None:
         """To be called after a transaction's own methods moved its timers."""
         self._settle(transaction)
+
+    def _has_place(self, request: Request, flow: Flow) -> bool:
+        """Strangers share ``capacity``: however many requests they send, a call that is up can be hung up on."""
+        there = len(self._servers)
+        return there < self._capacity or (there < 2 * self._capacity and self._user.is_kept(request, flow))
 
     def _carry_out(self, transaction: ClientTransaction, effects: list[ClientEffect], now: float) -> None:
         self._settle(transaction)

@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 HANDSHAKES = RateLimits(rate=5.0, burst=20.0)
 """TLS handshakes of one source: each costs us a signature."""
 
+IN_CALL = RateLimits(rate=2000.0, burst=4000.0)
+"""What one address we speak with may say within its calls, where it is no trunk of ours: more than any PBX does, and
+less than would keep us from everybody else."""
+
 STRANGERS = RateLimits(rate=100.0, burst=200.0)
 """New calls of strangers to one domain, however many addresses they come from."""
 
@@ -91,6 +95,7 @@ class Door:
         self._networks = [NetworkPolicy(allow=[network]) for network in known]
         self._engaged = engaged
         self._listed = listed
+        self._in_call = Buckets(IN_CALL)
         self._domains = Buckets(STRANGERS) if rate_limits is not None else None
         self._scanners = Scanners() if mute_scanners and rate_limits is not None else None
         self._may_log = OncePerMinute(clock.monotonic)
@@ -108,10 +113,13 @@ class Door:
             return True
         engaged, now = self._engaged(flow.host), self._clock.monotonic()
         if engaged and data.startswith(_IN_CALL):
-            return True
-        if self._scanners is not None and not engaged and self._scanners.is_muted(flow.host, now):
+            if self._in_call.admits(flow.host, False, now):
+                return True
+            self.note("sip.too_many", flow, rule="rate limit in calls")
             return False
-        if self._buckets.admits(flow.host, engaged, now):
+        if self._scanners is not None and not engaged and self._scanners.is_muted(flow.source, now):
+            return False
+        if self._buckets.admits(flow.host if engaged else flow.source, engaged, now):
             return True
         self.note("sip.too_many", flow, rule="rate limit")
         return False
@@ -154,15 +162,15 @@ class Door:
         if self._scanners is None or not response.startswith(b"SIP/2.0 ") or self.is_known(flow):
             return
         now = self._clock.monotonic()
-        rule = self._scanners.answered(flow.host, response, now)
-        if rule and not self._scanners.is_muted(flow.host, now):
+        rule = self._scanners.answered(flow.source, response, now)
+        if rule and not self._scanners.is_muted(flow.source, now):
             self._mute(flow, rule)
 
     def admits_handshake(self, flow: Flow) -> bool:
         """Whether a source may have a TLS handshake now (C10)."""
         if self._handshakes is None or self.is_known(flow):
             return True
-        if self._handshakes.admits(flow.host, self._engaged(flow.host), self._clock.monotonic()):
+        if self._handshakes.admits(flow.source, self._engaged(flow.host), self._clock.monotonic()):
             return True
         self.note("sip.too_many", flow, rule="handshake rate")
         return False
@@ -197,14 +205,14 @@ class Door:
 
     def note(self, event: str, flow: Flow, **facts: object) -> None:
         """One log line per source, kind and minute."""
-        swallowed = self._may_log(f"{flow.host} {event} {facts.get('rule', '')}")
+        swallowed = self._may_log(f"{flow.source} {event} {facts.get('rule', '')}")
         if swallowed is not None:
             log.warning(event, source=flow.host, swallowed=swallowed, **facts)
 
     def _mute(self, flow: Flow, rule: str) -> None:
         assert self._scanners is not None, "there are rules"
-        self._scanners.mute(flow.host, self._clock.monotonic())
-        log.warning("sip.scanner-muted", source=flow.host, rule=rule, seconds=round(MUTED_FOR))
+        self._scanners.mute(flow.source, self._clock.monotonic())
+        log.warning("sip.scanner-muted", source=flow.source, rule=rule, seconds=round(MUTED_FOR))
 
     def _measure(self, due: float) -> None:
         self._probing = False

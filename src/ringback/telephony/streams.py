@@ -193,14 +193,14 @@ class Streams:
 
     def admits(self, flow: Flow) -> bool:
         """Whether a connection that was opened to us may go on to be heard."""
-        return self._per_source is None or self._sources[flow.host] < self._per_source
+        return self._per_source is None or self._sources[flow.source] < self._per_source
 
     def opened(self, connection: Connection) -> None:
         if len(self._open) >= self._most:
             min(self._open.values(), key=self._worth).abort()
         self._open[connection.flow] = connection
         if not connection.ours:
-            self._sources[connection.flow.host] += 1
+            self._sources[connection.flow.source] += 1
 
     def _worth(self, connection: Connection) -> tuple[bool, float]:
         """What is lost with a connection: those with a call come last, then those heard lately."""
@@ -213,9 +213,9 @@ class Streams:
             return
         del self._open[flow]
         if not connection.ours:
-            self._sources[flow.host] -= 1
-            if not self._sources[flow.host]:
-                del self._sources[flow.host]
+            self._sources[flow.source] -= 1
+            if not self._sources[flow.source]:
+                del self._sources[flow.source]
         if flow not in self._connecting:
             self.unreachable(flow, why)
 

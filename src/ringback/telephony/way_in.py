@@ -74,7 +74,7 @@ class WayIn:
             self.on_broken_stream(data, error, flow)
             return
         self._trace.note(flow, data, False)
-        self._take(message, flow)
+        self._take(message, flow, len(data))
 
     def on_message(self, message: Message, flow: Flow) -> None:
         data = message.to_bytes()
@@ -115,11 +115,11 @@ class WayIn:
     def detach(self, connection: Connection) -> None:
         self._wire.detach(connection)
 
-    def _take(self, message: Message, flow: Flow) -> None:
+    def _take(self, message: Message, flow: Flow, size: int = 0) -> None:
         if not self._door.looks_at(message, flow):
             return
         try:
-            self._agent.receive(message, flow, self._clock.monotonic())
+            self._agent.receive(message, flow, self._clock.monotonic(), size)
         except SipParseError as error:
             self._door.note("sip.unreadable", flow, reason=error.reason)
         except Exception:

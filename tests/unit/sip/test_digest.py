@@ -160,12 +160,28 @@ def test_doubled_parameters_are_an_error():
 
 def test_counters_may_come_out_of_order_within_64():
     auth = authenticator()
-    nonce = "n"
+    nonce = "n1.0-1.seal"
 
     order = [1, 3, 2, 70, 7, 6]
 
-    assert [auth._first_use(nonce, count) for count in order] == [True, True, True, True, True, False]
-    assert auth._first_use(nonce, 3) is False
+    assert [auth._first_use(nonce, 0.0, count) for count in order] == [True, True, True, True, True, False]
+    assert auth._first_use(nonce, 0.0, 3) is False
+
+
+def test_credentials_whose_counter_had_to_be_forgotten_are_stale():
+    """A1: whoever logs in often enough to have others forgotten opens no door with what they overheard."""
+    auth = authenticator()
+    auth._capacity = 10
+    overheard = answered(challenged(auth, 1.0))
+    assert auth.check(overheard, SOURCE, 1.0).ok
+    for number in range(11):
+        now = 2.0 + number
+        assert auth.check(answered(challenged(auth, now)), SOURCE, now).ok
+
+    again = auth.check(overheard, SOURCE, 13.0)
+
+    assert (again.ok, again.stale) == (False, True)
+    assert auth.check(answered(challenged(auth, 13.0)), SOURCE, 13.0).ok, "those that come later are none the worse"
 
 
 def test_credentials_go_to_nobody_but_the_host_and_realm_they_are_for():

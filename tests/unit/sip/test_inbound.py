@@ -359,7 +359,7 @@ async def test_one_source_may_have_ten_calls_that_no_ack_has_proved(
     ann = await Station(network, ANN, TelephonySettings(lag_limit=None)).start()
     for number in range(12):
         puppet.request("INVITE", ANN, body=OFFER, call_id=f"c{number}", from_tag=f"t{number}")
-    await clock.run_for(0.1)
+    await clock.run_for(0.2)
 
     assert sorted(puppet.statuses()) == [100] * 10 + [480] * 2
     for (invite,) in ann.all("incoming"):

@@ -3,6 +3,7 @@
 import pytest
 
 from ringback.sip.flow import Flow
+from ringback.telephony.admission import RateLimits
 from ringback.telephony.door import Door, called_domain, opens_call
 from ringback.testing.clock import VirtualClock
 
@@ -112,3 +113,24 @@ def test_a_trunk_beyond_its_pace_is_told_so_before_it_is_read():
 
 def test_an_invite_that_was_taken_is_not_refused_when_it_is_repeated():
     assert paced(served=True).turns_away(CARRIER, NEW) is None
+
+
+def test_an_address_we_speak_with_may_say_much_in_its_calls_and_not_everything():
+    """C1: one call that is up opens no gate for a flood of goodbyes."""
+    door = Door(VirtualClock(), RateLimits(), None, [], engaged=lambda host: True)
+    flow = Flow("udp", "198.51.100.1", 5060)
+
+    heard = sum(door.admits(flow, b"BYE sip:1@h SIP/2.0\r\n") for _ in range(10_000))
+
+    assert heard == 4000
+    assert door.admits(flow, b"OPTIONS sip:h SIP/2.0\r\n"), "the rest of what it says is counted apart"
+
+
+def test_all_addresses_of_one_ipv6_customer_share_what_a_stranger_may_say():
+    """C1."""
+    door = Door(VirtualClock(), RateLimits(burst=40.0), None, [], engaged=lambda host: False)
+
+    heard = sum(door.admits(Flow("udp", f"2001:db8::{number:x}", 5060), b"OPTIONS") for number in range(1, 500))
+
+    assert heard == 40
+    assert door.admits(Flow("udp", "2001:db8:0:1::1", 5060), b"OPTIONS")
