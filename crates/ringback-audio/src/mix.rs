@@ -31,6 +31,7 @@ struct Source {
 pub struct MixBus {
     rate: u32,
     length: usize,
+    /// In the order of their keys.
     sources: Vec<Source>,
     total: Vec<i32>,
 }
@@ -78,12 +79,18 @@ impl MixBus {
     }
 
     fn source(&mut self, key: SourceKey) -> &mut Source {
-        let at = self.sources.iter().position(|source| source.key == key).unwrap_or_else(|| {
+        let at = self.find(key).unwrap_or_else(|at| {
             let frame = Vec::with_capacity(self.length);
-            self.sources.push(Source { key, muted: false, gain: 0.0, heard: false, leaving: false, last: 0, frame });
-            self.sources.len() - 1
+            let source = Source { key, muted: false, gain: 0.0, heard: false, leaving: false, last: 0, frame };
+            self.sources.insert(at, source);
+            at
         });
         &mut self.sources[at]
+    }
+
+    /// Where a source is, or would be.
+    fn find(&self, key: SourceKey) -> Result<usize, usize> {
+        self.sources.binary_search_by_key(&key, |source| source.key)
     }
 
     /// Keep a source from everybody, or let it be heard again, from the next tick on.
@@ -93,8 +100,8 @@ impl MixBus {
 
     /// A source has left: it fades out in the first tick in which it adds nothing, and is forgotten.
     pub fn remove(&mut self, key: SourceKey) {
-        if let Some(source) = self.sources.iter_mut().find(|source| source.key == key) {
-            source.leaving = true;
+        if let Ok(at) = self.find(key) {
+            self.sources[at].leaving = true;
         }
     }
 
@@ -118,7 +125,7 @@ impl MixBus {
 
     /// Whether anything of this source sounds in this tick.
     pub fn is_heard(&self, key: SourceKey) -> bool {
-        self.sources.iter().any(|source| source.key == key && source.heard)
+        self.find(key).is_ok_and(|at| self.sources[at].heard)
     }
 
     fn sum(&self, hears: &Hears, out: &mut Vec<i32>) {
@@ -126,7 +133,7 @@ impl MixBus {
         match hears {
             Hears::AllBut(own) => {
                 out.extend_from_slice(&self.total);
-                if let Some(source) = own.and_then(|own| self.sources.iter().find(|source| source.key == own)) {
+                if let Some(source) = own.and_then(|own| self.sources.get(self.find(own).ok()?)) {
                     out.iter_mut().zip(&source.frame).for_each(|(sum, sample)| *sum -= sample);
                 }
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringback_audio::{Codec, ToneShape};
+use ringback_audio::ToneShape;
 use ringback_rtp::RtpPacket;
 use ringback_sfu::{Mid, Packet};
 
@@ -18,6 +18,8 @@ use crate::worker::{LegKey, Timer, Worker};
 
 /// Ticks made up for after the worker was held up; beyond them time is skipped.
 const CATCH_UP: u32 = 10;
+/// Between two moments at which rooms tick.
+const GROUP_MS: u64 = 2;
 /// Marks streams that we encode ourselves among those that are forwarded.
 const MADE: u64 = 1 << 63;
 
@@ -27,8 +29,10 @@ impl Worker {
         let Some(leg) = self.legs.get(&key) else { return };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
         if room.sound.next_tick.is_none() && room.sound.is_needed(&self.legs, &room.legs) {
-            // Rooms tick at different moments of the 20 ms, so that their work is spread.
-            let at = self.now + Duration::from_micros(sys::random_u64() % 20_000);
+            // Rooms tick at ten moments of the 20 ms, so that their work is spread and a wake-up serves many of them.
+            let passed = self.now.saturating_duration_since(self.began).as_millis() as u64 / GROUP_MS;
+            let groups = TICK.as_millis() as u64 / GROUP_MS;
+            let at = self.began + Duration::from_millis((passed + 1 + sys::random_u64() % groups) * GROUP_MS);
             room.sound.next_tick = Some(at);
             self.timers.set(at, Timer::Tick(room.id.clone()));
         }
@@ -50,7 +54,8 @@ impl Worker {
             if self.now >= at + TICK * 2 {
                 count(&self.counters.ticks_late);
             }
-            room.sound.next_tick = Some(if made_up < CATCH_UP { at + TICK } else { self.now + TICK });
+            let missed = if made_up < CATCH_UP { 0 } else { (self.now - at).as_millis() / TICK.as_millis() };
+            room.sound.next_tick = Some(at + TICK * (missed as u32 + 1));
             let mut sound = std::mem::take(&mut room.sound);
             let outcome = sound.tick(at, &mut self.legs, &room.legs);
             room.sound = sound;
@@ -166,19 +171,6 @@ impl Worker {
         let room = self.tracks.get(track).and_then(|track| self.rooms.get(track.room()));
         let source = room.and_then(|room| room.sound.sources.get(&track));
         source.is_some_and(|source| source.has_tone() || matches!(source.feed, Feed::Pcm(_)))
-    }
-
-    /// A phone's sound.
-    pub fn phone_packet(&mut self, room: &str, track: TrackKey, codec: Codec, fresh: bool, packet: &RtpPacket<'_>) {
-        let Some(room) = self.rooms.get_mut(room) else { return };
-        if let Some(source) = room.sound.sources.get_mut(&track) {
-            source.push(self.now, packet, codec, fresh);
-        }
-    }
-
-    /// How loud a source was in its last 20 ms.
-    pub fn level_of(&self, room: &str, track: TrackKey) -> Option<i8> {
-        self.rooms.get(room)?.sound.sources.get(&track).map(|source| source.level)
     }
 
     /// A browser cannot take this source as it is: it is encoded for it from the next tick on.

@@ -13,6 +13,7 @@ mod demux;
 mod engine;
 mod event;
 mod leg;
+mod numbered;
 mod outbox;
 mod pcm;
 mod phone;

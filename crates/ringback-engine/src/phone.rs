@@ -20,6 +20,7 @@ use rustix::event::epoll;
 use crate::config::{PhoneCodec, PhoneMedia};
 use crate::crypto::Crypto;
 use crate::event::Event;
+use crate::leg::{Kind, Leg};
 use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, Way};
@@ -211,7 +212,7 @@ impl Worker {
         phone.rtp.each().for_each(sys::tell_unreachable);
         for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
             for socket in socket.each() {
-                let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
+                let watched = epoll::add(&self.phones, socket, token.data(), epoll::EventFlags::IN);
                 debug_assert!(watched.is_ok(), "a fresh socket can be watched");
             }
         }
@@ -333,18 +334,18 @@ impl Worker {
     ///
     /// `errors`: ICMP messages wait about something we sent: the far end is not there yet, or no longer.
     pub fn read_rtp(&mut self, key: LegKey, errors: bool) {
-        let mut buffer = [0; LONGEST];
-        let Some(leg) = self.legs.get_mut(&key) else { return };
-        let shared = leg.shared.clone();
-        let Some(phone) = leg.phone() else { return };
+        let Some(Leg { shared, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) else { return };
         if errors {
             LegCounters::add(&shared.counters.unreachable, phone.rtp.each().map(sys::take_unreachable).sum());
         }
+        let mut buffer = std::mem::take(&mut self.datagram);
+        buffer.resize(LONGEST, 0);
         match phone.rtp.recv_from(&mut buffer) {
             Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
             Ok((n, from)) => self.rtp_packet(key, from, &mut buffer[..n]),
             Err(_) => {}
         }
+        self.datagram = buffer;
     }
 
     pub fn read_rtcp(&mut self, key: LegKey) {
@@ -359,9 +360,7 @@ impl Worker {
 
     pub fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
         let now = self.now;
-        let Some(leg) = self.legs.get_mut(&key) else { return };
-        let shared = leg.shared.clone();
-        let Some(phone) = leg.phone() else { return };
+        let Some(Leg { shared, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) else { return };
         let counters = &shared.counters;
         let Some(datagram) = phone.open(now, datagram, counters) else { return };
         let Ok(packet) = RtpPacket::parse(datagram) else {
@@ -399,11 +398,10 @@ impl Worker {
     /// A packet that counts. `fresh`: its stream is another than before.
     fn take_packet(&mut self, key: LegKey, packet: &RtpPacket<'_>, fresh: bool) {
         let now = self.now;
-        let Some(leg) = self.legs.get_mut(&key) else { return };
-        let (shared, id, room) = (leg.shared.clone(), leg.id.clone(), leg.room.clone());
-        let (muted, spurt) = (leg.muted, leg.spurt);
-        let Some(phone) = leg.phone() else { return };
-        let counters = &shared.counters;
+        let Some(Leg { shared, id, room, muted, spurt, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) else {
+            return;
+        };
+        let (muted, spurt, counters) = (*muted, *spurt, &shared.counters);
         phone.alive = now;
         phone.silence_told = false;
         counters.heard(now);
@@ -439,7 +437,11 @@ impl Worker {
         if !std::mem::replace(&mut phone.started, true) {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
         }
-        self.phone_packet(&room, track, codec, fresh, packet);
+        let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
+        let level = source.map(|source| {
+            source.push(now, packet, codec, fresh);
+            source.level
+        });
         if muted || !self.tracks.is_subscribed(track) {
             return;
         }
@@ -451,7 +453,7 @@ impl Worker {
             timestamp: packet.timestamp,
             marker: packet.marker,
             payload: Arc::from(packet.payload),
-            extensions: Extensions { audio_level: self.level_of(&room, track), ..Extensions::default() },
+            extensions: Extensions { audio_level: level, ..Extensions::default() },
         };
         self.forward(track, stream, &forwarded);
     }
@@ -519,7 +521,7 @@ impl Worker {
 
     pub fn close_phone(&mut self, mut phone: PhoneLeg) {
         for socket in phone.rtp.each().chain(phone.rtcp.each()) {
-            let _ = epoll::delete(&self.epoll, socket);
+            let _ = epoll::delete(&self.phones, socket);
         }
         if let Some(track) = phone.track {
             self.drop_audio(track);

@@ -177,22 +177,25 @@ const PACKET: Duration = Duration::from_millis(20);
 const THEIR_BUFFER: Duration = Duration::from_millis(40);
 
 impl LegCounters {
-    /// Add to a counter.
+    /// Add to a counter: the worker of its leg alone does, so that no other processor has to be kept from it.
     pub fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Relaxed);
+        counter.store(counter.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
     /// Note that a packet was taken at `now`.
     pub fn heard(&self, now: Instant) {
         let since = now.saturating_duration_since(*EPOCH).as_millis() as u64;
         self.heard.store(since + 1, Relaxed);
-        let _ = self.first_heard.compare_exchange(0, since + 1, Relaxed, Relaxed);
+        if self.first_heard.load(Relaxed) == 0 {
+            self.first_heard.store(since + 1, Relaxed);
+        }
     }
 
     /// Note that a packet of so many payload bytes left at `now`.
     pub fn sent(&self, now: Instant, bytes: usize) {
         Self::add(&self.bytes_sent, bytes as u64);
-        if self.packets_sent.fetch_add(1, Relaxed) == 0 {
+        Self::add(&self.packets_sent, 1);
+        if self.first_sent.load(Relaxed) == 0 {
             self.first_sent.store(now.saturating_duration_since(*EPOCH).as_millis() as u64 + 1, Relaxed);
         }
     }
@@ -267,7 +270,8 @@ impl LegCounters {
         self.way.store(way as u8, Relaxed);
         Self::add(&self.ticks[way as usize], 1);
         if way != Way::None {
-            let before = self.last_way.swap(way as u8, Relaxed);
+            let before = self.last_way.load(Relaxed);
+            self.last_way.store(way as u8, Relaxed);
             Self::add(&self.way_switches, u64::from(before != 0 && before != way as u8));
         }
         self.codec.store(codec.map_or(0, |c| c as u8 + 1), Relaxed);

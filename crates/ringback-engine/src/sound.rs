@@ -4,7 +4,7 @@
 //! *Transcode*: one source in another. *Mix*: two or more. The last two are the same path: sources are decoded once,
 //! summed once per rate, and encoded for each phone without its own voice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ringback_audio::{Codec, Hears, KeyHeard, Media, MixBus};
@@ -12,6 +12,7 @@ use ringback_rtp::KeyPress;
 use ringback_sfu::{Mid, Packet};
 
 use crate::leg::{Kind, Leg};
+use crate::numbered::Numbered;
 use crate::phone::PhoneLeg;
 use crate::shared::{LegCounters, Way};
 use crate::source::{Feed, Source, codec_of};
@@ -21,7 +22,7 @@ use crate::worker::LegKey;
 
 pub const TICK: Duration = Duration::from_millis(20);
 
-pub type Legs = HashMap<LegKey, Leg>;
+pub type Legs = Numbered<LegKey, Leg>;
 
 /// The sound of one room.
 #[derive(Default)]
@@ -63,6 +64,14 @@ enum Plan {
     Bus(u32, Hears, usize),
 }
 
+/// A microphone that there is something of.
+struct Audible {
+    track: TrackKey,
+    leg: LegKey,
+    /// What its payloads are, where there are any.
+    codec: Option<Codec>,
+}
+
 impl Plan {
     fn rate(&self) -> Option<u32> {
         match self {
@@ -100,8 +109,9 @@ impl Sound {
     /// One tick of 20 ms, nominally at `at`.
     pub fn tick(&mut self, at: Instant, legs: &mut Legs, members: &[LegKey]) -> Outcome {
         let mut outcome = Outcome::default();
+        let audible = self.audible(legs, at);
         let plans: Vec<(LegKey, Plan)> =
-            members.iter().filter_map(|key| Some((*key, self.plan(*key, legs, at)?))).collect();
+            members.iter().filter_map(|key| Some((*key, self.plan(*key, legs, &audible)?))).collect();
         let mut rates: Vec<u32> = plans.iter().filter_map(|(_, plan)| plan.rate()).collect();
         rates.sort_unstable();
         rates.dedup();
@@ -118,47 +128,57 @@ impl Sound {
         outcome
     }
 
-    fn plan(&self, key: LegKey, legs: &Legs, at: Instant) -> Option<Plan> {
+    /// What is there to be heard, whoever hears it.
+    fn audible(&self, legs: &Legs, at: Instant) -> Vec<Audible> {
+        let present = self.sources.iter().filter(|(_, source)| source.is_present(at));
+        present
+            .filter(|(_, source)| legs.get(&source.leg).is_some_and(|from| !from.muted))
+            .map(|(track, source)| Audible { track: *track, leg: source.leg, codec: source.codec() })
+            .collect()
+    }
+
+    fn plan(&self, key: LegKey, legs: &Legs, audible: &[Audible]) -> Option<Plan> {
         let leg = legs.get(&key)?;
         if matches!(leg.kind, Kind::Webrtc(_)) {
             return None;
         }
-        let wanted = |id: &str| leg.sources.as_ref().is_none_or(|sources| sources.contains(id));
-        let heard: Vec<(TrackKey, &Source)> = self
-            .sources
-            .iter()
-            .filter(|(_, source)| source.leg != key && source.is_present(at))
-            .filter(|(_, source)| legs.get(&source.leg).is_some_and(|from| !from.muted && wanted(&from.id)))
-            .map(|(track, source)| (*track, source))
-            .collect();
+        let wanted = |from: LegKey| {
+            leg.sources.as_ref().is_none_or(|sources| legs.get(&from).is_some_and(|from| sources.contains(&*from.id)))
+        };
+        let heard = || audible.iter().filter(|source| source.leg != key && wanted(source.leg));
+        let count = heard().count();
         let hears = || match &leg.sources {
             None => Hears::AllBut(leg.kind.own_track().map(|track| track.0)),
-            Some(_) => Hears::Only(heard.iter().map(|(track, _)| track.0).collect()),
+            Some(_) => Hears::Only(heard().map(|source| source.track.0).collect()),
         };
         match &leg.kind {
             Kind::Phone(phone) if phone.is_played_to() => Some(Plan::Play),
-            _ if heard.is_empty() => Some(Plan::Silence),
-            Kind::Phone(phone) => Some(self.phone_plan(phone, &heard, hears)?),
-            _ => Some(Plan::Bus(leg.shared.pcm.as_ref()?.rate, hears(), heard.len())),
+            _ if count == 0 => Some(Plan::Silence),
+            Kind::Phone(phone) => Some(self.phone_plan(phone, count, heard, hears)?),
+            _ => Some(Plan::Bus(leg.shared.pcm.as_ref()?.rate, hears(), count)),
         }
     }
 
-    fn phone_plan(&self, phone: &PhoneLeg, heard: &[(TrackKey, &Source)], hears: impl Fn() -> Hears) -> Option<Plan> {
+    fn phone_plan<'a, H: Iterator<Item = &'a Audible>>(
+        &self,
+        phone: &PhoneLeg,
+        count: usize,
+        heard: impl Fn() -> H,
+        hears: impl Fn() -> Hears,
+    ) -> Option<Plan> {
         let codec = phone.voice.sender.as_ref()?.codec();
-        if let [(track, source)] = heard
-            && source.codec() == Some(codec)
+        let same = |source: &&Audible| source.codec == Some(codec);
+        if count == 1
+            && let Some(only) = heard().find(same)
         {
-            return Some(Plan::Forward(*track, None));
+            return Some(Plan::Forward(only.track, None));
         }
         let rate = bus_rate(codec);
         let filled = self.buses.iter().any(|bus| bus.sample_rate() == rate);
-        let before = phone
-            .voice
-            .forwarded
-            .filter(|track| heard.iter().any(|(other, source)| other == track && source.codec() == Some(codec)));
+        let before = phone.voice.forwarded.filter(|track| heard().filter(same).any(|source| source.track == *track));
         Some(match before {
             Some(track) if !filled => Plan::Forward(track, Some(rate)),
-            _ => Plan::Bus(rate, hears(), heard.len()),
+            _ => Plan::Bus(rate, hears(), count),
         })
     }
 
@@ -240,8 +260,10 @@ impl Sound {
                 phone.say(media, Some(track), Way::Forward, counters, at);
             }
             (Plan::Bus(rate, hears, heard), Some(bus)) => {
-                let pcm = phone.voice.ears.hear(hears, bus).to_vec();
-                phone.say(Media::Pcm { pcm: &pcm, sample_rate: rate }, None, way(heard), counters, at);
+                let mut ears = std::mem::take(&mut phone.voice.ears);
+                let pcm = ears.hear(hears, bus);
+                phone.say(Media::Pcm { pcm, sample_rate: rate }, None, way(heard), counters, at);
+                phone.voice.ears = ears;
             }
             _ => {
                 phone.voice.ears.rest();

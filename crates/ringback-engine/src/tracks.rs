@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ringback_sfu::{KeyframeThrottle, Mid};
 
+use crate::numbered::Numbered;
 use crate::worker::LegKey;
 
 /// Number of a track, never used again.
@@ -44,7 +45,7 @@ type Name = (String, String, String);
 /// All tracks of the worker.
 #[derive(Default)]
 pub struct Tracks {
-    tracks: HashMap<TrackKey, Track>,
+    tracks: Numbered<TrackKey, Track>,
     by_name: HashMap<Name, TrackKey>,
     last: u64,
 }

@@ -24,6 +24,7 @@ use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
 use crate::room::Room;
 use crate::shared::{LegShared, WebrtcState};
+use crate::sound::Legs;
 use crate::sys;
 use crate::tcp::{ConnectionKey, Reading, TcpPeers};
 use crate::timers::Timers;
@@ -47,6 +48,10 @@ pub enum Timer {
 /// Datagrams read from one socket, commands taken and timers fired per turn.
 const AT_ONCE: usize = 64;
 const LONGEST_DATAGRAM: usize = 2048;
+/// Telephones' sockets are looked at once in this time while packets come: one turn takes what all of them sent.
+const GATHER: Duration = Duration::from_micros(750);
+/// How often in a row they are, for those who sent several packets.
+const LOOKS: usize = 8;
 const CPU_EVERY: Duration = Duration::from_millis(100);
 
 /// Wakes the worker after a command was queued.
@@ -76,20 +81,28 @@ pub struct Parts {
 pub struct Worker {
     /// When this turn began: the only clock there is below this file.
     pub now: Instant,
+    /// What the moments at which rooms tick are counted from.
+    pub began: Instant,
     pub identity: Identity,
     pub local: Vec<SocketAddr>,
     pub tcp: TcpPeers,
     pub demux: Demux,
     pub timers: Timers<Timer>,
     pub rooms: HashMap<Arc<str>, Room>,
-    pub legs: HashMap<LegKey, Leg>,
+    pub legs: Legs,
     pub tracks: Tracks,
     pub dirty: Vec<LegKey>,
     /// Bytes of one packet being made.
     pub scratch: Vec<u8>,
+    /// Space for a phone's datagram.
+    pub datagram: Vec<u8>,
     pub mailbox: Arc<Mailbox>,
     pub counters: Arc<EngineCounters>,
     pub epoll: OwnedFd,
+    /// Telephones' sockets. `epoll` tells that one is ready, once, until it is asked to again.
+    pub phones: OwnedFd,
+    /// When they are looked at next, without being told.
+    gathered: Option<Instant>,
     by_id: HashMap<Arc<str>, LegKey>,
     last_key: u64,
     udp: UdpSocket,
@@ -109,6 +122,7 @@ pub enum Token {
     Connection(ConnectionKey),
     Rtp(LegKey),
     Rtcp(LegKey),
+    Phones,
 }
 
 impl Token {
@@ -120,6 +134,7 @@ impl Token {
             Token::Connection(key) => (3, key.0),
             Token::Rtp(key) => (4, key.0),
             Token::Rtcp(key) => (5, key.0),
+            Token::Phones => (6, 0),
         };
         epoll::EventData::new_u64(kind << 56 | number)
     }
@@ -133,6 +148,7 @@ impl Token {
             3 => Some(Token::Connection(ConnectionKey(number))),
             4 => Some(Token::Rtp(LegKey(number))),
             5 => Some(Token::Rtcp(LegKey(number))),
+            6 => Some(Token::Phones),
             _ => None,
         }
     }
@@ -155,26 +171,32 @@ impl Worker {
         parts.udp.set_nonblocking(true)?;
         let port = parts.udp.local_addr()?.port();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let phones = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let tcp = TcpPeers::new(parts.tcp)?;
         let now = Instant::now();
         epoll::add(&epoll, &parts.wake.0, Token::Wake.data(), epoll::EventFlags::IN)?;
         epoll::add(&epoll, &parts.udp, Token::Udp.data(), epoll::EventFlags::IN)?;
         epoll::add(&epoll, tcp.listener(), Token::Listener.data(), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &phones, Token::Phones.data(), epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
         Ok(Worker {
             now,
+            began: now,
             identity: Identity::generate().ok_or_else(|| io::Error::other("no DTLS certificate could be made"))?,
             local: parts.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
             tcp,
             demux: Demux::default(),
             timers: Timers::new(),
             rooms: HashMap::new(),
-            legs: HashMap::new(),
+            legs: Legs::default(),
             tracks: Tracks::default(),
             dirty: Vec::new(),
             scratch: Vec::new(),
+            datagram: Vec::new(),
             mailbox: parts.mailbox,
             counters: parts.counters,
             epoll,
+            phones,
+            gathered: None,
             by_id: HashMap::new(),
             last_key: 0,
             udp: parts.udp,
@@ -201,6 +223,7 @@ impl Worker {
                     self.ready(token, event.flags);
                 }
             }
+            self.gather(&mut ready);
             more_commands = self.take_commands();
             self.counters.legs.store(self.legs.len() as u64, Relaxed);
             self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
@@ -214,7 +237,33 @@ impl Worker {
     }
 
     fn until_next_timer(&self) -> Option<Duration> {
-        self.timers.next().map(|at| at.saturating_duration_since(Instant::now()))
+        let next = self.timers.next().into_iter().chain(self.gathered).min();
+        next.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Take what telephones sent, if it is time to. While they send, nobody is woken for each of their packets.
+    fn gather(&mut self, ready: &mut Vec<epoll::Event>) {
+        if self.gathered.is_none_or(|at| self.now < at) {
+            return;
+        }
+        self.gathered = None;
+        for _ in 0..LOOKS {
+            ready.clear();
+            let _ = epoll::wait(&self.phones, rustix::buffer::spare_capacity(ready), Some(&Timespec::default()));
+            if ready.is_empty() {
+                break;
+            }
+            self.gathered = Some(self.now + GATHER);
+            for event in ready.iter() {
+                if let Some(token) = Token::read(event.data) {
+                    self.ready(token, event.flags);
+                }
+            }
+        }
+        if self.gathered.is_none() {
+            let once = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
+            let _ = epoll::modify(&self.epoll, &self.phones, Token::Phones.data(), once);
+        }
     }
 
     fn ready(&mut self, token: Token, flags: epoll::EventFlags) {
@@ -227,6 +276,7 @@ impl Worker {
             Token::Connection(key) => self.connection_ready(key, flags),
             Token::Rtp(key) => self.of_leg(key, |worker| worker.read_rtp(key, flags.contains(epoll::EventFlags::ERR))),
             Token::Rtcp(key) => self.of_leg(key, |worker| worker.read_rtcp(key)),
+            Token::Phones => self.gathered = Some(self.now),
         }
     }
 
