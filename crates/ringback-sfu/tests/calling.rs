@@ -45,8 +45,9 @@ impl Pair {
     }
 
     fn is(&self, who: usize, state: PeerState) -> bool {
-        let states = self.heard[who].iter().filter_map(|e| if let PeerEvent::State(s) = e { Some(*s) } else { None });
-        states.last() == Some(state)
+        let mut states =
+            self.heard[who].iter().rev().filter_map(|e| if let PeerEvent::State(s) = e { Some(*s) } else { None });
+        states.next() == Some(state)
     }
 
     fn until(&mut self, done: impl Fn(&Pair) -> bool) -> bool {
