@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from ringback.model.errors import InvalidRequest
 from ringback.sip.errors import SipParseError
-from ringback.sip.uri import parse_sip_uri
+from ringback.sip.uri import parse_sip_uri, undoubled
 
 MAX_LENGTH = 2048 + 512
 MAX_ADDRESS = 512
@@ -50,8 +50,7 @@ def parse_target(text: str) -> Target:
     address, _, query = text.strip().partition("?")
     if _BARE.fullmatch(address):
         address = "sip:" + address
-    while address[:8].lower() in ("sip:sip:", "sip:sips"):
-        address = address[4:]
+    address = undoubled(address)
     scheme, _, rest = address.partition(":")
     if scheme.lower() not in ("sip", "sips"):
         raise InvalidRequest("Invalid SIP URI, must start with 'sip:'")

@@ -24,9 +24,14 @@ def is_e164(text: str) -> bool:
     return E164.fullmatch(text) is not None
 
 
+def closed_up(text: str) -> str:
+    """Any text without what people write between digits (RFC 3966, section 5.1.1)."""
+    return text.translate(_SEPARATORS)
+
+
 def without_separators(user: str) -> str:
-    """A user part without what people write between digits (RFC 3966, section 5.1.1); a name as it is."""
-    bare = user.translate(_SEPARATORS)
+    """A user part closed up where it is a number; a name as it is."""
+    bare = closed_up(user)
     digits = bare.removeprefix("+")
     return bare if digits.isascii() and digits.isdigit() else user
 
@@ -53,7 +58,7 @@ def normalise(text: str, form: NumberFormat, country: str = "") -> str:
         form: How the trunk writes numbers without a plus.
         country: Country code for national numbers; empty when unknown.
     """
-    digits = text.partition(";")[0].translate(_SEPARATORS)
+    digits = closed_up(text.partition(";")[0])
     if digits.startswith("+"):
         return digits if is_e164(digits) else ""
     if not digits.isascii() or not digits.isdigit():

@@ -4,7 +4,8 @@ A conference server knows neither where a caller is nor may it promise to reach 
 Sources: ITU-T E.164 (country codes, shared codes 881, 882, 883, 979), ITU-T E.161.1 and national numbering plans.
 """
 
-from ringback.numbers.e164 import country_of, without_separators
+from ringback.numbers.e164 import closed_up, country_of, without_separators
+from ringback.numbers.service_codes import behind_code
 
 EVERYWHERE = frozenset({"112", "911", "999", "110", "118", "119", "000", "111", "113", "114", "115", "116", "117"})
 """Digits that mean help somewhere in the world; dialled bare they are never a subscriber."""
@@ -88,6 +89,8 @@ def refusal(number: str, country: str = "", *, allow_premium: bool = False) -> s
     digits = number.removeprefix("+")
     if _is_emergency(digits, number.startswith("+"), country):
         return NO_HELP
+    if not number.startswith("+") and _is_emergency(behind_code(digits, country), False, country):
+        return NO_HELP
     if number.startswith("+"):
         code = country_of(number)
         if len(digits) - len(code) < SHORTEST.get(code, SHORTEST_ELSEWHERE):
@@ -101,7 +104,7 @@ def refusal(number: str, country: str = "", *, allow_premium: bool = False) -> s
 
 def is_help(text: str) -> bool:
     """Whether somebody wrote a way to call for help, in whatever form, before anything is made of it."""
-    bare = "".join(character for character in text.strip().lower() if character not in " -.()/")
+    bare = closed_up(text.strip().lower())
     if bare.startswith("urn:service:") or bare == "sos":
         return True
     digits = bare.removeprefix("tel:").partition(";")[0].removeprefix("+")

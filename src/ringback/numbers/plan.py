@@ -1,6 +1,5 @@
 """Which trunks and hosts carry a call out, in which order, and as what (pure; chance is handed in)."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from ringback.numbers import guard
 from ringback.numbers.e164 import country_of, dialled, is_e164, normalise, without_separators
 from ringback.numbers.identity import host_of, request_uri, write_identity
 from ringback.numbers.rules import Outcome, apply
+from ringback.numbers.service_codes import behind_code
 from ringback.numbers.trunk import Host, NumberFormat, Trunk, is_in
 from ringback.sip.errors import SipParseError
 from ringback.sip.uri import dialled_user, parse_sip_uri
@@ -25,9 +25,6 @@ MOST_ATTEMPTS = 8
 
 LONGEST_EXTENSION = 6
 """Digits that a user part may have without being taken for a number."""
-
-_SERVICE_CODE = re.compile(r"[*#]{1,2}[0-9]{2}#?")
-"""What networks take off before they dial the rest: ``*67`` and ``#31#`` withhold the caller's number."""
 
 NO_TRUNK = (
     "dial-out to phone numbers needs a trunk and none is set up: add one with"
@@ -172,11 +169,12 @@ def to_address(trunks: Sequence[Trunk], target: str, wanted: Wanted) -> tuple[At
 
 def _number_of(trunk: Trunk, user: str) -> str:
     """The number that a user part is to a trunk, empty when it is none. Raises ``NumberNotAllowed``."""
-    if service := _SERVICE_CODE.match(user):
-        rest = user[service.end() :]
+    if rest := behind_code(user, trunk.country):
         if guard.is_help(rest):
             raise NumberNotAllowed(f"{clean(user)} is not called: {guard.NO_HELP}")
-        user = rest if len(rest.removeprefix("+")) > LONGEST_EXTENSION else user
+        # Without a country nobody knows whether digits are a code or a number that begins like one.
+        is_code = trunk.country or not user.isdigit()
+        user = rest if is_code and len(rest.removeprefix("+")) > LONGEST_EXTENSION else user
     number = normalise(user, trunk.number_format, trunk.country)
     # Digits that mean nothing to us may still be a number to the trunk, written with its country code.
     meant = number or (f"+{user}" if is_e164(f"+{user}") and len(user) > LONGEST_EXTENSION else "")

@@ -201,6 +201,13 @@ def escape(text: str) -> str:
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 
 
+def undoubled(text: str) -> str:
+    """An address without a ``sip:`` that somebody put before one that had it: ``sip:sip:123@host``."""
+    while text[:8].lower() in ("sip:sip:", "sip:sips"):
+        text = text[4:]
+    return text
+
+
 def dialled_user(uri: SipUri) -> str:
     """The user part that was meant, unescaped and without control characters.
 

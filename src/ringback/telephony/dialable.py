@@ -6,7 +6,7 @@ from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import DEFAULT_PORTS
 from ringback.sip.hops import transport_of
-from ringback.sip.uri import SipUri, parse_sip_uri
+from ringback.sip.uri import SipUri, parse_sip_uri, undoubled
 from ringback.telephony.policy import NetworkPolicy, is_disguised_ip, parse_ip
 
 LONGEST_URI = 2048
@@ -65,9 +65,7 @@ class Dialable:
 
 
 def _read(target: str) -> SipUri:
-    text = target.strip()
-    while text.lower().startswith(("sip:sip:", "sip:sips:")):
-        text = text[4:]
+    text = undoubled(target.strip())
     if len(text) > LONGEST_URI:
         raise InvalidRequest(f"sipUri is longer than {LONGEST_URI} characters")
     try:
