@@ -196,3 +196,21 @@ async def test_what_was_set_is_there_after_a_restart(house: House) -> None:
 
     assert configs.get(house.domain.id, config["id"]) == before
     assert configs.by_user(f"sip:{before.address_user}") == before
+
+
+async def test_a_room_with_a_code_names_the_number_at_which_it_counts(house: House) -> None:
+    """``dialin_number`` of rest-shaped rooms: the room's own first number, else the first that asks for codes."""
+    exp = int(house.clock.wall()) + 3600
+    room = {"name": "help", "properties": {"dialin": {"display_name": "Caller"}, "exp": exp}}
+    _, made_room = await house.ask("POST", "/v1/rooms", room)
+    assert "dialin_number" not in made_room["config"], "no number asks for codes"
+
+    await made(house, type="pin_dialin", phone_number=await number(house))
+    _, shown = await house.ask("GET", "/v1/rooms/help")
+    assert shown["config"]["dialin_number"] == NUMBER
+    _, listed = await house.ask("GET", "/v1/rooms")
+    assert [each["config"]["dialin_number"] for each in listed["data"]] == [NUMBER]
+
+    own = {"display_name": "Caller", "room_numbers": [{"phone_number": "+15550100999"}]}
+    status, changed = await house.ask("POST", "/v1/rooms/help", {"properties": {"dialin": own}})
+    assert (status, changed["config"]["dialin_number"]) == (200, "+15550100999")

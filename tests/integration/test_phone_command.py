@@ -122,3 +122,13 @@ async def test_lines_for_people_name_the_event_and_its_fields(tmp_path: Path) ->
             assert await here.wait() == 0
     assert "answered  codec=PCMU" in here.output()
     assert all(not line.startswith("{") for line in here.output().splitlines())
+
+
+async def test_a_name_that_is_in_no_dns_is_called_by_way_of_a_proxy(tmp_path: Path) -> None:
+    port = free_port()
+    async with Phone(tmp_path / "there", "answer", "--port", str(port)) as there:
+        await there.event("waiting")
+        call = ["dial", "sip:sip:bob@support.siptrunk.invalid", "--proxy", f"127.0.0.1:{port}", "--for", "1"]
+        async with Phone(tmp_path / "here", *call) as here:
+            assert await here.wait() == 0
+            assert (await here.event("calling"))["to"] == "sip:bob@support.siptrunk.invalid"

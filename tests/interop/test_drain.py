@@ -77,3 +77,19 @@ async def test_a_call_that_goes_on_past_the_limit_is_hung_up_and_the_server_ends
         assert asyncio.get_running_loop().time() - started >= SHORT_S
         await phone.wait()
         assert "ended" in {event["event"] for event in phone.events()}
+
+
+@pytest.mark.parametrize("draining", [LONG_S], indirect=True)
+async def test_who_ends_a_server_reads_what_it_waits_for_and_a_second_signal_does_not_wait(
+    tmp_path: Path, draining: Server, addresses: list[str]
+) -> None:
+    async with Phone(tmp_path / "phone", "dial", addresses[0]) as phone:
+        await phone.event("answered")
+        await terminate(draining)
+        await until(lambda: "Waiting until a call ends, 30 s at most" in draining.log() or None, "it says so")
+
+        draining.process.send_signal(signal.SIGINT)
+
+        assert await draining.process.wait(LONG_S / 2) == 0
+        await phone.wait()
+        assert "ended" in {event["event"] for event in phone.events()}

@@ -1,5 +1,6 @@
 """``ringback call``: a room calls a phone."""
 
+import re
 import time
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 from ringback.cli.client import Client, connect, fail, quoted, show_json
 
+NUMBER = re.compile(r"\+?[0-9 ().*#/-]+")
 EVERY_S = 0.3
 GIVE_UP_S = 90.0
 
@@ -24,7 +26,7 @@ def call(
     as_json: Annotated[bool, typer.Option("--json", help="Print what the server answers.")] = False,
 ) -> None:
     """Make a room call a phone. Ends with 0 once the phone has answered, with 1 when it did not."""
-    body: dict[str, object] = {"phoneNumber" if to.startswith("+") else "sipUri": _address(to)}
+    body: dict[str, object] = {"phoneNumber": to} if NUMBER.fullmatch(to) else {"sipUri": _address(to)}
     if name is not None:
         body["displayName"] = name
     if codec:
@@ -42,7 +44,7 @@ def call(
 
 
 def _address(to: str) -> str:
-    return to if to.startswith(("+", "sip:", "sips:")) else f"sip:{to}"
+    return to if to.startswith(("sip:", "sips:")) else f"sip:{to}"
 
 
 def _follow(client: Client, call_id: str, as_json: bool) -> None:
@@ -57,6 +59,8 @@ def _follow(client: Client, call_id: str, as_json: bool) -> None:
         time.sleep(EVERY_S)
     if as_json:
         show_json(record)
+    elif state == "answered":
+        typer.echo(f"It goes on; see it with: ringback calls show {call_id}")
     if record["answered_at"] is None:
         end = record["end"] or {"sentence": "it still rings"}
         fail(end["sentence"])

@@ -182,7 +182,9 @@ def transfer(
     if as_json:
         show_json(answer)
     elif warm:
-        typer.echo(f"calling {to}, session {answer['sessionId']}; then: accept, merge or return")
+        typer.echo(f"calling {to}, session {answer['sessionId']}; the caller hears music meanwhile. Then one of:")
+        for what in ("accept", "merge", "return"):
+            typer.echo(f"  ringback calls {what} {call}")
     else:
         typer.echo(f"on its way to {to}; see: ringback calls transfers {call}")
 
@@ -213,6 +215,36 @@ def merge(call: TheCall) -> None:
 def give_back(call: TheCall) -> None:
     """A warm transfer: hang up on whom it was to go to, and take the caller back."""
     _decide(call, "return")
+
+
+@app.command()
+def hangup(call: TheCall) -> None:
+    """End a call, whoever began it."""
+    client = connect()
+    row = client.get(f"/ringback/calls/{quoted(call)}")
+    if row["state"] == "ended":
+        fail(f"it is over: {row['end']['sentence']}")
+    if not row["room"]:
+        fail("it is in no room yet: it ends by itself, or when its caller hangs up")
+    if row["direction"] == "dial-out":
+        client.post(f"/rooms/{quoted(row['room'])}/dialOut/stop", {"sessionId": call})
+    else:
+        client.post(f"/rooms/{quoted(row['room'])}/eject", {"ids": [call]})
+    typer.echo("hung up")
+
+
+@app.command()
+def press(
+    call: TheCall,
+    keys: Annotated[str, typer.Argument(metavar="KEYS", help="Up to 20 of 0-9, A-D, * and #.")],
+    method: Annotated[str, typer.Option(help="auto, telephone-event or sip-info.")] = "auto",
+) -> None:
+    """Press keys towards the telephone of a call."""
+    client = connect()
+    row = client.get(f"/ringback/calls/{quoted(call)}")
+    body = {"sessionId": call, "tones": keys, "method": method}
+    client.post(f"/rooms/{quoted(row['room'] or '-')}/dialOut/sendDTMF", body)
+    typer.echo("pressed")
 
 
 def _decide(call: str, what: str) -> None:

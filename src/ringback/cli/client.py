@@ -64,6 +64,9 @@ class Client:
     ) -> Any:
         return self._ask("POST", path, json=dict(body or {}), headers=dict(headers or {}))
 
+    def put(self, path: str, body: Mapping[str, object]) -> Any:
+        return self._ask("PUT", path, json=dict(body))
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 

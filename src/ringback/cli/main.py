@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check this installation or a trunk, and say the fix."),
     "trunks": ("trunks", "Trunks: carriers and exchanges that calls go out to and come in from."),
     "numbers": ("numbers", "Telephone numbers and the rooms they ring."),
+    "dialin": ("dialin", "Who takes calls to numbers: a room by its code, or your program."),
     "carrier": ("carrier", "The pretend carrier: who answers which number; let somebody call you."),
     "audit": ("audit", "Calls that were refused, and why."),
     "rooms": ("rooms", "Rooms: create, change, list, delete, who is there."),
@@ -44,6 +45,7 @@ class _Commands(TyperGroup):
         name, _, rest = super().resolve_command(ctx, args)
         assert name is not None, "unknown commands have been refused by now"
         module: Any = importlib.import_module(f"ringback.cli.{COMMANDS[name][0]}")
+        module.app._add_completion = False  # of a part there is none, and its help need not offer it
         return name, typer.main.get_command(module.app), rest
 
 

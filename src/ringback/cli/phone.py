@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
@@ -24,7 +25,7 @@ from ringback.model.errors import RingbackError
 from ringback.sdp.crypto import POLICIES
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import TlsPolicy
-from ringback.sip.uri import parse_sip_uri
+from ringback.sip.uri import parse_sip_uri, undoubled
 
 STATUSES = "Exit status: " + "; ".join(f"{int(code)} {words}" for code, words in MEANINGS.items()) + "."
 CODECS = ("PCMU", "PCMA", "G722", "OPUS")
@@ -80,6 +81,9 @@ def dial(
         Path | None, typer.Option(help="PEM file of the authorities that vouch for who is called by TLS.")
     ] = None,
     server: Annotated[str | None, typer.Option(help="host:port that numbers are dialled at.")] = None,
+    proxy: Annotated[
+        str | None, typer.Option(help="host:port that the call is sent to, where the address itself is in no DNS.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Our name, as the far end sees it.")] = "",
     user: Annotated[str, typer.Option(help="User part of our address.")] = "phone",
     seconds: For = None,
@@ -90,7 +94,8 @@ def dial(
     script = _script(play, say, record, dtmf, seconds, line.rate)
     uri, headers = _target(to, server, transport)
     tls = TlsPolicy(ca_file=str(ca_file or ""))
-    raise typer.Exit(int(run(_dial(line, script, uri, headers, name, tls, as_json))))
+    call = _Call(uri, headers, name, _proxy(proxy, transport))
+    raise typer.Exit(int(run(_dial(line, script, call, tls, as_json))))
 
 
 @app.command(epilog=STATUSES)
@@ -118,15 +123,24 @@ def answer(
     raise typer.Exit(int(run(_answer(line, script, host, port, stay, as_json))))
 
 
-async def _dial(
-    line: Line, script: Script, uri: str, headers: list[tuple[str, str]], name: str, tls: TlsPolicy, as_json: bool
-) -> Exit:
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Who is called, with which headers, as whom, and by way of which ``sip:`` address, if any."""
+
+    uri: str
+    headers: list[tuple[str, str]]
+    name: str
+    proxy: str
+
+
+async def _dial(line: Line, script: Script, call: _Call, tls: TlsPolicy, as_json: bool) -> Exit:
     clock = SystemClock(asyncio.get_running_loop())
     tell = Teller(as_json, clock)
     stop = _stop_on_signals()
     try:
-        async with open_softphone(line, clock, tell, address_towards(_host(uri)), tls=tls) as phone:
-            phone.dial(uri, headers, name)
+        here = address_towards(_host(call.proxy or call.uri))
+        async with open_softphone(line, clock, tell, here, tls=tls) as phone:
+            phone.dial(call.uri, call.headers, call.name, call.proxy)
             return (await talk(phone, script, stop)).exit
     except RingbackError as error:
         fail(error.info)
@@ -186,7 +200,7 @@ def _target(to: str, server: str | None, transport: str) -> tuple[str, list[tupl
     """The address to dial, and the headers that stand behind its question mark (RFC 3261 §19.1.1)."""
     if transport not in ("udp", "tcp", "tls"):
         fail("--transport is udp, tcp or tls")
-    address, _, query = to.strip().partition("?")
+    address, _, query = undoubled(to.strip()).partition("?")
     if re.fullmatch(r"\+?[0-9*#-]+", address):
         address = f"{address}@{server or _server_here(transport)}"
     if not address.startswith(("sip:", "sips:")):
@@ -200,6 +214,14 @@ def _target(to: str, server: str | None, transport: str) -> tuple[str, list[tupl
             fail(f"{name!r} cannot be the name of a header")
         headers.append((name, "".join(char for char in unquote(value) if char.isprintable())))
     return address, headers
+
+
+def _proxy(where: str | None, transport: str) -> str:
+    if where is None:
+        return ""
+    address = where if where.startswith(("sip:", "sips:")) else f"sip:{where}"
+    _host(address)
+    return address if transport == "udp" else f"{address};transport={transport}"
 
 
 def _server_here(transport: str) -> str:

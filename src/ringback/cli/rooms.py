@@ -115,6 +115,7 @@ def _show(room: dict[str, Any], as_json: bool) -> None:
         return
     config = dict(room["config"])
     sip_uri = config.pop("sip_uri", {})
+    code, number = config.pop("dialin_code", None), config.pop("dialin_number", None)
     show_fields(
         {
             "name": room["name"],
@@ -122,6 +123,7 @@ def _show(room: dict[str, Any], as_json: bool) -> None:
             "privacy": room["privacy"],
             "SIP address": sip_uri.get("endpoint"),
             "more addresses": " ".join(sip_uri.get("extra_endpoints", [])),
+            "telephone": f"{number or 'a number of yours'}, then {code}#" if code else None,
             "created": room["created_at"],
             "properties": config,
         }

@@ -5,6 +5,8 @@ import gc
 import signal
 from collections.abc import Awaitable, Callable
 
+import typer
+
 from ringback import logs
 from ringback.app import Application
 from ringback.cli.fail import fail
@@ -12,13 +14,16 @@ from ringback.config import ConfigError, Settings
 from ringback.rest.ports import PretendNetwork
 from ringback.store.errors import StoreError
 
+AT_ONCE_S = 0.3
+"""Seconds within which a server that nothing holds up has ended."""
+
 
 async def serve(
     settings: Settings,
     on_ready: Callable[[Application, asyncio.Event], Awaitable[None]],
     pretend: PretendNetwork | None = None,
 ) -> None:
-    """Run a server until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+    """Run a server until SIGTERM or SIGINT, then drain, saying what is waited for; a second signal ends it at once.
 
     SIGHUP reads certificates again.
 
@@ -46,7 +51,9 @@ async def serve(
     gc.freeze()
     try:
         await on_ready(app, stop)
+        said = asyncio.create_task(_say_what_is_waited_for(app, stop))
         await _until_drained(app, stop, at_once)
+        said.cancel()
     finally:
         await app.stop()
 
@@ -60,3 +67,13 @@ async def _until_drained(app: Application, stop: asyncio.Event, at_once: asyncio
     await asyncio.gather(served, hurry, return_exceptions=True)
     if served in done:
         await served
+
+
+async def _say_what_is_waited_for(app: Application, stop: asyncio.Event) -> None:
+    """Whoever ends a server by hand is told why it does not end at once."""
+    await stop.wait()
+    await asyncio.sleep(AT_ONCE_S)
+    if calls := app.telephony.calls:
+        calls_end = "a call ends" if calls == 1 else f"{calls} calls end"
+        limit = app.settings.limits.drain_seconds
+        typer.echo(f"Waiting until {calls_end}, {limit:g} s at most. Ctrl-C again ends it at once.", err=True)

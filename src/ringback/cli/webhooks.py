@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ringback.cli.client import connect, quoted, show_json, show_table
+from ringback.cli.client import connect, quoted, show_fields, show_json, show_table
 
 app = typer.Typer(
     help="Webhooks: add, list, test and remove them; see what was sent and send it again.", no_args_is_help=True
@@ -58,7 +58,8 @@ def add(
     if as_json:
         show_json(answer)
     else:
-        typer.echo(f"{answer['uuid']} {answer['hmac']}")
+        events = ", ".join(answer["eventTypes"]) or "all"
+        show_fields({"id": answer["uuid"], "sends": events, "signs with": answer["hmac"]})
 
 
 @app.command()

@@ -1,13 +1,17 @@
 """``/rooms`` and ``/batch/rooms``."""
 
+from typing import Any
+
+from ringback.model.dialin import DialinType
 from ringback.model.errors import InvalidRequest
+from ringback.model.room import Room
 from ringback.rest.routing import Asked, Operation
 from ringback.rooms.checks import not_allowed
 
 
 async def create(asked: Asked) -> object:
     rooms = asked.services.rooms
-    return await rooms.describe(await rooms.create(asked.domain.id, asked.body))
+    return await _shown(asked, await rooms.create(asked.domain.id, asked.body))
 
 
 async def index(asked: Asked) -> object:
@@ -18,17 +22,17 @@ async def index(asked: Asked) -> object:
         after=asked.query.get("starting_after"),
         before=asked.query.get("ending_before"),
     )
-    return {"total_count": total, "data": [await rooms.describe(room) for room in page]}
+    return {"total_count": total, "data": [await _shown(asked, room) for room in page]}
 
 
 async def show(asked: Asked) -> object:
     rooms = asked.services.rooms
-    return await rooms.describe(await rooms.get(asked.domain.id, asked.params["name"]))
+    return await _shown(asked, await rooms.get(asked.domain.id, asked.params["name"]))
 
 
 async def change(asked: Asked) -> object:
     rooms = asked.services.rooms
-    return await rooms.describe(await rooms.update(asked.domain.id, asked.params["name"], asked.body))
+    return await _shown(asked, await rooms.update(asked.domain.id, asked.params["name"], asked.body))
 
 
 async def remove(asked: Asked) -> object:
@@ -40,12 +44,25 @@ async def remove(asked: Asked) -> object:
 async def create_many(asked: Asked) -> object:
     rooms = asked.services.rooms
     made = await rooms.create_all(asked.domain.id, _only_list(asked, "rooms"))
-    return [await rooms.describe(room) for room in made]
+    return [await _shown(asked, room) for room in made]
 
 
 async def remove_many(asked: Asked) -> object:
     count = await asked.services.rooms.delete_all(asked.domain.id, _only_list(asked, "room_names"))
     return {"deleted_count": count}
+
+
+async def _shown(asked: Asked, room: Room) -> dict[str, Any]:
+    """A room as Daily shows it; with the number at which its code counts, where there is one that asks for codes."""
+    described: dict[str, Any] = dict(await asked.services.rooms.describe(room))
+    config = described["config"]
+    if "dialin" in config:
+        asking = asked.services.dialin_configs.all(asked.domain.id)
+        own = [item["phone_number"] for item in config["dialin"].get("room_numbers", ())]
+        numbers = own or [each.phone_number for each in asking if each.type is DialinType.PIN]
+        if numbers:
+            described["config"] = {**config, "dialin_number": numbers[0]}
+    return described
 
 
 def _only_list(asked: Asked, name: str) -> list[object]:

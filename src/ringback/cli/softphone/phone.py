@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ringback.calls.codecs import phone_media
 from ringback.calls.ports import (
+    Attempt,
     Carrier,
     Clock,
     Failure,
@@ -105,8 +106,11 @@ class Softphone:
         self._address = self.media.open_phone(LINE, FAR)
         self.media.open_pcm(LINE, HERE, self.line.rate)
 
-    def dial(self, uri: str, headers: Sequence[tuple[str, str]] = (), display_name: str = "") -> None:
-        """Call ``uri``. Raises ``RingbackError`` when it cannot be dialled at all."""
+    def dial(self, uri: str, headers: Sequence[tuple[str, str]] = (), display_name: str = "", proxy: str = "") -> None:
+        """Call ``uri``, by way of a proxy's ``sip:`` address where one is given.
+
+        Raises ``RingbackError`` when it cannot be dialled at all.
+        """
         call = self._call = CallId(self._new_id())
         dialog = self.carrier.prepare(uri, call, self.line.name)
         self._tell("calling", {"to": uri, "sip_call_id": dialog.call_id})
@@ -117,7 +121,8 @@ class Softphone:
             self.line.codecs,
             protection=self._protection,
         )
-        self.carrier.invite(OutgoingInvite(call, dialog, self._offer, display_name, headers))
+        ways = (Attempt(uri, proxy=proxy, transport=dialog.transport),) if proxy else ()
+        self.carrier.invite(OutgoingInvite(call, dialog, self._offer, display_name, headers, attempts=ways))
 
     def hang_up(self) -> None:
         """End the call, answered or not."""
