@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use ringback_rtp::{RtpHeader, is_rtcp};
@@ -144,6 +145,8 @@ pub struct Phones {
     impairment: Option<Impairment>,
     /// Packets by the millisecond in which they leave.
     wheel: Vec<Vec<(SocketAddrV4, Vec<u8>)>>,
+    /// When each began to say its last burst, in nanoseconds.
+    said: Arc<Mutex<Vec<u64>>>,
     began: Instant,
     passed_ms: u64,
 }
@@ -165,6 +168,7 @@ impl Phones {
             quiet: (0..16).map(quiet).collect(),
             impairment: None,
             wheel: vec![Vec::new(); WHEEL],
+            said: Arc::default(),
             began: Instant::now(),
             passed_ms: 0,
         })
@@ -173,6 +177,11 @@ impl Phones {
     /// Where the server is to send.
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("it was bound")
+    }
+
+    /// When each began to say its last burst, in nanoseconds of the machine's clock, for who hears it elsewhere.
+    pub fn said(&self) -> Arc<Mutex<Vec<u64>>> {
+        self.said.clone()
     }
 
     /// Let everything that is sent go through a bad network.
@@ -187,6 +196,7 @@ impl Phones {
         let place = room.len();
         room.push(number);
         self.by_source.insert(seat.to, number);
+        lock(&self.said).push(0);
         self.phones.push(Phone {
             to: seat.to,
             room: seat.room,
@@ -227,6 +237,7 @@ impl Phones {
             let speaks = turn % members.max(1) == phone.place as u64 && at < SOUNDING;
             if speaks && at == 0 {
                 phone.burst = now;
+                lock(&self.said)[number] = now;
                 heard.expected += u64::from(counted.contains(&now)) * (members - 1);
             }
             let payload =
@@ -284,6 +295,10 @@ impl Phones {
         }) > 0
         {}
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The millisecond of 20 in which a far end sends: they are spread, as those of strangers are.

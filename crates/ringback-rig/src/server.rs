@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia};
 
+use crate::sys::give_back_memory;
+
 const LOCAL: [u8; 4] = [127, 0, 0, 1];
 /// What the threads that carry packets are called.
 const THREADS: &str = "ringback-media";
@@ -65,6 +67,7 @@ pub fn cpu_of_threads() -> Duration {
 
 /// Memory of this process that is its own and in use, in KiB.
 pub fn memory_kib() -> u64 {
+    give_back_memory();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)

@@ -1,0 +1,127 @@
+//! A browser made of str0m alone, none of our code in it: it answers with real reports, and asks for what it lost.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Instant;
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use crate::sys::{Taker, stamp_arrivals};
+
+/// What a browser does with the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// It shows and says something.
+    Media,
+    /// It watches and listens.
+    Nothing,
+}
+
+/// One browser.
+pub struct Browser {
+    rtc: Rtc,
+    socket: UdpSocket,
+    local: SocketAddr,
+    taker: Taker,
+    pending: Option<SdpPendingOffer>,
+    /// M-line of its sound, or of the sound that it hears.
+    pub audio: Mid,
+    /// The same for pictures, if it has any.
+    pub video: Option<Mid>,
+    sequence: u64,
+    /// Packets of media that came.
+    pub received: u64,
+}
+
+impl Browser {
+    /// A browser and its offer, in SDP.
+    pub fn new(sends: Sends, pictures: bool) -> io::Result<(Browser, String)> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        stamp_arrivals(&socket)?;
+        let local = socket.local_addr()?;
+        let mut rtc = Rtc::builder().set_rtp_mode(true).enable_pcmu(true, false).build(Instant::now());
+        let candidate = Candidate::host(local, Protocol::Udp).map_err(io::Error::other)?;
+        rtc.add_local_candidate(candidate);
+        let direction = if sends == Sends::Media { Direction::SendOnly } else { Direction::RecvOnly };
+        let mut api = rtc.sdp_api();
+        let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
+        let video = pictures.then(|| api.add_media(MediaKind::Video, direction, None, None, None));
+        let (offer, pending) = api.apply().ok_or_else(|| io::Error::other("there is something to offer"))?;
+        let browser = Browser {
+            rtc,
+            socket,
+            local,
+            taker: Taker::default(),
+            pending: Some(pending),
+            audio,
+            video,
+            sequence: 0,
+            received: 0,
+        };
+        Ok((browser, offer.to_sdp_string()))
+    }
+
+    /// The server's answer.
+    pub fn accept(&mut self, answer: &str) -> io::Result<()> {
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(io::Error::other)?;
+        let pending = self.pending.take().ok_or_else(|| io::Error::other("nothing was offered"))?;
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(io::Error::other)
+    }
+
+    /// Whether ICE and DTLS are up.
+    pub fn is_connected(&self) -> bool {
+        self.rtc.is_connected()
+    }
+
+    /// Take what came, and let time pass. `heard`: packets of media, and when the kernel had them in nanoseconds.
+    pub fn run(&mut self, mut heard: impl FnMut(u64, &[u8])) {
+        let Browser { rtc, socket, local, taker, received, .. } = self;
+        while taker.take(socket, |datagram| {
+            let source = SocketAddr::V4(datagram.from);
+            let Ok(receive) = Receive::new(Protocol::Udp, source, *local, datagram.bytes) else { return };
+            if rtc.handle_input(Input::Receive(Instant::now(), receive)).is_ok() {
+                drain(rtc, socket, |payload| {
+                    *received += 1;
+                    heard(datagram.at_ns, payload);
+                });
+            }
+        }) > 0
+        {}
+        if rtc.handle_input(Input::Timeout(Instant::now())).is_ok() {
+            drain(rtc, socket, |_| {});
+        }
+    }
+
+    /// Send packets of so many bytes: the pictures of 20 ms, and 20 ms of sound behind them.
+    pub fn publish(&mut self, pictures: &[usize], sound: usize) {
+        let video = self.video.into_iter().flat_map(|mid| pictures.iter().map(move |size| (mid, *size)));
+        let packets: Vec<(Mid, usize)> = video.chain([(self.audio, sound)]).collect();
+        for (mid, size) in packets {
+            let Some(pt) = self.rtc.media(mid).and_then(|media| media.remote_pts().first().copied()) else { continue };
+            self.sequence += 1;
+            let (sequence, now) = (SeqNo::from(self.sequence), Instant::now());
+            let time = (self.sequence * 257) as u32;
+            let mut api = self.rtc.direct_api();
+            let Some(stream) = api.stream_tx_by_mid(mid, None) else { continue };
+            stream.write_rtp(RtpWrite::new(pt, sequence, time, now, vec![0; size]));
+            if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
+                drain(&mut self.rtc, &self.socket, |_| {});
+            }
+        }
+    }
+}
+
+fn drain(rtc: &mut Rtc, socket: &UdpSocket, mut heard: impl FnMut(&[u8])) {
+    loop {
+        match rtc.poll_output() {
+            Ok(Output::Transmit(transmit)) => drop(socket.send_to(&transmit.contents, transmit.destination)),
+            Ok(Output::Event(Event::RtpPacket(packet))) => heard(&packet.payload),
+            Ok(Output::Event(_)) => {}
+            Ok(Output::Timeout(_)) | Err(_) => return,
+        }
+    }
+}
