@@ -63,9 +63,22 @@ def core() -> None:
         library = TARGET / "release" / _library_name()
         if not (library.exists() and note.exists() and note.read_text() == _maker(library)):
             run(["cargo", "clean", "--quiet", "--release", "-p", "ringback-python"], "core-clean", env=environment())
-        built = _cargo_build()
+        _forget_slow_codec()
+        built, pixels = _cargo_build()
         note.write_text(_maker(built))
         _copy(built, _site_packages() / "ringback_core.abi3.so")
+        _copy(pixels, VENV / "bin" / "ringback-pixels")
+
+
+def _forget_slow_codec() -> None:
+    """OpenH264 is built with its assembler code where nasm is. cargo does not notice that one came later."""
+    note = TARGET / "release" / "openh264.built-with"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    now = "nasm" if shutil.which("nasm") else "C++ alone"
+    if note.exists() and note.read_text() == "C++ alone" and now == "nasm":
+        run(["cargo", "clean", "--quiet", "--release", "-p", "openh264-sys2"], "codec-clean", env=environment())
+    if not (note.exists() and note.read_text() == "nasm"):
+        note.write_text(now)
 
 
 def _library_name() -> str:
@@ -77,22 +90,22 @@ def _maker(library: Path) -> str:
     return f"{ROOT} {about.st_mtime_ns} {about.st_size}"
 
 
-def _cargo_build() -> Path:
-    command = [
-        "cargo",
-        "build",
-        "--locked",
-        "--release",
-        "-p",
-        "ringback-python",
-        "--message-format=json-render-diagnostics",
-    ]
+def _cargo_build() -> tuple[Path, Path]:
+    """The library that Python loads, and the program that makes pictures."""
+    command = ["cargo", "build", "--locked", "--release", "-p", "ringback-python", "-p", "ringback-pixels"]
+    command.append("--message-format=json-render-diagnostics")
+    library = program = None
     for line in run(command, "core", env=environment()).splitlines():
-        if line.startswith("{"):
-            message = json.loads(line)
-            if message.get("reason") == "compiler-artifact" and message["target"]["name"] == "ringback_core":
-                return Path(message["filenames"][0])
-    raise Failed("cargo built the core but did not say where it is; see .build/logs/core.log.")
+        message = json.loads(line) if line.startswith("{") else {}
+        if message.get("reason") != "compiler-artifact":
+            continue
+        if message["target"]["name"] == "ringback_core":
+            library = Path(message["filenames"][0])
+        elif message["target"]["name"] == "ringback-pixels" and message.get("executable"):
+            program = Path(message["executable"])
+    if library is None or program is None:
+        raise Failed("cargo built the core but did not say where it is; see .build/logs/core.log.")
+    return library, program
 
 
 def _site_packages() -> Path:

@@ -18,6 +18,8 @@ PEERS = {
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
     "openssl": "openssl",
+    # Not driven but built with: OpenH264 without it is slower by half.
+    "nasm": "nasm",
     "nft": "nftables",
     "pg_lsclusters": "postgresql",
     "sip-options": "sofia-sip-bin",
@@ -26,6 +28,8 @@ PEERS = {
     "sox": "sox",
     "svwar": "sipvicious",
     "twinkle-console": "twinkle-console",
+    # Brings libvpx, which pictures of phones are made with.
+    "vpxenc": "vpx-tools",
 }
 
 

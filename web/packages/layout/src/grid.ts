@@ -1,4 +1,6 @@
-/** The grid table and the choice from it. The server's compositor uses the same table, so a recording looks like this. */
+/** The choice from the grid table. What the server composes uses the same table, so a video phone sees what the page shows. */
+
+import tables from "./tables.json";
 
 export interface Grid {
   columns: number;
@@ -6,31 +8,18 @@ export interface Grid {
 }
 
 /** Every grid there is, small ones first. */
-export const GRIDS: readonly Grid[] = [
-  { columns: 1, rows: 1 },
-  { columns: 2, rows: 1 },
-  { columns: 1, rows: 2 },
-  { columns: 3, rows: 1 },
-  { columns: 1, rows: 3 },
-  { columns: 2, rows: 2 },
-  { columns: 4, rows: 1 },
-  { columns: 3, rows: 2 },
-  { columns: 2, rows: 3 },
-  { columns: 4, rows: 2 },
-  { columns: 2, rows: 4 },
-  { columns: 3, rows: 3 },
-  { columns: 4, rows: 3 },
-  { columns: 3, rows: 4 },
-  { columns: 4, rows: 4 },
-  { columns: 5, rows: 5 },
-];
+export const GRIDS: readonly Grid[] = tables.grids.map(([columns = 1, rows = 1]) => ({ columns, rows }));
 
 /** Pixels below which a face is no longer worth showing. */
-const MIN_TILE = { width: 140, height: 96 };
-const GAP = 12;
-const WIDEST = 16 / 9;
+const [MIN_WIDTH = 0, MIN_HEIGHT = 0] = tables.minTile;
+const GAP = tables.gap;
+const WIDEST = ratio(tables.widest);
 /** Narrowest tile: where the area stands upright, tiles may, too. */
-const NARROWEST = { lying: 4 / 3, upright: 4 / 5 };
+const NARROWEST = { lying: ratio(tables.narrowestLying), upright: ratio(tables.narrowestUpright) };
+
+function ratio([width = 1, height = 1]: readonly number[]): number {
+  return width / height;
+}
 
 export interface TileBox {
   width: number;
@@ -59,7 +48,7 @@ export function rowWidth(grid: Grid, box: TileBox): number {
 export function gridFor(count: number, width: number, height: number): Grid {
   const fitting = GRIDS.filter((grid) => {
     const box = tileBox(grid, width, height);
-    return box.width >= MIN_TILE.width && box.height >= MIN_TILE.height;
+    return box.width >= MIN_WIDTH && box.height >= MIN_HEIGHT;
   });
   const smallest = { columns: 1, rows: 1 };
   const enough = fitting.filter((grid) => grid.columns * grid.rows >= count);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { gridFor, GRIDS, rowWidth, tileBox } from "../src";
+import shared from "./grids.json";
 
 // [tiles, width, height] → columns × rows. One row per situation people are in.
 const CHOSEN: [count: number, width: number, height: number, grid: string, why: string][] = [
@@ -29,6 +30,12 @@ describe("the grid", () => {
   test.each(CHOSEN)("%i tiles in %i by %i: %s (%s)", (count, width, height, expected) => {
     const { columns, rows } = gridFor(count, width, height);
     expect(`${columns}×${rows}`).toBe(expected);
+  });
+
+  test("the cases that the server's layout is held to are these", () => {
+    expect(shared.map(([count, width, height, columns, rows]) => [count, width, height, `${columns}×${rows}`])).toEqual(
+      CHOSEN.map(([count, width, height, grid]) => [count, width, height, grid]),
+    );
   });
 
   test("a tile never leaves the area and keeps its shape", () => {
