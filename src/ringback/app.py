@@ -249,7 +249,12 @@ class Application:
                 clients=self.sip_clients,
                 quota=self.quota,
                 audit=self.quota,
-                protection=ProtectionRules(settings.sip.srtp, settings.sip.srtp_without_tls),
+                protection=ProtectionRules(
+                    settings.sip.srtp,
+                    settings.sip.srtp_without_tls,
+                    keying=settings.sip.srtp_keys,
+                    fingerprint=self.media.fingerprint,
+                ),
                 music=partial(self._sounds.prompt, "music"),
             )
         )

@@ -142,6 +142,11 @@ class Sip(Section):
         description="Encrypt the sound of calls that no trunk carries (a trunk has its own srtp): off, optional (where "
         "the far end does so, too) or required (calls without it are refused).",
     )
+    srtp_keys: Literal["sdes", "dtls"] = Field(
+        default="sdes",
+        description="How keys of such calls come about: sdes (told in SDP) or dtls (agreed on beside the sound). It is "
+        "what we offer, and prefer where a caller offers both; a caller is taken either way.",
+    )
     srtp_without_tls: bool = Field(
         default=False,
         description="Let such calls tell the keys of their sound over UDP and TCP, where everybody on the way can "

@@ -40,6 +40,9 @@ class Engine(Protocol):
         """
 
     def webrtc_port(self) -> int: ...
+    def fingerprint(self) -> str:
+        """What ``a=fingerprint`` says to telephones: hash and digest of the certificate their legs show by DTLS."""
+
     def close(self) -> None:
         """Stop the threads and close every socket. Idempotent."""
 
@@ -64,11 +67,12 @@ class Engine(Protocol):
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
         ``dtmf_receive_payload_type`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``, ``listen``,
         ``trusted``, ``signalling_host``,
-        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto`` (None or a dict), as in
+        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto``, ``ice`` (None or a dict), as in
         ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
         ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``,
-        ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``. ``ValueError`` names a field that
-        makes no sense."""
+        ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``, or one of ``fingerprints`` (list of
+        hash and bytes), ``active`` as in ``PhoneDtls``; ice one of ``ufrag``, ``password``, ``remote_ufrag``.
+        ``ValueError`` names a field that makes no sense."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
     def play_tone(self, leg: str, frequencies: list[float], rhythm_ms: list[int], level_dbm0: float) -> None:

@@ -16,6 +16,7 @@ class Seen:
     speakers: list[tuple[str, str]] = field(default_factory=list)
     played_out: list[tuple[str, str]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    unprotected: list[tuple[str, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     def webrtc_state(self, leg: ParticipantId, state: str) -> None:
@@ -38,6 +39,9 @@ class Seen:
 
     def leg_silent(self, leg: ParticipantId) -> None:
         self.silent.append(leg)
+
+    def leg_unprotected(self, leg: ParticipantId, reason: str) -> None:
+        self.unprotected.append((leg, reason))
 
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         self.failed.append((leg, reason))

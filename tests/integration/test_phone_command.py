@@ -77,11 +77,24 @@ async def test_two_phones_encrypt_what_they_say_where_both_want_it(tmp_path: Pat
             assert (await there.event("answered"))["srtp"] == "AES_CM_128_HMAC_SHA1_80"
 
 
+async def test_two_phones_agree_on_keys_beside_the_sound_and_hear_each_other(tmp_path: Path) -> None:
+    port = str(free_port())
+    dtls = ("--srtp", "required", "--srtp-keys", "dtls")
+    async with Phone(tmp_path / "there", "answer", "--port", port, *dtls, hz=1000) as there:
+        await there.event("waiting")
+        async with Phone(tmp_path / "here", "dial", f"sip:bob@127.0.0.1:{port}", *dtls, hz=440) as here:
+            assert (await here.event("answered"))["srtp"] == "dtls"
+            assert (await there.event("answered"))["srtp"] == "dtls"
+            await until(lambda: here.hears(1000) or None, "the caller hears 1000 Hz", 20)
+            await until(lambda: there.hears(440) or None, "the callee hears 440 Hz", 20)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["dial", "sip:bob@127.0.0.1", "--codec", "G729"], "choose among"),
         (["dial", "sip:bob@127.0.0.1", "--srtp", "maybe"], "--srtp maybe: choose among off, optional, required"),
+        (["dial", "sip:bob@127.0.0.1", "--srtp-keys", "zrtp"], "--srtp-keys zrtp: choose among sdes, dtls"),
         (["dial", "sip:bob@127.0.0.1", "--dtmf", "12x"], "--dtmf"),
         (["dial", "sip:bob@127.0.0.1", "--play", "no-such.wav"], "no-such.wav"),
         (["dial", "sip:bob@127.0.0.1", "--transport", "sctp"], "udp, tcp or tls"),

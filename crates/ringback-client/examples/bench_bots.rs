@@ -232,6 +232,7 @@ impl Phone {
             networks: vec![],
             rtcp_port: None,
             crypto: None,
+            ice: None,
             trusted: true,
         };
         engine.set_phone(&leg, media);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ringback_audio::Codec;
-use ringback_rtp::Network;
+use ringback_rtp::{IceCredentials, Network};
 
 use crate::crypto::PhoneCrypto;
 
@@ -71,13 +71,20 @@ pub struct PhoneMedia {
     pub networks: Vec<Network>,
     /// Port of the far end's RTCP when it is not the one above its RTP; its RTP port itself: one port for both.
     pub rtcp_port: Option<u16>,
-    /// Keys; without them the stream is in the clear.
+    /// Keys, or how they come about; without them the stream is in the clear.
     pub crypto: Option<PhoneCrypto>,
+    /// Names and password of ICE, where the far end offered that: it finds out itself where it reaches us.
+    pub ice: Option<IceCredentials>,
 }
 
 impl PhoneMedia {
     /// Whether RTP and RTCP share a port (RFC 5761).
     pub fn is_muxed(&self) -> bool {
-        self.rtcp_port.is_some() && self.remote.map(|remote| remote.port()) == self.rtcp_port
+        self.rtcp_port.is_some_and(|port| self.remote.is_none_or(|remote| remote.port() == port))
+    }
+
+    /// Whether there is somebody to send to: an address, or a far end that will say where it is.
+    pub fn has_remote(&self) -> bool {
+        self.remote.is_some() || self.ice.is_some()
     }
 }

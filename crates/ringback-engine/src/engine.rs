@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 use ringback_audio::ToneShape;
+use ringback_rtp::Certificate;
 use rustix::net::sockopt;
 
 use crate::command::Command;
@@ -33,6 +34,7 @@ pub struct Engine {
     clips: Clips,
     next_request: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
+    certificate: Arc<Certificate>,
 }
 
 struct Entry {
@@ -57,10 +59,13 @@ impl Engine {
         let wake = Arc::new(Wake::new()?);
         let mailbox = Arc::new(Mailbox::new()?);
         let counters = Arc::new(EngineCounters::default());
+        let no_certificate = || io::Error::other("no DTLS certificate could be made");
+        let certificate = Arc::new(Certificate::generate().ok_or_else(no_certificate)?);
         let parts = worker::Parts {
             udp,
             tcp,
             advertised: config.webrtc_advertised.clone(),
+            certificate: certificate.clone(),
             commands: receiver,
             wake: wake.clone(),
             mailbox: mailbox.clone(),
@@ -78,6 +83,7 @@ impl Engine {
             clips: Clips::default(),
             next_request: AtomicU64::new(1),
             thread: Mutex::new(Some(thread)),
+            certificate,
         })
     }
 
@@ -100,6 +106,11 @@ impl Engine {
     /// The UDP and TCP port of all WebRTC peers.
     pub fn webrtc_port(&self) -> u16 {
         self.port
+    }
+
+    /// What `a=fingerprint` says to telephones.
+    pub fn fingerprint(&self) -> &str {
+        self.certificate.fingerprint()
     }
 
     /// Stop the worker and close every socket. Doing it twice does nothing.

@@ -61,6 +61,13 @@ pub enum Event {
         /// Leg id.
         leg: String,
     },
+    /// A phone that is to be protected cannot be: nothing is sent to it or taken of it.
+    LegUnprotected {
+        /// Leg id.
+        leg: String,
+        /// One sentence.
+        reason: String,
+    },
     /// The engine gave a leg up; it is already closed.
     LegFailed {
         /// Leg id.

@@ -21,6 +21,7 @@ use crate::config::{PhoneCodec, PhoneMedia};
 use crate::crypto::Crypto;
 use crate::event::Event;
 use crate::leg::{Kind, Leg};
+use crate::phone_secure::{Guard, Port};
 use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, Way};
@@ -39,11 +40,17 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 /// A telephone.
 pub struct PhoneLeg {
     pub rtp: PhoneSocket,
-    rtcp: PhoneSocket,
+    pub rtcp: PhoneSocket,
     pub track: Option<TrackKey>,
     pub media: Option<PhoneMedia>,
     pub latch: Latch,
-    crypto: Option<Crypto>,
+    /// Keys and checks of each port.
+    pub guard: Guard,
+    pub rtcp_guard: Guard,
+    /// DTLS that came before the answer did.
+    pub early: Option<(SocketAddr, Vec<u8>)>,
+    pub handshake_at: Option<Instant>,
+    pub unprotected_told: bool,
     reception: Option<Reception>,
     reporter: Reporter,
     pub dtmf: DtmfReceiver,
@@ -58,7 +65,7 @@ pub struct PhoneLeg {
     lost_before: i64,
     /// What it is sent.
     pub voice: Voice,
-    rtcp_from: Option<SocketAddr>,
+    pub rtcp_from: Option<SocketAddr>,
     alive: Instant,
     silence_told: bool,
     started: bool,
@@ -73,7 +80,11 @@ impl PhoneLeg {
             track: None,
             media: None,
             latch: Latch::new(now, LatchConfig::default()),
-            crypto: None,
+            guard: Guard::default(),
+            rtcp_guard: Guard::default(),
+            early: None,
+            handshake_at: None,
+            unprotected_told: false,
             reception: None,
             reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
             dtmf: DtmfReceiver::new(8000),
@@ -104,7 +115,7 @@ impl PhoneLeg {
     /// 20 ms for the phone: `from` is the source whose payloads these are, if they are one's.
     pub fn say(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, counters: &LegCounters, at: Instant) {
         let open = self.is_open();
-        let protect = self.crypto.as_mut().and_then(Crypto::sender);
+        let protect = self.guard.crypto.as_mut().and_then(Crypto::sender);
         let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open, protect };
         self.voice.send(media, from, way, line, at);
     }
@@ -130,18 +141,19 @@ impl PhoneLeg {
     }
 
     fn is_open(&self) -> bool {
-        self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some())
+        self.guard.is_ready() && self.media.as_ref().is_some_and(|m| m.send && m.has_remote())
     }
 
     /// Whether an address is this leg's own: a far end that claims it would make us speak with ourselves.
-    fn is_own(&self, address: SocketAddr) -> bool {
+    pub fn is_own(&self, address: SocketAddr) -> bool {
         self.rtp.is_own(address)
     }
 
     /// Open a datagram in place where the leg is protected; `None` and a count when it does not prove itself.
     fn open<'a>(&mut self, now: Instant, datagram: &'a mut [u8], counters: &LegCounters) -> Option<&'a [u8]> {
-        let Some(crypto) = &mut self.crypto else { return Some(datagram) };
         let rtcp = is_rtcp(datagram);
+        let crypto = if rtcp { self.rtcp_crypto() } else { self.guard.crypto.as_mut() };
+        let Some(crypto) = crypto else { return Some(datagram) };
         match crypto.open(now, datagram, rtcp) {
             Ok(opened) => Some(opened),
             Err(why) => {
@@ -169,8 +181,8 @@ impl PhoneLeg {
     /// Send RTCP, protected where the leg is.
     fn send_rtcp(&mut self, mut report: Vec<u8>) {
         let Some(to) = self.rtcp_destination() else { return };
-        if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
-            && !protect.rtcp(&mut report)
+        if let Some(crypto) = self.rtcp_crypto()
+            && !crypto.sender().is_some_and(|protect| protect.rtcp(&mut report))
         {
             return;
         }
@@ -178,13 +190,14 @@ impl PhoneLeg {
         let _ = if muxed { self.rtp.send_to(&report, to) } else { self.rtcp.send_to(&report, to) };
     }
 
-    fn rtcp_destination(&self) -> Option<SocketAddr> {
+    pub fn rtcp_destination(&self) -> Option<SocketAddr> {
         let rtp = self.latch.destination()?;
         let media = self.media.as_ref()?;
         if media.is_muxed() {
             return Some(rtp);
         }
-        self.rtcp_from.filter(|from| from.ip() == rtp.ip()).or_else(|| {
+        let named = media.ice.is_some();
+        self.rtcp_from.filter(|from| named || from.ip() == rtp.ip()).or_else(|| {
             let port = media.rtcp_port.or_else(|| rtp.port().checked_add(1))?;
             Some(SocketAddr::new(rtp.ip(), port))
         })
@@ -221,6 +234,7 @@ impl Worker {
     pub fn set_phone(&mut self, id: &str, mut media: PhoneMedia) {
         let Some(key) = self.leg_key(id) else { return };
         let now = self.now;
+        self.set_guards(key, &media);
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let shared = leg.shared.clone();
         let Some(phone) = leg.phone() else { return };
@@ -232,15 +246,9 @@ impl Worker {
             nat: true,
             trusted: media.trusted,
             hold_fire: media.hold_fire,
+            ice: media.ice.is_some(),
         };
-        phone.crypto = match (phone.crypto.take(), media.crypto.clone()) {
-            (Some(mut crypto), Some(keys)) => {
-                crypto.set(now, keys);
-                Some(crypto)
-            }
-            (_, keys) => keys.map(Crypto::new),
-        };
-        shared.counters.set_srtp(phone.crypto.as_ref().and_then(Crypto::suite));
+        shared.counters.set_srtp(phone.guard.crypto.as_ref().and_then(Crypto::suite));
         let before = phone.media.replace(media);
         let media = phone.media.as_ref().expect("it was just put there");
         let listened = before.as_ref().is_some_and(|m| m.listen);
@@ -267,6 +275,7 @@ impl Worker {
         if before.is_none() {
             self.timers.set(now, Timer::Phone(key));
         }
+        self.shake_hands(key);
         self.expect_phone(key);
         self.need_tick(key);
     }
@@ -341,6 +350,7 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.datagram);
         buffer.resize(LONGEST, 0);
         match phone.rtp.recv_from(&mut buffer) {
+            Ok((n, from)) if self.took_apart(key, Port::Rtp, from, &buffer[..n]) => {}
             Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
             Ok((n, from)) => self.rtp_packet(key, from, &mut buffer[..n]),
             Err(_) => {}
@@ -352,6 +362,10 @@ impl Worker {
         let mut buffer = [0; LONGEST];
         let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
         if let Ok((n, from)) = phone.rtcp.recv_from(&mut buffer) {
+            if self.took_apart(key, Port::Rtcp, from, &buffer[..n]) {
+                return;
+            }
+            let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
             let expected = phone.latch.destination().is_some_and(|to| to.ip() == from.ip());
             phone.rtcp_from = Some(from).filter(|_| expected);
             self.rtcp_packet(key, from, &mut buffer[..n]);
@@ -367,7 +381,7 @@ impl Worker {
             LegCounters::add(&counters.packets_rejected, 1);
             return;
         };
-        let verdict = match phone.crypto {
+        let verdict = match phone.guard.crypto {
             Some(_) => phone.latch.receive_authentic(now, from, &packet),
             None => phone.latch.receive(now, from, &packet),
         };
@@ -468,7 +482,7 @@ impl Worker {
             LegCounters::add(&shared.counters.packets_rejected, 1);
             return;
         };
-        if phone.crypto.is_some() {
+        if phone.guard.crypto.is_some() {
             phone.latch.receive_authentic_rtcp(now);
         } else if !phone.latch.receive_rtcp(now, from) {
             LegCounters::add(&shared.counters.packets_rejected, 1);
@@ -553,7 +567,7 @@ fn note_rejected(counters: &LegCounters, why: Rejection, from: SocketAddr, packe
 
 /// Whether the far end has to be heard of: neither side holds the other.
 fn is_sound_due(media: &PhoneMedia) -> bool {
-    media.listen && media.send && media.remote.is_some()
+    media.listen && media.send && media.has_remote()
 }
 
 fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
@@ -606,6 +620,7 @@ mod tests {
             networks: vec![],
             rtcp_port: None,
             crypto: None,
+            ice: None,
         }
     }
 

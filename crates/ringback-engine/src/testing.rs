@@ -29,6 +29,7 @@ pub fn worker() -> Worker {
         udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
         tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
         advertised: config().webrtc_advertised,
+        certificate: Arc::new(ringback_rtp::Certificate::generate().unwrap()),
         commands,
         wake: Arc::new(Wake::new().unwrap()),
         mailbox: Arc::new(Mailbox::new().unwrap()),

@@ -40,6 +40,7 @@ fn media() -> PhoneMedia {
         networks: vec![],
         rtcp_port: None,
         crypto: None,
+        ice: None,
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use ringback_rtp::Certificate;
 use ringback_sfu::{Identity, Transmit};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::time::{ClockId, clock_gettime};
@@ -42,6 +43,7 @@ pub enum Timer {
     Keyframe(TrackKey),
     Connection(ConnectionKey),
     Phone(LegKey),
+    Handshake(LegKey),
     Tick(Arc<str>),
 }
 
@@ -72,6 +74,8 @@ pub struct Parts {
     pub udp: UdpSocket,
     pub tcp: TcpListener,
     pub advertised: Vec<IpAddr>,
+    /// What phones are shown by DTLS.
+    pub certificate: Arc<Certificate>,
     pub commands: Receiver<Command>,
     pub wake: Arc<Wake>,
     pub mailbox: Arc<Mailbox>,
@@ -84,6 +88,8 @@ pub struct Worker {
     /// What the moments at which rooms tick are counted from.
     pub began: Instant,
     pub identity: Identity,
+    /// What phones are shown by DTLS.
+    pub certificate: Arc<Certificate>,
     pub local: Vec<SocketAddr>,
     pub tcp: TcpPeers,
     pub demux: Demux,
@@ -182,6 +188,7 @@ impl Worker {
             now,
             began: now,
             identity: Identity::generate().ok_or_else(|| io::Error::other("no DTLS certificate could be made"))?,
+            certificate: parts.certificate,
             local: parts.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
             tcp,
             demux: Demux::default(),
@@ -398,6 +405,7 @@ impl Worker {
                 Some(Timer::Keyframe(key)) => self.wake_keyframe(key),
                 Some(Timer::Connection(key)) => self.wake_connection(key),
                 Some(Timer::Phone(key)) => self.of_leg(key, |worker| worker.wake_phone(key)),
+                Some(Timer::Handshake(key)) => self.of_leg(key, |worker| worker.wake_handshake(key)),
                 Some(Timer::Tick(room)) => self.of_room(&room.clone(), |worker| worker.tick(room)),
                 None => return,
             }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use ringback_engine::{Codec, Event, MasterKey, Network, PhoneCodec, PhoneCrypto, PhoneMedia, Suite};
+use ringback_engine::{
+    Codec, DtlsTerms, Event, Fingerprint, IceCredentials, MasterKey, Network, PhoneCodec, PhoneCrypto, PhoneMedia,
+    SdesKeys, Suite,
+};
 
 use crate::error;
 
@@ -20,6 +23,7 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
     let receive: Vec<Bound<'_, PyDict>> = optional(media, "receive")?.unwrap_or_default();
     let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
     let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
+    let ice: Option<Bound<'_, PyDict>> = optional(media, "ice")?;
     let signalling_host: Option<String> = optional(media, "signalling_host")?;
     Ok(PhoneMedia {
         remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
@@ -37,6 +41,7 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         networks: networks.iter().map(|text| network(text)).collect::<PyResult<_>>()?,
         rtcp_port: optional(media, "rtcp_port")?,
         crypto: crypto.as_ref().map(phone_crypto).transpose()?,
+        ice: ice.as_ref().map(phone_ice).transpose()?,
     })
 }
 
@@ -49,17 +54,34 @@ fn network(text: &str) -> PyResult<Network> {
     Ok(Network { prefix, ..whole })
 }
 
+/// Keys, or the fingerprints of who has to agree on some.
 fn phone_crypto(crypto: &Bound<'_, PyDict>) -> PyResult<PhoneCrypto> {
+    if let Some(fingerprints) = optional::<Vec<(String, Vec<u8>)>>(crypto, "fingerprints")? {
+        let read = |(hash, octets): &(String, Vec<u8>)| Fingerprint::new(hash, octets);
+        let fingerprints: Vec<Fingerprint> = fingerprints.iter().filter_map(read).collect();
+        if fingerprints.is_empty() {
+            return Err(error::argument("fingerprints names no certificate"));
+        }
+        return Ok(PhoneCrypto::Dtls(DtlsTerms { fingerprints, is_active: required(crypto, "active")? }));
+    }
     let name: String = required(crypto, "suite")?;
     let suite = Suite::from_name(&name).ok_or_else(|| error::argument(format!("unknown SRTP suite {name:?}")))?;
     let key = |field| {
         let bytes: Vec<u8> = required(crypto, field)?;
         MasterKey::new(suite, &bytes).ok_or_else(|| error::argument(format!("{field} has not the length of {name}")))
     };
-    Ok(PhoneCrypto {
+    Ok(PhoneCrypto::Sdes(SdesKeys {
         send: key("send_key")?,
         receive: key("receive_key")?,
         receive_mki: optional(crypto, "receive_mki")?.unwrap_or_default(),
+    }))
+}
+
+fn phone_ice(ice: &Bound<'_, PyDict>) -> PyResult<IceCredentials> {
+    Ok(IceCredentials {
+        ufrag: required(ice, "ufrag")?,
+        password: required(ice, "password")?,
+        remote_ufrag: required(ice, "remote_ufrag")?,
     })
 }
 
@@ -131,6 +153,11 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
         Event::LegSilent { leg } => {
             fields.set_item("leg", leg)?;
             "leg-silent"
+        }
+        Event::LegUnprotected { leg, reason } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("reason", reason)?;
+            "leg-unprotected"
         }
         Event::LegFailed { leg, reason } => {
             fields.set_item("leg", leg)?;

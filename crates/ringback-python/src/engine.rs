@@ -64,6 +64,10 @@ impl Engine {
         self.inner.webrtc_port()
     }
 
+    fn fingerprint(&self) -> &str {
+        self.inner.fingerprint()
+    }
+
     fn close(&self, py: Python<'_>) {
         self.off(py, core::Engine::close);
     }

@@ -45,6 +45,8 @@ pub struct LatchConfig {
     pub trusted: bool,
     /// Whether nothing may be sent before a source is latched, and the signalled address proves nothing.
     pub hold_fire: bool,
+    /// Whether the far end names by ICE where its packets go: that address stands above all others.
+    pub ice: bool,
 }
 
 /// Why a packet does not count.
@@ -118,6 +120,7 @@ pub struct Latch {
     latched: Option<Latched>,
     candidates: Vec<Candidate>,
     proved: Option<IpAddr>,
+    named: Option<SocketAddr>,
     last_rtcp: Option<Instant>,
     unproved_sent: (Instant, u32),
     stats: LatchStats,
@@ -132,6 +135,7 @@ impl Latch {
             latched: None,
             candidates: Vec::new(),
             proved: None,
+            named: None,
             last_rtcp: None,
             unproved_sent: (now, 0),
             stats: LatchStats::default(),
@@ -182,6 +186,12 @@ impl Latch {
         verdict
     }
 
+    /// The far end has proved, by ICE or DTLS, that it is at this address: sound goes there before any has come.
+    pub fn name(&mut self, address: SocketAddr) {
+        self.named = Some(address);
+        self.proved = Some(canonical(address).ip());
+    }
+
     /// RTCP that has proved by its keys who sent it.
     pub fn receive_authentic_rtcp(&mut self, now: Instant) {
         self.last_rtcp = Some(now);
@@ -229,7 +239,7 @@ impl Latch {
     /// Packets in sequence that `from` has to send to be believed; `None` when it never will be.
     fn required(&self, now: Instant, from: SocketAddr) -> Option<u8> {
         let signalled = self.believed();
-        if signalled == Some(from) {
+        if signalled == Some(from) || self.named.map(canonical) == Some(from) {
             return Some(1);
         }
         // The host that was believed may come back with another port: a NAT has forgotten its mapping.
@@ -273,6 +283,9 @@ impl Latch {
 
     /// Where sound goes: the latched source (RFC 4961), before that the signalled address.
     pub fn destination(&self) -> Option<SocketAddr> {
+        if self.named.is_some() && (self.config.ice || self.latched.is_none()) {
+            return self.named;
+        }
         let signalled = self.config.signalled?;
         match &self.latched {
             Some(latched) if latched.outdated == 0 || self.config.hold_fire => Some(latched.from),

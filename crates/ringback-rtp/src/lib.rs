@@ -6,9 +6,11 @@
 //! the last two steps with the codecs in place. Bytes from strangers give a value or an error, never a panic.
 
 mod delay;
+mod dtls;
 mod dtmf_receive;
 mod dtmf_send;
 mod feedback;
+mod ice;
 mod jitter;
 mod latch;
 mod network;
@@ -25,9 +27,11 @@ mod testing;
 pub mod video;
 
 pub use delay::DelayEstimate;
+pub use dtls::{Certificate, DtlsError, Fingerprint, Handshake, SessionKeys, is_dtls};
 pub use dtmf_receive::{DtmfReceiver, KeyPress};
 pub use dtmf_send::{DtmfSender, EventPacket, MAX_QUEUED_DIGITS};
 pub use feedback::{Feedback, parse_feedback, write_fir, write_pli};
+pub use ice::{IceCredentials, IceLite, is_stun};
 pub use jitter::{Buffered, JitterBuffer, JitterConfig, JitterStats, Pace, Pull, Pushed};
 pub use latch::{Latch, LatchConfig, LatchStats, Rejection, Verdict};
 pub use network::Network;

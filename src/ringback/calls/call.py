@@ -27,7 +27,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, ParticipantType, PhoneState, Track
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions
-from ringback.sdp.crypto import CLEAR_ONLY
+from ringback.sdp.crypto import CLEAR_ONLY, Protection
 from ringback.sdp.description import heard_at
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
@@ -226,6 +226,10 @@ class Call:
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
         return self.hang_up(EndReason(Ending.MEDIA_TIMEOUT, Fault.NETWORK), now)
+
+    def unprotected(self, now: Instant) -> list[Effect]:
+        """Keys were to be agreed on beside the sound, and who is there is not who SDP said, or cannot."""
+        return self.hang_up(EndReason(Ending.NOT_PROTECTED, Fault.REMOTE), now)
 
     def remote_ended(self, cause: str, reason: str, q850: int | None, now: Instant) -> list[Effect]:
         """The dialog is over, as ``CarrierEvents.ended`` tells."""
@@ -429,9 +433,10 @@ class Call:
         host, proved = self.signalling_host, self._speaks_from(agreed.remote)
         hold_fire = agreed.remote is not None and not proved and not self.reachable(*agreed.remote)
         told = self._holds(agreed, now)
-        if agreed.keys is not None and self.answered:
+        if agreed.protected and self.answered:
             # What was protected once stays so: a later offer or answer in the clear is refused.
             self.protection = replace(self.protection, policy="required")
+        self.protection = self._as_agreed(agreed)
         media = replace(
             phone_media(agreed),
             dtmf_tones=self.dtmf == "in-band",
@@ -445,11 +450,18 @@ class Call:
         running = self._run(replace(self.media, send=False) if silent else self.media, now)
         return [running, *told, *self._clear_warning(agreed)]
 
+    def _as_agreed(self, agreed: Negotiated) -> Protection:
+        """What later offers and answers go on with: a way to come by keys, who begins, and ICE."""
+        before, ice = self.protection, agreed.ice.remote_ufrag if agreed.ice is not None else ""
+        if agreed.dtls is not None:
+            return replace(before, keying="dtls", active=agreed.dtls.active, ice=ice)
+        return replace(before, keying="sdes" if agreed.keys is not None else before.keying, ice=ice)
+
     def _clear_warning(self, agreed: Negotiated) -> list[Effect]:
         """Once, where signalling is encrypted and sound could be: nobody is left to believe that it is."""
         dialog = self.record.dialog
         private = dialog is not None and dialog.transport in PRIVATE
-        if self._clear_told or agreed.keys is not None or not (private and self.answered and self.protection.wanted):
+        if self._clear_told or agreed.protected or not (private and self.answered and self.protection.wanted):
             return []
         self._clear_told = True
         return [self._warn(CLEAR_WARNING)]

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneMedia
-from ringback.sdp.crypto import Keys
+from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
 from ringback.sdp.negotiation import Negotiated, NegotiatedCodec
 
 EVERY = ("PCMU", "PCMA", "OPUS", "G722")
@@ -41,12 +40,15 @@ def phone_media(agreed: Negotiated) -> PhoneMedia:
         send=agreed.send,
         listen=agreed.listen,
         rtcp_port=agreed.rtcp_port,
-        crypto=None if agreed.keys is None else _crypto(agreed.keys),
+        crypto=_crypto(agreed),
+        ice=None if agreed.ice is None else PhoneIce(agreed.ice.ufrag, agreed.ice.password, agreed.ice.remote_ufrag),
     )
 
 
-def _crypto(keys: Keys) -> PhoneCrypto:
-    return PhoneCrypto(keys.suite, keys.send_key, keys.receive_key, keys.receive_mki)
+def _crypto(agreed: Negotiated) -> PhoneCrypto | PhoneDtls | None:
+    if (keys := agreed.keys) is not None:
+        return PhoneCrypto(keys.suite, keys.send_key, keys.receive_key, keys.receive_mki)
+    return None if agreed.dtls is None else PhoneDtls(agreed.dtls.fingerprints, agreed.dtls.active)
 
 
 def _codec(codec: NegotiatedCodec) -> PhoneCodec:

@@ -176,7 +176,7 @@ class Dialling:
         machine.address = address
         machine.meter = self._paid.meter(route, call)
         machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)
-        self._registry.register(actor, machine, first.srtp if first.trunk else "")
+        self._registry.register(actor, machine, *((first.srtp, first.srtp_keys) if first.trunk else ()))
         return machine
 
     def _check_place(self, actor: Actor, request: DialOutRequest, now: Instant) -> None:

@@ -26,6 +26,7 @@ from ringback.model.participant import ParticipantType, PhoneState
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions
 from ringback.model.tones import ringing_for
+from ringback.sdp.crypto import Protection
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_offer, read_answer
 
@@ -216,15 +217,18 @@ class DialOut(Call):
         codecs = narrowed(self.codecs, attempt.codecs)
         host, port = self.address
         events = attempt.dtmf in ("auto", "telephone-event")
-        protection = replace(self.protection, policy=attempt.srtp, speakable=True)
+        protection = self._protection_of(attempt)
         return make_offer(self._session_id(), 1, host, port, codecs, telephone_events=events, protection=protection)
+
+    def _protection_of(self, attempt: Attempt) -> Protection:
+        return replace(self.protection, policy=attempt.srtp, speakable=True, keying=attempt.srtp_keys)
 
     def _take_way(self, attempt: Attempt) -> None:
         """What this way offers and expects counts from here on."""
         self._first_offer = attempt.offer
         self.dtmf = attempt.dtmf
         self.codecs = narrowed(self.codecs, attempt.codecs)
-        self.protection = replace(self.protection, policy=attempt.srtp, speakable=True)
+        self.protection = self._protection_of(attempt)
         self.media_networks = attempt.media_networks
 
     def _read(self, answer: bytes) -> Negotiated:

@@ -57,7 +57,7 @@ class Door:
             return [self._refused(invite, refusal or SIP_OFF).effect(invite.call)]
         call = self._dial_in(actor, invite, user, now)
         begun = self._meetings.started(actor, meeting.call_begins(call.id, sip.dialin, now))
-        self._registry.register(actor, call, invite.srtp)
+        self._registry.register(actor, call, invite.srtp, invite.srtp_keys)
         call.media_networks = invite.media_networks
         call.dtmf = invite.dtmf
         return begun + call.begin(self._open_port(actor, call), now)

@@ -59,6 +59,9 @@ class MediaReports:
     def leg_silent(self, leg: ParticipantId) -> None:
         self._post(leg, lambda call, now: call.silent(now))
 
+    def leg_unprotected(self, leg: ParticipantId, reason: str) -> None:
+        self._post(leg, lambda call, now: call.unprotected(now))
+
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         if CallId(leg) in self._meetings.by_call:
             self._post(leg, lambda call, now: call.hang_up(OURS, now))

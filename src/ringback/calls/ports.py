@@ -115,6 +115,7 @@ class IncomingInvite:
         referred_by: URI of ``Referred-By`` (RFC 3892), not proved.
         sip_trunk: Id of the customer's trunk that it is for and that admits it; empty for none.
         srtp: Policy of the trunk it came over: ``off``, ``optional``, ``required``; empty without a trunk.
+        srtp_keys: How that trunk's keys come about: ``sdes``, ``dtls``; empty without a trunk.
         media_networks: That trunk's networks (CIDR) for sound.
         codecs: Codec names that trunk takes, best first; empty for any.
         dtmf: How keys travel over that trunk, as in ``Attempt``.
@@ -141,6 +142,7 @@ class IncomingInvite:
     replaces: CallId | None = None
     referred_by: str = ""
     srtp: str = ""
+    srtp_keys: str = ""
     media_networks: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     dtmf: str = "auto"
@@ -161,6 +163,7 @@ class Attempt:
         codecs: Codec names it may use, best first; empty for any.
         dtmf: ``auto``, ``telephone-event``, ``sip-info``, ``in-band``.
         srtp: ``off``, ``optional``, ``required``.
+        srtp_keys: ``sdes``, ``dtls``.
         media_networks: Networks (CIDR) its sound may come from, beside where it signals from.
         patience: Seconds without any answer (not even 100) after which the next attempt is made; ``None``: the stack's.
         offer: SDP for this attempt; empty for the call's own.
@@ -176,6 +179,7 @@ class Attempt:
     codecs: tuple[str, ...] = ()
     dtmf: str = "auto"
     srtp: str = "off"
+    srtp_keys: str = "sdes"
     media_networks: tuple[str, ...] = ()
     patience: float | None = None
     offer: bytes = b""
@@ -595,6 +599,33 @@ class PhoneCrypto:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneDtls:
+    """Keys that are agreed on over the leg's own port (RFC 5764), and stay while neither certificate nor role changes.
+
+    Attributes:
+        fingerprints: Hash (``sha-256`` …) and digest of the far end's certificate; one that fits is enough.
+        active: We begin.
+    """
+
+    fingerprints: tuple[tuple[str, bytes], ...]
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneIce:
+    """ICE with a far end that offered it: it checks our address, and names its own (RFC 8445 "lite").
+
+    Attributes:
+        ufrag, password: Ours. Never shown.
+        remote_ufrag: The far end's.
+    """
+
+    ufrag: str
+    password: str = field(repr=False)
+    remote_ufrag: str
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneMedia:
     """How a phone leg's stream runs, after an offer/answer.
 
@@ -614,8 +645,9 @@ class PhoneMedia:
         hold_fire: ``remote`` is no address to send to on the far end's word: nothing is sent before it has been heard.
         rtcp_port: Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one port for both (mux).
         networks: Networks (CIDR) that a trunk's media may come from, other than where it signals from.
-        crypto: Keys of SRTP and SRTCP; ``None``: the stream is in the clear. With keys, nothing is sent or taken
-            without protection.
+        crypto: Keys of SRTP and SRTCP, or how they come about; ``None``: the stream is in the clear. Otherwise nothing
+            is sent or taken without protection.
+        ice: The far end finds out itself where it reaches us and where we are to send.
     """
 
     remote: tuple[str, int] | None
@@ -632,11 +664,16 @@ class PhoneMedia:
     hold_fire: bool = False
     rtcp_port: int | None = None
     networks: tuple[str, ...] = ()
-    crypto: PhoneCrypto | None = None
+    crypto: PhoneCrypto | PhoneDtls | None = None
+    ice: PhoneIce | None = None
 
 
 class MediaLegs(Protocol):
     """The media side. Synchronous verbs are queued to the core and cannot fail later without a ``MediaEvents`` call."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What ``a=fingerprint`` says of our certificate to telephones: hash and digest (RFC 8122); empty: no DTLS."""
 
     def open_meeting(self, meeting: MeetingId) -> None: ...
     def close_meeting(self, meeting: MeetingId) -> None:
@@ -747,6 +784,9 @@ class MediaEvents(Protocol):
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None: ...
     def leg_silent(self, leg: ParticipantId) -> None:
         """60 s without RTP or RTCP on a phone leg while neither side holds the other."""
+
+    def leg_unprotected(self, leg: ParticipantId, reason: str) -> None:
+        """A phone whose keys are agreed on by DTLS is not who its SDP said, or cannot do what we can: no sound runs."""
 
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         """The core gave this leg up (a bug of ours); it is already closed."""

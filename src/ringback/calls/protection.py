@@ -1,4 +1,4 @@
-"""Whether a call's sound is protected by SRTP with keys in SDP, and when such keys may be told (RFC 4568 §7.2)."""
+"""Whether a call's sound is protected by SRTP, how keys come about, and when they may be told (RFC 4568 §7.2)."""
 
 import secrets
 from collections.abc import Callable
@@ -18,22 +18,33 @@ class ProtectionRules:
         policy: ``off``, ``optional``, ``required``.
         without_tls: Keys may be told where everybody on the way can read them.
         random: That many octets nobody can guess.
+        keying: What we offer and prefer: ``sdes``, ``dtls``.
+        fingerprint: What ``a=fingerprint`` says of our certificate; empty: no DTLS.
     """
 
     policy: str = "off"
     without_tls: bool = False
     random: Callable[[int], bytes] = secrets.token_bytes
+    keying: str = "sdes"
+    fingerprint: str = ""
 
-    def of_call(self, transport: str, trunk: str = "") -> Protection:
-        """For a call whose signalling goes by ``transport``; ``trunk`` is its trunk's own policy, if it has a trunk.
+    def of_call(self, transport: str, trunk: str = "", keying: str = "") -> Protection:
+        """For a call whose signalling goes by ``transport``; ``trunk`` and ``keying`` are its trunk's, if it
+        has one.
 
         A trunk's policy was set by somebody who knows that trunk's transport: it holds on any.
         """
-        return Protection(trunk or self.policy, self.random(32), bool(trunk) or self._speakable(transport))
+        return Protection(
+            trunk or self.policy,
+            self.random(32),
+            bool(trunk) or self._speakable(transport),
+            keying or self.keying,
+            self.fingerprint,
+        )
 
     def forbids(self, transport: str) -> bool:
         """Whether no call that no trunk carries can be made over ``transport``."""
-        return self.policy == "required" and not self._speakable(transport)
+        return self.policy == "required" and not self._speakable(transport) and not self.fingerprint
 
     def _speakable(self, transport: str) -> bool:
         return self.without_tls or transport in PRIVATE

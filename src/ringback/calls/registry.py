@@ -30,13 +30,14 @@ class Registry:
 
     # ── entering ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def register(self, actor: Actor, call: Call, trunk_srtp: str = "") -> None:
+    def register(self, actor: Actor, call: Call, trunk_srtp: str = "", trunk_keys: str = "") -> None:
         """A call begins in this meeting."""
         call.reachable = self._reachable
         call.host_towards = self._meetings.office.world.media.phone_host
         call.finds_keys = actor.meeting.settings.detect_dtmf_tones
         dialog = call.record.dialog
-        call.protection = self.protection.of_call(dialog.transport if dialog is not None else "", trunk_srtp)
+        transport = dialog.transport if dialog is not None else ""
+        call.protection = self.protection.of_call(transport, trunk_srtp, trunk_keys)
         actor.calls[call.id] = call
         self._meetings.by_call[call.id] = actor
 

@@ -22,7 +22,7 @@ from ringback.cli.softphone.sound import SoundError
 from ringback.cli.softphone.talk import Script, talk
 from ringback.clock import SystemClock
 from ringback.model.errors import RingbackError
-from ringback.sdp.crypto import POLICIES
+from ringback.sdp.crypto import KEYINGS, POLICIES
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import TlsPolicy
 from ringback.sip.uri import parse_sip_uri, undoubled
@@ -40,6 +40,7 @@ Record = Annotated[Path | None, typer.Option(help="WAV file for what is heard.")
 Dtmf = Annotated[str | None, typer.Option(help="Keys to press after the answer, as in 123#.")]
 Codec = Annotated[list[str] | None, typer.Option(help="PCMU, PCMA, G722, OPUS; again for more, best first.")]
 Srtp = Annotated[str, typer.Option(help="Encrypt the sound: off, optional or required.")]
+Keys = Annotated[str, typer.Option(help="How its keys come about: sdes (in SDP) or dtls (beside the sound).")]
 For = Annotated[float | None, typer.Option("--for", help="Seconds after the answer to hang up.", min=0)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per event.")]
 
@@ -76,6 +77,7 @@ def dial(
     dtmf: Dtmf = None,
     codec: Codec = None,
     srtp: Srtp = "off",
+    srtp_keys: Keys = "sdes",
     transport: Annotated[str, typer.Option(help="udp, tcp or tls.")] = "udp",
     ca_file: Annotated[
         Path | None, typer.Option(help="PEM file of the authorities that vouch for who is called by TLS.")
@@ -90,7 +92,7 @@ def dial(
     as_json: AsJson = False,
 ) -> None:
     """Call an address or a number and talk until either side hangs up. Ctrl-C hangs up."""
-    line = _line(codec, user, srtp)
+    line = _line(codec, user, srtp, srtp_keys)
     script = _script(play, say, record, dtmf, seconds, line.rate)
     uri, headers = _target(to, server, transport)
     tls = TlsPolicy(ca_file=str(ca_file or ""))
@@ -106,6 +108,7 @@ def answer(
     dtmf: Dtmf = None,
     codec: Codec = None,
     srtp: Srtp = "off",
+    srtp_keys: Keys = "sdes",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="UDP and TCP port to listen on.", min=0, max=65535)] = 5070,
     user: Annotated[str, typer.Option(help="User part of our address.")] = "phone",
@@ -118,7 +121,7 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Wait for a call, answer it and talk until either side hangs up. Ctrl-C ends it."""
-    line = _line(codec, user, srtp, refuse, ring)
+    line = _line(codec, user, srtp, srtp_keys, refuse, ring)
     script = _script(play, say, record, dtmf, seconds, line.rate)
     raise typer.Exit(int(run(_answer(line, script, host, port, stay, as_json))))
 
@@ -172,14 +175,18 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _line(codecs: list[str] | None, user: str, srtp: str, refuse: int | None = None, ring: float = 0.0) -> Line:
+def _line(
+    codecs: list[str] | None, user: str, srtp: str, srtp_keys: str, refuse: int | None = None, ring: float = 0.0
+) -> Line:
     if srtp not in POLICIES:
         fail(f"--srtp {srtp}: choose among {', '.join(POLICIES)}")
+    if srtp_keys not in KEYINGS:
+        fail(f"--srtp-keys {srtp_keys}: choose among {', '.join(KEYINGS)}")
     wanted = [name.upper() for name in codecs or CODECS]
     if unknown := [name for name in wanted if name not in CODECS]:
         fail(f"--codec {unknown[0]}: choose among {', '.join(CODECS)}")
     rate = 48000 if wanted[0] == "OPUS" else 16000
-    return Line(name=user, codecs=wanted, rate=rate, refuse=refuse, ring=ring, srtp=srtp)
+    return Line(name=user, codecs=wanted, rate=rate, refuse=refuse, ring=ring, srtp=srtp, srtp_keys=srtp_keys)
 
 
 def _script(

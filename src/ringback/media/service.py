@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneMedia
+from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
@@ -54,6 +54,11 @@ class Media:
         self._engine.close()
         for request in list(self._offers):
             self._replied({"request": request, "sdp": None, "error": "the media engine is closing"})
+
+    @property
+    def fingerprint(self) -> str:
+        """What ``a=fingerprint`` says to telephones."""
+        return self._engine.fingerprint()
 
     @property
     def webrtc_port(self) -> int:
@@ -190,6 +195,10 @@ class Media:
         if self.events is not None:
             self.events.leg_silent(fields["leg"])
 
+    def _unprotected(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.leg_unprotected(fields["leg"], fields["reason"])
+
     def _failed(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
             self.events.leg_failed(fields["leg"], fields["reason"])
@@ -203,6 +212,7 @@ HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
     "played": Media._played,
     "active-speaker": Media._speaker,
     "leg-silent": Media._silent,
+    "leg-unprotected": Media._unprotected,
     "leg-failed": Media._failed,
 }
 
@@ -225,11 +235,19 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "rtcp_port": media.rtcp_port,
         "networks": list(media.networks),
         "crypto": None if media.crypto is None else crypto_fields(media.crypto),
+        "ice": None if media.ice is None else ice_fields(media.ice),
     }
 
 
-def crypto_fields(crypto: PhoneCrypto) -> dict[str, Any]:
-    """``PhoneCrypto`` as ``core.Engine.set_phone`` takes it."""
+def ice_fields(ice: PhoneIce) -> dict[str, Any]:
+    """``PhoneIce`` as ``core.Engine.set_phone`` takes it."""
+    return {"ufrag": ice.ufrag, "password": ice.password, "remote_ufrag": ice.remote_ufrag}
+
+
+def crypto_fields(crypto: PhoneCrypto | PhoneDtls) -> dict[str, Any]:
+    """``PhoneCrypto`` or ``PhoneDtls`` as ``core.Engine.set_phone`` takes it."""
+    if isinstance(crypto, PhoneDtls):
+        return {"fingerprints": list(crypto.fingerprints), "active": crypto.active}
     return {
         "suite": crypto.suite,
         "send_key": crypto.send_key,

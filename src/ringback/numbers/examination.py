@@ -61,7 +61,9 @@ class Examination:
         self._outcome: asyncio.Future[Failure | bytes] = loop.create_future()
         self._held: asyncio.Future[int] = loop.create_future()
         self._over = False
-        self._protection = ProtectionRules().of_call(trunk.transport.value, trunk.srtp.value)
+        self._protection = ProtectionRules(fingerprint=media.fingerprint).of_call(
+            trunk.transport.value, trunk.srtp.value, trunk.srtp_keys.value
+        )
         self._dialog: DialogRecord | None = None
         self.doctor: Doctor
 

@@ -246,6 +246,7 @@ def _attempt(trunk: Trunk, uri: str, caller_id: str, our_domain: str) -> Attempt
         codecs=trunk.codecs,
         dtmf=trunk.dtmf.value,
         srtp=trunk.srtp.value,
+        srtp_keys=trunk.srtp_keys.value,
         media_networks=trunk.media_networks,
         patience=PATIENCE,
         caller_id=caller_id,

@@ -23,6 +23,14 @@ class Srtp(StrEnum):
     REQUIRED = "required"
 
 
+class SrtpKeys(StrEnum):
+    """How keys of encrypted sound come about: told in SDP, or agreed on beside the sound. What we offer; a caller is
+    taken either way."""
+
+    SDES = "sdes"
+    DTLS = "dtls"
+
+
 class Dtmf(StrEnum):
     """How keys are sent. ``AUTO``: telephone-event when agreed, else SIP INFO. ``IN_BAND``: as tones, and looked for in
     the sound too where the far end offers no telephone-event."""
@@ -229,6 +237,7 @@ class Trunk:
     outbound_proxy: str = ""
     codecs: tuple[str, ...] = ()
     srtp: Srtp = Srtp.OFF
+    srtp_keys: SrtpKeys = SrtpKeys.SDES
     dtmf: Dtmf = Dtmf.AUTO
     max_calls: int | None = None
     calls_per_second: float | None = None

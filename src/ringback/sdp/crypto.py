@@ -30,6 +30,9 @@ LINES = 16
 
 POLICIES = ("off", "optional", "required")
 
+KEYINGS = ("sdes", "dtls")
+"""How keys come about: told in SDP (RFC 4568), or agreed on beside the sound (RFC 5763)."""
+
 CLEAR = ("RTP/AVP", "RTP/AVPF")
 PROTECTED = ("RTP/SAVP", "RTP/SAVPF")
 
@@ -47,21 +50,45 @@ class Protection:
         policy: ``off`` (never), ``optional`` (where the far end does it, too), ``required`` (or no stream at all).
         secret: At least 16 random octets of this call alone, which all its keys come from; never shown.
         speakable: Whether keys may be told over this call's signalling at all. Where they may not, and protection is
-            required, there is no stream.
+            required, they are agreed on by DTLS, or there is no stream.
+        keying: What we offer, and take where a far end offers both: a value of ``KEYINGS``.
+        fingerprint: What ``a=fingerprint`` says of our certificate; empty: no DTLS.
+        active: We begin with DTLS where both might, as was agreed before.
+        ice: Name of a far end that runs ICE in this call, so that later offers of ours go on with it.
     """
 
     policy: str = "off"
     secret: bytes = field(default=b"", repr=False)
     speakable: bool = True
+    keying: str = "sdes"
+    fingerprint: str = ""
+    active: bool = False
+    ice: str = ""
 
     def __post_init__(self) -> None:
         assert self.policy in POLICIES, f"{self.policy!r} is no policy"
+        assert self.keying in KEYINGS, f"{self.keying!r} is no way to come by keys"
         assert self.policy == "off" or len(self.secret) >= 16, "keys are made of a secret"
 
     @property
     def wanted(self) -> bool:
-        """Whether keys are offered and taken."""
+        """Whether protection is offered and taken, one way or another."""
+        return self.sdes or self.dtls
+
+    @property
+    def sdes(self) -> bool:
+        """Whether keys are told and taken in SDP."""
         return self.policy != "off" and self.speakable
+
+    @property
+    def dtls(self) -> bool:
+        """Whether keys are agreed on beside the sound, where the far end can."""
+        return self.policy != "off" and bool(self.fingerprint)
+
+    @property
+    def offers_dtls(self) -> bool:
+        """Whether our offer is for DTLS: an offer has one way to come by keys."""
+        return self.dtls and (self.keying == "dtls" or (self.policy == "required" and not self.sdes))
 
     def key(self, suite: str) -> bytes:
         """Our master key and salt for a suite: always the same, and each suite another (RFC 4568 §6.1)."""

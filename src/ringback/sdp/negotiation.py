@@ -32,10 +32,14 @@ from ringback.sdp.crypto import (
     offer_lines,
 )
 from ringback.sdp.description import Attribute, Description, Media, address_type, parse, write
+from ringback.sdp.dtls import OVER_DTLS, DtlsTerms, answered_offer, dtls_lines, taken_answer
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
+from ringback.sdp.ice import IceTerms, ice_lines, ice_terms, remote_ufrag
 
-PROTOCOLS = CLEAR + PROTECTED
-"""Profiles we speak. In ``RTP/SAVP`` protection is demanded, and never quietly left out."""
+PROTOCOLS = CLEAR + PROTECTED + OVER_DTLS
+"""Profiles we speak. In all but the first two protection is demanded, and never quietly left out."""
+
+_Guard = CryptoLine | DtlsTerms | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class Negotiated:
         listen: Whether the far end may send.
         refused: Kinds of streams the far end offered and we did not take (``video``, ``image`` …).
         rtcp_port: Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one for both (RFC 5761).
-        keys: What the stream is protected with; ``None``: it is in the clear.
+        keys: What SDP told to protect the stream with.
+        dtls: Who has to agree on keys with us. With neither this nor ``keys`` the stream is in the clear.
+        ice: Names of ICE, where the far end runs it.
     """
 
     remote: tuple[str, int] | None
@@ -84,6 +90,12 @@ class Negotiated:
     refused: tuple[str, ...] = ()
     rtcp_port: int | None = None
     keys: Keys | None = None
+    dtls: DtlsTerms | None = None
+    ice: IceTerms | None = None
+
+    @property
+    def protected(self) -> bool:
+        return self.keys is not None or self.dtls is not None
 
     @property
     def video_refused(self) -> bool:
@@ -116,7 +128,7 @@ def make_offer(
         codecs: Names from ``CODECS``, best first; unknown names and repeats are left out.
         direction: ``sendrecv``, ``sendonly`` (we hold), ``recvonly``, ``inactive``.
         telephone_events: Offer digits beside the sound (RFC 4733).
-        protection: Optional protection is offered as keys beside a profile that does not demand them: a far end that
+        protection: Optional protection is offered beside a profile that does not demand it (RFC 8643): a far end that
             knows nothing of it answers in the clear.
 
     Raises:
@@ -134,15 +146,24 @@ def make_offer(
         attributes += _codec_attributes(row, row.payload_type)
     for payload_type, clock in events:
         attributes += _event_attributes(payload_type, clock)
-    if protection.policy == "required" and not protection.speakable:
+    if protection.policy == "required" and not protection.wanted:
         raise NotProtected("keys may not be told over this signalling")
-    if protection.wanted:
+    if protection.offers_dtls:
+        attributes += [*dtls_lines(protection.fingerprint, "actpass"), ("rtcp-mux", None)]
+    elif protection.sdes:
         attributes += offer_lines(protection)
+    if protection.ice:
+        attributes += ice_lines(ice_terms(protection.secret, protection.ice), host, port, protection.offers_dtls)
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
-    protocol = "RTP/SAVP" if protection.policy == "required" else "RTP/AVP"
-    media = Media("audio", port, protocol, formats, attributes=attributes)
-    return write(_description(session_id, version, host, [media]))
+    media = Media("audio", port, _offered_protocol(protection), formats, attributes=attributes)
+    return write(_description(session_id, version, host, [media], bool(protection.ice)))
+
+
+def _offered_protocol(protection: Protection) -> str:
+    if protection.policy != "required":
+        return CLEAR[0]
+    return OVER_DTLS[0] if protection.offers_dtls else PROTECTED[0]
 
 
 def make_answer(
@@ -168,10 +189,11 @@ def make_answer(
         NotProtected: Only for want of the protection that the offer, or we, demand.
     """
     offered = parse(offer)
-    index, wire, codec, key = _choose(offered, allowed_codecs, protection)
+    index, wire, codec, guard = _choose(offered, allowed_codecs, protection)
     stream = offered.media[index]
     event = _event_for(_formats(stream), codec.clock_rate)
-    remote = _remote(offered, stream)
+    ice = _ice(offered, stream, protection)
+    remote = _remote(offered, stream, ice)
     send, listen = _mirror(offered.direction(stream), direction)
     agreed = NegotiatedCodec(codec.name, wire, wire, codec.clock_rate, _ptime(stream))
     negotiated = Negotiated(
@@ -180,19 +202,25 @@ def make_answer(
         receive=(agreed,),
         dtmf_payload_type=event,
         dtmf_receive_payload_type=event,
-        send=send and remote is not None,
+        send=send and (remote is not None or ice is not None),
         listen=listen,
         refused=tuple(media.kind for i, media in enumerate(offered.media) if i != index and media.port),
         rtcp_port=_rtcp_port(stream),
-        keys=agreed_keys(key, protection) if key is not None else None,
+        keys=agreed_keys(guard, protection) if isinstance(guard, CryptoLine) else None,
+        dtls=guard if isinstance(guard, DtlsTerms) else None,
+        ice=ice,
     )
     answer = _answer_stream(stream, port, codec, wire, event, _direction(send, listen), agreed.ptime_ms)
-    if key is not None:
-        answer.attributes.append(crypto_line(key.tag, key.suite, protection))
+    if isinstance(guard, CryptoLine):
+        answer.attributes.append(crypto_line(guard.tag, guard.suite, protection))
+    elif guard is not None:
+        answer.attributes += dtls_lines(protection.fingerprint, "active" if guard.active else "passive")
     if _muxed(stream):
         answer.attributes.append(("rtcp-mux", None))
+    if ice is not None:
+        answer.attributes += ice_lines(ice, host, port, _muxed(stream))
     media = [answer if i == index else _refused(other) for i, other in enumerate(offered.media)]
-    return write(_description(session_id, version, host, media)), negotiated
+    return write(_description(session_id, version, host, media, ice is not None)), negotiated
 
 
 def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_ONLY) -> Negotiated:
@@ -212,8 +240,9 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
     ours, theirs = offered.media[0], answered.media[0]
     if theirs.kind != ours.kind or theirs.port == 0 or theirs.protocol not in PROTOCOLS:
         raise NoCommonCodec("the stream was refused")
-    line = answered_line(ours, theirs) if protection.wanted else None
-    if line is None and (protection.policy == "required" or theirs.protocol in PROTECTED):
+    line = answered_line(ours, theirs) if protection.sdes else None
+    dtls = taken_answer(answered, theirs) if protection.offers_dtls else None
+    if line is None and dtls is None and (protection.policy == "required" or theirs.protocol not in CLEAR):
         raise NotProtected("the stream was taken without usable keys")
     mine = {(f.encoding, f.clock_rate): f.payload_type for f in _formats(ours)}
     formats = _formats(theirs)
@@ -227,7 +256,8 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
         raise NoCommonCodec("no codec in common")
     codec = receive[0]
     event = _event_for(formats, codec.clock_rate)
-    remote = _remote(answered, theirs)
+    ice = _ice(answered, theirs, protection) if protection.ice else None
+    remote = _remote(answered, theirs, ice)
     send, listen = _mirror(answered.direction(theirs), offered.direction(ours))
     return Negotiated(
         remote=remote,
@@ -235,10 +265,12 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
         receive=receive,
         dtmf_payload_type=event,
         dtmf_receive_payload_type=mine.get((TELEPHONE_EVENT, codec.clock_rate)) if event is not None else None,
-        send=send and remote is not None,
+        send=send and (remote is not None or ice is not None),
         listen=listen,
         rtcp_port=_rtcp_port(theirs),
         keys=agreed_keys(line, protection) if line is not None else None,
+        dtls=dtls,
+        ice=ice,
     )
 
 
@@ -247,22 +279,35 @@ def video_offered(sdp: bytes) -> bool:
     return any(media.kind == "video" and media.port for media in parse(sdp).media)
 
 
-def _choose(
-    offered: Description, allowed: Sequence[str], protection: Protection
-) -> tuple[int, int, Codec, CryptoLine | None]:
+def _choose(offered: Description, allowed: Sequence[str], protection: Protection) -> tuple[int, int, Codec, _Guard]:
     """The first audio stream that has a codec we may take, one that can be protected before one that cannot: its
-    index, payload type and codec, in the caller's order, and its keys."""
+    index, payload type and codec, in the caller's order, and its keys or how they come about."""
     usable = [(i, *found) for i, media in enumerate(offered.media) if (found := _codec(media, allowed)) is not None]
     if not usable:
         raise NoCommonCodec("no codec in common")
     if protection.wanted:
         for index, wire, codec in usable:
-            if lines := crypto_lines(offered.media[index]):
-                return index, wire, codec, lines[0]
+            if (guard := _guard(offered, offered.media[index], protection)) is not None:
+                return index, wire, codec, guard
     for index, wire, codec in usable:
         if protection.policy != "required" and offered.media[index].protocol in CLEAR:
             return index, wire, codec, None
     raise NotProtected("the stream cannot be protected as demanded")
+
+
+def _guard(offered: Description, media: Media, protection: Protection) -> _Guard:
+    """How a stream is protected: by what its profile demands, and where that leaves a choice, as we prefer."""
+    lines = crypto_lines(media) if protection.sdes and media.protocol not in OVER_DTLS else []
+    dtls = answered_offer(offered, media, protection.active) if protection.dtls else None
+    if lines and (dtls is None or protection.keying == "sdes"):
+        return lines[0]
+    return dtls
+
+
+def _ice(description: Description, media: Media, protection: Protection) -> IceTerms | None:
+    """ICE is run where the far end does."""
+    remote = remote_ufrag(description, media)
+    return ice_terms(protection.secret, remote) if remote and protection.secret else None
 
 
 def _codec(media: Media, allowed: Sequence[str]) -> tuple[int, Codec] | None:
@@ -335,13 +380,14 @@ def _ptime(media: Media) -> int:
     return max((time for time in PACKET_TIMES_MS if time <= min(ptime, limit)), default=PACKET_TIMES_MS[0])
 
 
-def _remote(description: Description, media: Media) -> tuple[str, int] | None:
-    """Where the writer wants its media; ``None`` for the old way to hold (RFC 3264 §8.4)."""
+def _remote(description: Description, media: Media, ice: IceTerms | None = None) -> tuple[str, int] | None:
+    """Where the writer wants its media; ``None`` for the old way to hold (RFC 3264 §8.4), and where ICE is to find out:
+    then what stands here may be nothing yet (RFC 8840 §4.1.1)."""
     text = description.address(media)
     if text is None:
         raise BadSdp("no c= line")
     host = _unicast(text)
-    if host is None:
+    if host is None or (ice is not None and media.port < 1024):
         return None
     if media.port < 1024:
         raise BadSdp("m= does not name a port media can be sent to")
@@ -411,6 +457,7 @@ def _event_attributes(payload_type: int, clock_rate: int) -> list[Attribute]:
     ]
 
 
-def _description(session_id: int, version: int, host: str, media: list[Media]) -> Description:
+def _description(session_id: int, version: int, host: str, media: list[Media], lite: bool = False) -> Description:
     origin = f"- {session_id} {version} IN {address_type(host)} {host}"
-    return Description(origin=origin, connection=host, media=media)
+    attributes: list[Attribute] = [("ice-lite", None)] if lite else []
+    return Description(origin=origin, connection=host, attributes=attributes, media=media)

@@ -153,6 +153,7 @@ class TrunkSide:
                 caller=accepted.caller,
                 withheld=accepted.withheld,
                 srtp=judged.trunk.srtp.value,
+                srtp_keys=judged.trunk.srtp_keys.value,
                 media_networks=judged.trunk.media_networks,
                 codecs=judged.trunk.codecs,
                 dtmf=judged.trunk.dtmf.value,

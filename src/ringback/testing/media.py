@@ -40,8 +40,11 @@ class FakeMedia:
         events: Set by whoever wants to be told; a test calls its methods to make things happen.
         ports: How many phone ports there are.
         counters: What ``stats`` answers, by leg.
+        fingerprint: Of a certificate that there is none of.
         hosts: What ``phone_host`` answers, by IP version; empty where one version is spoken.
     """
+
+    fingerprint = "sha-256 " + ":".join(["FA"] * 32)
 
     def __init__(self, ports: int = 1000) -> None:
         self.meetings: set[MeetingId] = set()

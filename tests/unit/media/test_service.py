@@ -232,6 +232,7 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
             "receive_key": b"r" * 28,
             "receive_mki": b"",
         },
+        "ice": None,
     }
 
 

@@ -22,6 +22,7 @@ FULL: dict[str, Any] = {
     "outbound_proxy": "sip:edge.example.com;lr",
     "codecs": ["pcmu", "G722"],
     "srtp": "required",
+    "srtp_keys": "dtls",
     "dtmf": "sip-info",
     "max_calls": 30,
     "calls_per_second": 2.5,

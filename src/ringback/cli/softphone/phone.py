@@ -17,6 +17,7 @@ from ringback.calls.ports import (
     IncomingInvite,
     MediaLegs,
     OutgoingInvite,
+    PhoneCrypto,
     PhoneMedia,
     Refer,
 )
@@ -24,6 +25,7 @@ from ringback.calls.protection import ProtectionRules
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
+from ringback.sdp.crypto import Protection
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
 
@@ -46,6 +48,7 @@ class Line:
         refuse: SIP status for every caller, instead of answering.
         ring: Seconds to ring before answering.
         srtp: Whether its sound is encrypted: ``off``, ``optional``, ``required``.
+        srtp_keys: How its keys come about: ``sdes``, ``dtls``.
     """
 
     name: str = "phone"
@@ -54,6 +57,7 @@ class Line:
     refuse: int | None = None
     ring: float = 0.0
     srtp: str = "off"
+    srtp_keys: str = "sdes"
 
 
 class Softphone:
@@ -91,7 +95,7 @@ class Softphone:
         self.over: asyncio.Future[Outcome] = loop.create_future()
         self._call: CallId | None = None
         self._offer = b""
-        self._protection = ProtectionRules().of_call("", self.line.srtp)
+        self._made: Protection | None = None
         self._codec = ""
         self._running: PhoneMedia | None = None
         self._answered_at: float | None = None
@@ -303,10 +307,22 @@ class Softphone:
             self.carrier.bye(self._call)
             self._end(Outcome(Exit.LOST, "no sound packets came for a minute"), by="us")
 
+    def leg_unprotected(self, leg: ParticipantId, reason: str) -> None:
+        if leg == FAR and self._call is not None and not self.over.done():
+            self.carrier.bye(self._call)
+            self._end(Outcome(Exit.LOST, f"the sound cannot be protected: {reason}"), by="us")
+
     def leg_failed(self, leg: ParticipantId, reason: str) -> None:
         self.leg_silent(FAR)
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _protection(self) -> Protection:
+        if self._made is None:
+            rules = ProtectionRules(fingerprint=self.media.fingerprint)
+            self._made = rules.of_call("", self.line.srtp, self.line.srtp_keys)
+        return self._made
 
     def _next_version(self) -> int:
         self._version += 1
@@ -338,7 +354,8 @@ class Softphone:
     def _picked_up(self) -> None:
         self._answered_at = self._clock.monotonic()
         crypto = self._running.crypto if self._running is not None else None
-        self._tell("answered", {"codec": self._codec, **({} if crypto is None else {"srtp": crypto.suite})})
+        how = crypto.suite if isinstance(crypto, PhoneCrypto) else "dtls"
+        self._tell("answered", {"codec": self._codec, **({} if crypto is None else {"srtp": how})})
         if not self.talking.done():
             self.talking.set_result(self._codec)
 
