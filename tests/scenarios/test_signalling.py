@@ -25,9 +25,11 @@ class PaperTokens:
 
     async def check_token(self, token: str, *, now: float, ignore_nbf: bool = False) -> TokenGrants:
         kind, _, room = token.partition(":")
-        if kind not in ("owner", "guest"):
+        if kind not in ("owner", "guest", "knocker"):
             raise TokenRefused(kind, f"the token is refused: {kind}")
-        return TokenGrants(DOMAIN, RoomName(room), is_owner=kind == "owner", user_name=kind.title())
+        return TokenGrants(
+            DOMAIN, RoomName(room), is_owner=kind == "owner", user_name=kind.title(), knocking=kind == "knocker"
+        )
 
 
 class PaperSocket:

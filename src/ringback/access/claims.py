@@ -69,7 +69,7 @@ CLAIMS = (
     Claim("start_cloud_recording", "sr", boolean, idle=True),
     Claim("start_cloud_recording_opts", "sro", shapes.recording_options, idle=True),
     Claim("auto_start_transcription", "ast", boolean, idle=True),
-    Claim("knocking", "k", boolean, idle=True),
+    Claim("knocking", "k", boolean),
     Claim("enable_recording_ui", "erui", boolean, idle=True),
     Claim("enable_prejoin_ui", "epui", boolean, idle=True),
     Claim("enable_live_captions_ui", "elcui", boolean, idle=True),
@@ -165,6 +165,7 @@ def grants(domain: DomainId, properties: Mapping[str, object]) -> TokenGrants:
         domain=domain,
         is_owner=properties.get("is_owner") is True,
         eject_at_token_exp=properties.get("eject_at_token_exp") is True,
+        knocking=properties.get("knocking") is True,
         properties=dict(properties),
         **values,  # type: ignore[arg-type]
     )

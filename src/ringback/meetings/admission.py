@@ -1,6 +1,6 @@
 """Who may come in, decided at the door and not again: times, tokens, places."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
@@ -16,12 +16,14 @@ class JoinRefused(Exception):
     Attributes:
         kind: ``nbf-room``, ``exp-room``, ``nbf-token``, ``exp-token``, ``no-room``, ``meeting-full``, ``not-allowed``.
         msg: A sentence for people.
+        may_knock: Whether somebody inside may open.
     """
 
-    def __init__(self, kind: str, msg: str) -> None:
+    def __init__(self, kind: str, msg: str, *, may_knock: bool = False) -> None:
         super().__init__(msg)
         self.kind = kind
         self.msg = msg
+        self.may_knock = may_knock
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,14 @@ class Joiner:
         id: Chosen before, so that its connection can be registered first.
         grants: Its checked token; ``None`` without one.
         user_name: What it asks to be called; a token's name goes first.
+        admitted: Somebody inside opened the door to it.
     """
 
     id: ParticipantId
     grants: TokenGrants | None = None
     user_name: str = ""
     user_data: object = None
+    admitted: bool = False
 
 
 def check_room_times(settings: RoomSettings, now: Instant) -> None:
@@ -55,12 +59,30 @@ def check_joiner(settings: RoomSettings, joiner: Joiner, now: Instant) -> None:
     """
     check_room_times(settings, now)
     grants, room = joiner.grants, settings.room
+    if must_knock(settings, grants) and not joiner.admitted:
+        raise JoinRefused("not-allowed", "Ask to be let in: somebody in this room has to open.", may_knock=True)
     if grants is None:
-        if room.privacy == "private":
+        if room.privacy == "private" and not joiner.admitted:
             raise JoinRefused("not-allowed", "This room is private: a meeting token is needed to join.")
         return
     if grants.domain != room.domain or (grants.room_name is not None and grants.room_name != room.name):
         raise JoinRefused("not-allowed", "The meeting token is for another room.")
+
+
+def must_knock(settings: RoomSettings, grants: TokenGrants | None) -> bool:
+    """Whether somebody inside has to open: to whoever has no token for a private room, and where a token says so."""
+    if grants is None:
+        return settings.enable_knocking and settings.room.privacy == "private"
+    return grants.knocking
+
+
+def check_knocker(settings: RoomSettings, joiner: Joiner, now: Instant) -> None:
+    """Refuse whoever may not even wait at the door, or need not: it may join."""
+    if must_knock(settings, joiner.grants):
+        check_joiner(settings, replace(joiner, admitted=True), now)
+        return
+    check_joiner(settings, joiner, now)
+    raise JoinRefused("not-allowed", "You need not ask to be let in: join.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.bridge import Bridge
 from ringback.meetings.commands import update_permissions
 from ringback.meetings.effects import Effect, HangUp, Tell
+from ringback.meetings.knocking import Knocking
 from ringback.meetings.lobby import Lobby, lobby_settings
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.permissions import changed
@@ -71,6 +72,7 @@ class Meetings:
         self.bridges: dict[MeetingId, Actor] = {}
         self.lines: dict[CallId, CallId] = {}
         self._watchers: dict[Key, list[Callable[[], None]]] = {}
+        self.knocking = Knocking(office, rooms, self.running)
         self.draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -195,6 +197,7 @@ class Meetings:
         settings = actor.meeting.settings
         for began in tuple(self._watchers.get((settings.room.domain, settings.room.name), ())):
             began()
+        self.knocking.somebody_came(settings.room.domain, settings.room.name)
         if settings.sip is None:
             return effects
         provider = settings.sip.provider or "daily"
@@ -357,6 +360,7 @@ class Meetings:
     async def close_all(self) -> None:
         """End every meeting now."""
         self.draining = True
+        self.knocking.clear()
         reason = EndReason(Ending.SERVER_DRAIN, Fault.OURS)
         words = ("connection-error", "The server is shutting down.")
         asked = [

@@ -49,6 +49,20 @@ class ParticipantLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingJoined:
+    """Somebody waits at the door to be let in (knocking)."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLeft:
+    """It waits no longer: it was let in, or not, or gave up."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
 class CountsUpdated:
     """How many participants are shown and how many are hidden."""
 
@@ -204,6 +218,8 @@ Event = (
     | ParticipantJoined
     | ParticipantUpdated
     | ParticipantLeft
+    | WaitingJoined
+    | WaitingLeft
     | CountsUpdated
     | ActiveSpeakerChanged
     | AppMessage
@@ -219,6 +235,8 @@ DURABLE = (
     MeetingEnded,
     ParticipantJoined,
     ParticipantLeft,
+    WaitingJoined,
+    WaitingLeft,
     DialInReady,
     CallEvent,
     CallTransfer,

@@ -114,6 +114,7 @@ class RoomSettings:
     enforce_unique_user_ids: bool = False
     enable_hidden_participants: bool = False
     enable_screenshare: bool = True
+    enable_knocking: bool = False
     start_audio_off: bool = False
     start_video_off: bool = False
     permissions: Mapping[str, object] | None = None
@@ -142,5 +143,6 @@ class TokenGrants:
     start_audio_off: bool | None = None
     start_video_off: bool | None = None
     enable_screenshare: bool | None = None
+    knocking: bool = False
     permissions: Mapping[str, object] | None = None
     properties: Mapping[str, object] = field(default_factory=dict)

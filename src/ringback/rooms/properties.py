@@ -98,7 +98,7 @@ PROPERTIES = (
     Property("max_participants", _max_participants, 200),
     Property("eject_at_room_exp", boolean, False),
     Property("eject_after_elapsed", number(1, 10 * YEAR_SECONDS)),
-    _flag("enable_knocking", False, ROOM),
+    _flag("enable_knocking", False, ROOM, idle=False),
     Property("enforce_unique_user_ids", boolean, False, BOTH),
     Property("enable_hidden_participants", boolean, False),
     Property("permissions", shapes.permissions, None, BOTH),

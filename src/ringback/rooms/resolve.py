@@ -32,6 +32,7 @@ def resolve(room: Room, domain: Domain, *, max_participants: int, max_sip_pstn_s
         enforce_unique_user_ids=values["enforce_unique_user_ids"],
         enable_hidden_participants=values["enable_hidden_participants"],
         enable_screenshare=values["enable_screenshare"],
+        enable_knocking=values["enable_knocking"],
         start_audio_off=values["start_audio_off"],
         start_video_off=values["start_video_off"],
         permissions=values["permissions"],

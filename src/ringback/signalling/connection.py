@@ -7,20 +7,22 @@ leaves its client's seat waiting; leaving, being removed and talking nonsense en
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
 import structlog
 
 from ringback.access.errors import TokenRefused
-from ringback.calls.ports import Asker, Clock
+from ringback.calls.ports import Asker, Clock, Timer
 from ringback.calls.transfer_request import WARM_FIELDS
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.meeting import GRACE
+from ringback.meetings.permissions import may_administer
 from ringback.meetings.seat import Seat, Welcome
 from ringback.model.errors import InvalidRequest, NotFound, RateLimited, RingbackError
-from ringback.model.ids import ParticipantId
+from ringback.model.ids import DomainId, ParticipantId, RoomName
+from ringback.model.participant import Participant
 from ringback.signalling import requests, wire
 from ringback.signalling.clients import Client, Clients
 from ringback.signalling.mailbox import Overrun
@@ -70,6 +72,15 @@ class Desk:
     new_id: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Knocked:
+    """At which door this connection waits, or was let in, and as whom."""
+
+    domain: DomainId
+    room: RoomName
+    joiner: Joiner
+
+
 class Connection:
     """Serves one socket until it closes.
 
@@ -89,6 +100,9 @@ class Connection:
         self._closing: tuple[int, str] | None = None
         self._answering = False
         self._bad = 0
+        self._waits: _Knocked | None = None
+        self._admitted: _Knocked | None = None
+        self._timer: Timer | None = None
         self._tokens = BURST
         self._refilled = desk.clock.monotonic()
 
@@ -98,15 +112,15 @@ class Connection:
 
     async def serve(self) -> None:
         """Run until the socket is closed, by either side."""
-        opened = self._desk.clock.monotonic()
-        timer = self._desk.clock.call_at(opened + JOIN_WITHIN, self._join_timeout)
+        self._expect_join()
         try:
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read())
                 await self._write()
                 reader.cancel()
         finally:
-            timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._dropped()
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,8 +157,8 @@ class Connection:
         )
         self._news.set()
 
-    def _refuse(self, id: int | None, kind: str, msg: str) -> None:
-        error = {"type": kind, "msg": msg}
+    def _refuse(self, id: int | None, kind: str, msg: str, *, may_knock: bool = False) -> None:
+        error: Fields = {"type": kind, "msg": msg, **({"mayKnock": True} if may_knock else {})}
         self._replies.append(json.dumps({"type": "reply", "id": id, "ok": False, "error": error}))
         self._news.set()
 
@@ -153,11 +167,19 @@ class Connection:
             self._closing = (code, reason)
             self._news.set()
 
+    def _expect_join(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._desk.clock.call_at(self._desk.clock.monotonic() + JOIN_WITHIN, self._join_timeout)
+
     def _join_timeout(self) -> None:
-        if self._client is None:
+        if self._client is None and self._waits is None:
             self._close(POLICY, "join first")
 
     def _dropped(self) -> None:
+        if (knocked := self._waits) is not None:
+            self._waits = None
+            self._desk.doors.knocking.give_up(knocked.domain, knocked.room, knocked.joiner.id)
         client = self._client
         if client is None or client.socket is not self:
             return
@@ -211,6 +233,9 @@ class Connection:
             if frame.type == "join":
                 self._reply(frame.id, await self._join(frame.fields))
                 return
+            if frame.type == "knock":
+                self._reply(frame.id, await self._knock(frame.fields))
+                return
             if self._client is None or self._client.seat is None:
                 raise InvalidRequest("join first")
             verb = VERBS.get(frame.type)
@@ -221,7 +246,7 @@ class Connection:
             kind = "not-allowed" if refusal.kind == "invalid-token" else refusal.kind
             self._refuse(frame.id, kind, refusal.msg)
         except JoinRefused as refusal:
-            self._refuse(frame.id, refusal.kind, refusal.msg)
+            self._refuse(frame.id, refusal.kind, refusal.msg, may_knock=refusal.may_knock)
         except RingbackError as error:
             self._refuse(frame.id, error.code, error.info)
         except Exception:
@@ -236,11 +261,12 @@ class Connection:
         asked = requests.read_join(fields, self._host)
         if isinstance(asked, requests.Resume):
             return await self._resume(asked)
-        domain = await self._desk.domain_of(asked.host)
-        grants = None
-        if asked.token:
-            grants = await self._desk.tokens.check_token(asked.token, now=self._desk.clock.wall())
-        joiner = Joiner(ParticipantId(self._desk.new_id()), grants, asked.user_name, asked.user_data)
+        domain, joiner = await self._joiner(asked)
+        if (knocked := self._admitted) is not None and (knocked.domain, knocked.room) == (domain, asked.room):
+            # Whoever opened has seen this name, under this id.
+            joiner = replace(joiner, id=knocked.joiner.id, user_name=knocked.joiner.user_name, admitted=True)
+            self._admitted = None
+        grants = joiner.grants
         client = Client(joiner.id, grants=grants, token=_digest(asked.token))
         self._desk.clients.expect(client)
         try:
@@ -251,6 +277,36 @@ class Connection:
         log.info("client.joined", room=welcome.settings.room.name, meeting=welcome.meeting, participant=client.id)
         self._attach(client)
         return self._welcome(client, welcome) | {"seq": 0}
+
+    async def _joiner(self, asked: requests.Join) -> tuple[DomainId, Joiner]:
+        """Who is at the door, and of which domain. Raises ``TokenRefused``."""
+        domain = await self._desk.domain_of(asked.host)
+        grants = None
+        if asked.token:
+            grants = await self._desk.tokens.check_token(asked.token, now=self._desk.clock.wall())
+        return domain, Joiner(ParticipantId(self._desk.new_id()), grants, asked.user_name, asked.user_data)
+
+    async def _knock(self, fields: Mapping[str, object]) -> Fields:
+        """Ask to be let in. ``access-state-updated`` tells what came of it; then this connection may join."""
+        if self._client is not None or self._waits is not None:
+            raise InvalidRequest("this connection has joined already, or waits")
+        asked = requests.read_join(fields, self._host)
+        if isinstance(asked, requests.Resume):
+            raise InvalidRequest('"resume" is a field of join')
+        domain, joiner = await self._joiner(asked)
+        await self._desk.doors.knocking.knock(domain, asked.room, joiner, self._decided)
+        self._waits = _Knocked(domain, asked.room, joiner)
+        return {"session_id": joiner.id}
+
+    def _decided(self, granted: bool) -> None:
+        """Somebody opened the door, or will not."""
+        knocked, self._waits = self._waits, None
+        self._admitted = knocked if granted else None
+        payload = {"access": {"level": "full" if granted else "lobby"}, "granted": granted}
+        event = {"type": "event", "seq": 0, "event": "access-state-updated", "payload": payload}
+        self._replies.append(json.dumps(event, separators=(",", ":")))
+        self._news.set()
+        self._expect_join()
 
     async def _resume(self, asked: requests.Resume) -> Fields:
         client = self._desk.clients.find(asked.session_id, asked.secret)
@@ -281,7 +337,14 @@ class Connection:
             "room": wire.room(welcome.settings, client.grants),
             "local": wire.participant(welcome.local),
             "participants": [wire.participant(other) for other in welcome.others],
+            "waiting": [wire.waiting(who) for who in self._waiting(client, welcome)],
         }
+
+    def _waiting(self, client: Client, welcome: Welcome) -> Sequence[Participant]:
+        """Who waits at the door, for those who may open it."""
+        if client.seat is None or not may_administer(welcome.local):
+            return ()
+        return self._desk.doors.knocking.waiting(client.seat.domain, client.seat.room)
 
     # ── verbs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -328,6 +391,19 @@ class Connection:
             updates[who] = update
         await seat.update_participants(updates)
         return {}
+
+    async def update_waiting(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.require_admin()
+        decisions: dict[str, bool] = {}
+        for who, update in requests.mapping(fields, "participants").items():
+            granted = update.get("grantRequestedAccess") if isinstance(update, dict) else None
+            if not isinstance(granted, bool):
+                raise InvalidRequest('each of "participants" must be {"grantRequestedAccess": true or false}')
+            decisions[who] = granted
+        knocking, ids = self._desk.doors.knocking, list[str]()
+        for who, granted in decisions.items():
+            ids += knocking.decide(seat.domain, seat.room, who, granted)
+        return {"ids": ids}
 
     async def dialout_start(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         seat.require_admin()
@@ -421,6 +497,7 @@ VERBS: dict[str, Verb] = {
     "set-user-name": Connection.set_user_name,
     "set-user-data": Connection.set_user_data,
     "update-participants": Connection.update_participants,
+    "update-waiting-participants": Connection.update_waiting,
     "dialout-start": Connection.dialout_start,
     "dialout-stop": Connection.dialout_stop,
     "hold": Connection.hold,

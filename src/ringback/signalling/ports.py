@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ringback.calls.commands import CallCommands
 from ringback.meetings.admission import Joiner
+from ringback.meetings.knocking import Knocking
 from ringback.meetings.ports import Message
 from ringback.meetings.seat import Seat, Welcome
 from ringback.model.ids import DomainId, RoomName
@@ -15,6 +16,8 @@ class Doors(Protocol):
     """Where clients come in (``meetings.service.Meetings``)."""
 
     async def join(self, domain: DomainId, name: RoomName, joiner: Joiner) -> tuple[Seat, Welcome]: ...
+    @property
+    def knocking(self) -> Knocking: ...
 
 
 class Tokens(Protocol):

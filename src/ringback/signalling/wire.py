@@ -24,6 +24,8 @@ from ringback.model.events import (
     ParticipantLeft,
     ParticipantUpdated,
     RemoteRequest,
+    WaitingJoined,
+    WaitingLeft,
 )
 from ringback.model.participant import TRACKS, Participant, Track
 from ringback.model.payload import Payload
@@ -68,6 +70,12 @@ def participant(who: Participant) -> Fields:
         payload["onHold"] = who.on_hold
         payload["heldBy"] = sorted(who.held_by)
     return payload
+
+
+def waiting(who: Participant) -> Fields:
+    """Somebody at the door as ``waitingParticipants()`` shows it, and as a participant for who wants to know more."""
+    shown = {"id": who.id, "name": who.user_name, "awaitingAccess": {"level": "full"}}
+    return {**participant(who), **shown}
 
 
 def track(what: Track) -> Fields:
@@ -137,6 +145,16 @@ def _(event: ParticipantLeft) -> Spelled:
         "participant": participant(event.participant),
         **({"reason": event.reason} if event.reason else {}),
     }
+
+
+@_spell.register
+def _(event: WaitingJoined) -> Spelled:
+    return "waiting-participant-added", {"participant": waiting(event.participant)}
+
+
+@_spell.register
+def _(event: WaitingLeft) -> Spelled:
+    return "waiting-participant-removed", {"participant": waiting(event.participant)}
 
 
 @_spell.register

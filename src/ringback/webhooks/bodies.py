@@ -66,7 +66,7 @@ def _participant(event: EventRecord, told: Mapping[str, Any]) -> Payload | None:
         payload["user_data"] = who["userData"]
     if who.get("participantType"):
         payload["participant_type"] = who["participantType"]
-    if event.name == "participant-left":
+    if event.name in ("participant-left", "waiting-participant-removed"):
         payload["duration"] = round(max(0.0, event.at - joined_at), 3)
     return payload
 
@@ -149,6 +149,8 @@ _TYPES: dict[str, tuple[str, str, Make]] = {
     "meeting-ended": ("meeting.ended", "met-end", _meeting),
     "participant-joined": ("participant.joined", "ptcpt-join", _participant),
     "participant-left": ("participant.left", "ptcpt-left", _participant),
+    "waiting-participant-added": ("waiting-participant.joined", "wait-join", _participant),
+    "waiting-participant-removed": ("waiting-participant.left", "wait-left", _participant),
     "dialin-ready": ("dialin.ready", "dial-in-rdy", _ready),
     "dialin-connected": ("dialin.connected", "dial-in-con", _call),
     "dialin-stopped": ("dialin.stopped", "dial-in-stp", _call),
@@ -172,8 +174,6 @@ SENT_TYPES = frozenset(type for type, _, _ in _TYPES.values())
 """What is sent today."""
 
 KNOWN_TYPES = SENT_TYPES | {
-    "waiting-participant.joined",
-    "waiting-participant.left",
     "recording.started",
     "recording.ready-to-download",
     "recording.error",

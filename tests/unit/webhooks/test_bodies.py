@@ -18,6 +18,8 @@ from ringback.model.events import (
     ParticipantJoined,
     ParticipantLeft,
     TransferStep,
+    WaitingJoined,
+    WaitingLeft,
 )
 from ringback.model.ids import CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.participant import Participant, ParticipantType
@@ -211,6 +213,8 @@ EVENTS: dict[str, Any] = {
     "meeting.ended": MeetingEnded(AT - 60, AT),
     "participant.joined": ParticipantJoined(ANN),
     "participant.left": ParticipantLeft(PHONE),
+    "waiting-participant.joined": WaitingJoined(ANN),
+    "waiting-participant.left": WaitingLeft(ANN),
     "dialin.ready": DialInReady("sip:123@rooms.example.test", "daily"),
     "dialin.connected": CallEvent(IN, CallStep.CONNECTED),
     "dialin.stopped": CallEvent(IN, CallStep.STOPPED, end=EndReason(Ending.EJECTED, q850=16)),
