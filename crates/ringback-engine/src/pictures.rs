@@ -41,6 +41,10 @@ pub struct Tile {
     pub source: Option<SourceId>,
     /// Name on the tile, as the participant gave it: hostile text.
     pub name: String,
+    /// Whether it says that no sound comes from there.
+    pub muted: bool,
+    /// Shown whole instead of filling its tile: a screen.
+    pub whole: bool,
 }
 
 /// How tiles stand.
@@ -50,6 +54,8 @@ pub enum Layout {
     Speaker,
     /// All alike.
     Grid,
+    /// The first alone, at its own size and pace where those are within the encoding's: the same in another codec.
+    Copy,
 }
 
 /// A picture that is needed.

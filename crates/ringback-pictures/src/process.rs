@@ -2,12 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::wire::{LONGEST, Order, Yield};
 
@@ -31,9 +34,21 @@ pub enum Broken {
     Stuck,
 }
 
+/// What is known of the program itself, between its keeper and us.
+#[derive(Default)]
+enum Program {
+    /// Its keeper is about to start it.
+    #[default]
+    Awaited,
+    /// It runs, under this number and this handle, which no later program can be taken for.
+    Runs(u32, OwnedFd),
+    /// It ended, or is not wanted any more.
+    Over,
+}
+
 /// A running pixel process. Dropping it kills it.
 pub struct Process {
-    child: Child,
+    program: Arc<Mutex<Program>>,
     socket: OwnedFd,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
@@ -42,26 +57,26 @@ pub struct Process {
 }
 
 impl Process {
-    /// Start it from its program. The only descriptors that it has are one end of the socket pair and its errors' end.
-    pub fn start(program: &Path, now: Instant) -> io::Result<Process> {
+    /// Start it from its program, without waiting for that: a thread does, and stays until it ends. One that cannot be
+    /// started is one that ended. The only descriptor that it has is one end of a socket pair.
+    pub fn start(path: &Path, now: Instant) -> io::Result<Process> {
         let (ours, theirs) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         for end in [&ours, &theirs] {
             rustix::net::sockopt::set_socket_send_buffer_size(end, SOCKET_ROOM)?;
         }
-        let mut command = Command::new(program);
-        command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null()).env_clear().current_dir("/");
-        // Tests and unusual installations say where libvpx is.
-        if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
-            command.env("LD_LIBRARY_PATH", path);
-        }
-        let child = command.spawn()?;
-        Ok(Process { child, socket: ours, outgoing: Vec::new(), incoming: Vec::new(), asked: now, answered: now })
+        let program = Arc::new(Mutex::new(Program::Awaited));
+        let (path, kept) = (path.to_owned(), program.clone());
+        thread::Builder::new().name("pixels".into()).spawn(move || keep(path, theirs, &kept))?;
+        Ok(Process { program, socket: ours, outgoing: Vec::new(), incoming: Vec::new(), asked: now, answered: now })
     }
 
-    /// Its number, as the system knows it.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// Its number as the system knows it, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        match *self.program.lock().unwrap_or_else(|e| e.into_inner()) {
+            Program::Runs(id, _) => Some(id),
+            _ => None,
+        }
     }
 
     /// Whether more waits to be written than the socket takes now.
@@ -144,8 +159,39 @@ impl AsFd for Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        // Killed, it is gone within its next turn: waiting for it leaves no zombie behind.
-        let _ = self.child.wait();
+        let mut program = self.program.lock().unwrap_or_else(|e| e.into_inner());
+        if let Program::Runs(_, handle) = std::mem::replace(&mut *program, Program::Over) {
+            let _ = pidfd_send_signal(handle, Signal::KILL);
+        }
     }
+}
+
+/// Start the program and wait for its end. It dies with the thread that started it, so that thread is this one.
+fn keep(path: PathBuf, socket: OwnedFd, program: &Mutex<Program>) {
+    let set = |state| {
+        let mut program = program.lock().unwrap_or_else(|e| e.into_inner());
+        let over = matches!(*program, Program::Over);
+        *program = if over { Program::Over } else { state };
+        !over
+    };
+    let mut command = Command::new(path);
+    command.stdin(socket).stdout(Stdio::null()).stderr(Stdio::null()).env_clear().current_dir("/");
+    // Unusual installations say where libvpx is.
+    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
+        command.env("LD_LIBRARY_PATH", path);
+    }
+    let child = command.spawn();
+    // Ours: it has its own, and an end that stays open here would hide that it is gone.
+    drop(command);
+    let Ok(mut child) = child else {
+        set(Program::Over);
+        return;
+    };
+    let handle = Pid::from_raw(child.id() as i32).and_then(|id| pidfd_open(id, PidfdFlags::empty()).ok());
+    let wanted = handle.is_some_and(|handle| set(Program::Runs(child.id(), handle)));
+    if !wanted {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    set(Program::Over);
 }

@@ -64,6 +64,8 @@ pub enum Order {
     Frame { source: u64, coding: Coding, at_us: u64, data: Vec<u8> },
     /// Pictures of this source are missing: nothing of it is shown before its next key frame.
     Lost { source: u64 },
+    /// There is no picture of this source any more: it is shown as nobody.
+    Gone { source: u64 },
     /// Open a view or change it.
     View { view: u64, what: View },
     /// Close it.
@@ -186,6 +188,7 @@ impl Order {
             Order::Close { view } => framed(out, 4, |out| out.extend(view.to_le_bytes())),
             Order::Key { view } => framed(out, 5, |out| out.extend(view.to_le_bytes())),
             Order::Ping { number } => framed(out, 6, |out| out.extend(number.to_le_bytes())),
+            Order::Gone { source } => framed(out, 7, |out| out.extend(source.to_le_bytes())),
         }
     }
 
@@ -200,6 +203,7 @@ impl Order {
             4 => Order::Close { view: body.u64()? },
             5 => Order::Key { view: body.u64()? },
             6 => Order::Ping { number: body.u64()? },
+            7 => Order::Gone { source: body.u64()? },
             _ => return Err(Garbled),
         };
         if body.0.is_empty() { Ok(Some((order, length))) } else { Err(Garbled) }
@@ -331,6 +335,7 @@ mod tests {
             Order::Close { view: 4 },
             Order::Key { view: 5 },
             Order::Ping { number: u64::MAX },
+            Order::Gone { source: 6 },
         ]
     }
 

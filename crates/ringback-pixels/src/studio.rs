@@ -77,6 +77,12 @@ impl Studio {
                     about.ask(source, now_us, out);
                 }
             }
+            Order::Gone { source } => {
+                if let Some(about) = self.sources.get_mut(&source) {
+                    about.picture = None;
+                    about.needs_key = true;
+                }
+            }
             Order::View { view, what } => self.view(view, what, now_us, out),
             Order::Close { view } => {
                 self.views.remove(&view);

@@ -190,6 +190,17 @@ fn after_a_loss_the_last_good_picture_stays_until_a_key_frame_comes() {
 }
 
 #[test]
+fn whose_camera_went_off_is_shown_as_nobody() {
+    let mut room = Room::new(Coding::H264);
+    room.frame(1, Coding::H264, stream(Coding::H264, GREEN, 1).remove(0));
+    room.tick();
+    assert!(is(room.colours()[0], GREEN));
+    room.order(Order::Gone { source: 1 });
+    room.tick();
+    assert!(!is(room.colours()[0], GREEN));
+}
+
+#[test]
 fn only_what_is_shown_is_decoded() {
     let mut room = Room::new(Coding::Vp8);
     room.answers.clear();

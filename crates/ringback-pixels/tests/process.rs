@@ -17,6 +17,10 @@ fn start() -> Process {
     Process::start(Path::new(env!("CARGO_BIN_EXE_ringback-pixels")), Instant::now()).expect("it starts")
 }
 
+fn id(process: &Process) -> u32 {
+    process.id().expect("it runs")
+}
+
 /// Everything it says until `enough`; its end is an error.
 fn hear(process: &mut Process, enough: impl Fn(&Yield) -> bool) -> Result<Vec<Yield>, Broken> {
     let begun = Instant::now();
@@ -84,8 +88,8 @@ fn a_killed_process_is_known_at_once_and_a_new_one_goes_on() {
     process.say(&Order::View { view: 1, what: view(Coding::H264) });
     hear(&mut process, |said| matches!(said, Yield::Picture { .. })).expect("it lives");
 
-    let id = rustix::process::Pid::from_raw(process.id() as i32).expect("a number");
-    rustix::process::kill_process(id, rustix::process::Signal::KILL).expect("it is ours");
+    let pid = rustix::process::Pid::from_raw(id(&process) as i32).expect("a number");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
     assert_eq!(hear(&mut process, |_| false), Err(Broken::Ended));
 
     let mut process = start();
@@ -98,8 +102,8 @@ fn a_killed_process_is_known_at_once_and_a_new_one_goes_on() {
 fn a_process_that_does_not_answer_is_given_up() {
     let mut process = start();
     hear(&mut process, |said| matches!(said, Yield::Ready { .. })).expect("it lives");
-    let id = rustix::process::Pid::from_raw(process.id() as i32).expect("a number");
-    rustix::process::kill_process(id, rustix::process::Signal::STOP).expect("it is ours");
+    let pid = rustix::process::Pid::from_raw(id(&process) as i32).expect("a number");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it is ours");
 
     // The clock of whoever watches is an argument: no second passes here.
     let begun = Instant::now();
@@ -133,13 +137,32 @@ fn a_garbled_order_ends_the_process_and_nothing_else() {
     assert_eq!(hear(&mut process, |_| false), Err(Broken::Ended));
 }
 
+#[test]
+fn a_program_that_is_not_there_is_one_that_ended() {
+    let mut process = Process::start(Path::new("/nowhere/ringback-pixels"), Instant::now()).expect("a socket pair");
+    assert_eq!(hear(&mut process, |_| false), Err(Broken::Ended));
+}
+
+#[test]
+fn who_is_dropped_is_gone() {
+    let mut process = start();
+    hear(&mut process, |said| matches!(said, Yield::Ready { .. })).expect("it lives");
+    let id = id(&process);
+    drop(process);
+    let begun = Instant::now();
+    while Path::new(&format!("/proc/{id}")).exists() {
+        assert!(begun.elapsed() < PATIENCE, "it is killed, and nobody's zombie");
+        std::thread::yield_now();
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn it_has_no_rights_when_the_first_order_comes() {
     let mut process = start();
     hear(&mut process, |said| matches!(said, Yield::Ready { .. })).expect("it lives");
 
-    let of = |what: &str| fs::read_to_string(format!("/proc/{}/{what}", process.id())).unwrap_or_default();
+    let of = |what: &str| fs::read_to_string(format!("/proc/{}/{what}", id(&process))).unwrap_or_default();
     let status = of("status");
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     assert!(status.contains("Seccomp:\t2"), "filtered: {status}");
