@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from stages import Failed, one_sentence, run, say, stage
 
-# What a test needs on the path → the package that brings it.
+# What a test needs on the path, or the file → the package that brings it.
 PEERS = {
+    "/usr/share/perl5/Net/SIP.pm": "libnet-sip-perl",
     "baresip": "baresip-core",
     "chromium": "chromium",
     "espeak-ng": "espeak-ng",
@@ -34,8 +36,8 @@ PEERS = {
 
 
 def missing() -> list[str]:
-    """Commands of ``PEERS`` that are not here."""
-    return [command for command in PEERS if shutil.which(command) is None]
+    """Commands and files of ``PEERS`` that are not here."""
+    return [name for name in PEERS if shutil.which(name) is None and not Path(name).is_file()]
 
 
 def may_install() -> bool:

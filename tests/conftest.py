@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -31,8 +32,8 @@ def cannot_run(sentence: str) -> NoReturn:
 
 
 def need_commands(*commands: str) -> None:
-    """Skip the test, loudly, where a program it drives is missing; fail it where CI says that everything is there."""
-    missing = [command for command in commands if shutil.which(command) is None]
+    """Skip the test, loudly, where a program (or file) it needs is missing; fail it where CI says that all is there."""
+    missing = [command for command in commands if shutil.which(command) is None and not Path(command).is_file()]
     if missing:
         cannot_run(f"{', '.join(missing)} is not here; `make peers`, as root, installs it")
 

@@ -6,6 +6,7 @@ import pytest
 
 from interop.peers.baresip import Baresip
 from interop.peers.browser import Chromium, RoomPage
+from interop.peers.linphone import Linphone
 from interop.peers.server import Server, wait_present
 from interop.peers.waiting import until
 
@@ -234,3 +235,38 @@ async def test_a_target_that_hangs_up_on_a_brief_gives_the_caller_back(
         assert [(row["kind"], row["state"], row["complete_status"]) for row in listed] == [
             ("warm-transfer", "completed", "failed")
         ]
+
+
+@pytest.mark.needs("linphonec")
+@pytest.mark.parametrize("referred", ["the room", "the other"])
+async def test_a_phone_asks_another_first_and_puts_it_in_its_own_place(
+    referred: str, tmp_path: Path, chromium: Chromium
+) -> None:
+    """REFER with Replaces (RFC 3891, RFC 5589 §7): to us about its other call, and to the other about its call here.
+
+    linphone names whom it refers to without a port, so whoever is referred to is at 5060.
+    """
+    at_5060 = {"SIP__PORT": "5060"} if referred == "the other" else {}
+    async with (
+        Server(tmp_path / "server", at_5060) as server,
+        Linphone(tmp_path / "asks", hz=CALLER_HZ) as asks,
+        Linphone(tmp_path / "other", hz=TARGET_HZ, answer=True, port=0 if at_5060 else 5060) as other,
+    ):
+        page = await room(server, chromium, "front", enable_phone_transfer=True)
+        await asks.dial(await address(server, "front"))
+        await page.hears(CALLER_HZ)
+        (first,) = (await server.rest("GET", "/ringback/calls?room=front")).body["data"]
+        await asks.type("pause")
+        await asks.says("is now paused")
+        await asks.dial(other.uri, 2)
+
+        await asks.type("transfer 1 --to-call 2" if referred == "the room" else "transfer 2 --to-call 1")
+
+        await page.hears(TARGET_HZ, timeout_s=40)
+        await other.listen_anew()
+        await until(lambda: other.hears(BROWSER_HZ) or None, "the other hears the room", 40)
+        await wait_present(server, "front", 2)
+        rows = (await server.rest("GET", "/ringback/calls?room=front&ongoing=true")).body["data"]
+        assert [row["id"] == first["id"] for row in rows] == [referred == "the other"], (
+            "who is replaced stays who it was"
+        )

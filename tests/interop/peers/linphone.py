@@ -43,6 +43,7 @@ class Linphone:
         answer: Whether it takes calls by itself.
         account: Username, password and ``host:port`` of a registrar.
         sound: A recording that is its microphone in place of a tone.
+        port: Where it listens; 0 for any free port.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class Linphone:
         answer: bool = False,
         account: tuple[str, str, str] | None = None,
         sound: Path | None = None,
+        port: int = 0,
     ) -> None:
         # Without this folder its database cannot be opened, and then it opens no SIP port at all.
         (folder / ".local" / "share" / "linphone").mkdir(parents=True)
-        self.port = free_port()
+        self.port = port or free_port()
         self.uri = f"sip:linphone@127.0.0.1:{self.port}"
         self._tone = sound or tones.write_tone(folder / "tone.wav", hz, rate=16000)
         self._recording = folder / "heard.wav"
@@ -94,14 +96,19 @@ class Linphone:
         await until(lambda: "linphonec>" in self._process.output() or None, "linphonec is ready", 20)
         await self._process.type(command)
 
-    async def dial(self, uri: str) -> None:
-        """Call and wait for the answer."""
+    async def dial(self, uri: str, call: int = 1) -> None:
+        """Call and wait for the answer; ``call`` counts its calls."""
         await self._process.type(f"call {uri}")
-        await self.says("connected")
+        await self.says(f"streams established with {uri.lower()} for call {call} ")
 
     async def type(self, command: str) -> None:
         """``pause``, ``resume``, ``transfer URI``…"""
         await self._process.type(command)
+
+    async def listen_anew(self) -> None:
+        """Record the call that it is in now, after another one: it goes on with the first one's recording otherwise."""
+        self._recording = self._recording.with_name("heard-anew.wav")
+        await self._process.type(f"record {self._recording}")
 
     async def hangup(self) -> None:
         """End the call."""
