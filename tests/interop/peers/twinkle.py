@@ -56,10 +56,10 @@ class Twinkle:
         """``call URI``, ``answer``, ``dtmf 12#``, ``hold``, ``retrieve``, ``transfer URI``, ``bye``."""
         await self._process.type(command)
 
-    async def says(self, words: str, timeout_s: float = 20.0) -> None:
-        """Wait until its console has these words."""
+    async def says(self, words: str, timeout_s: float = 30.0, times: int = 1) -> None:
+        """Wait until its console has these words, that often."""
         try:
-            await until(lambda: words in self._process.output() or None, f"twinkle says {words}", timeout_s)
+            await until(lambda: self._process.output().count(words) >= times, f"twinkle says {words}", timeout_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._process.output()[-3000:]}\n{self.log()[-6000:]}") from None
 
