@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import os
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,13 +69,16 @@ def _core(settings: Settings) -> Finding:
 
 
 def _data(settings: Settings) -> Finding:
-    folder = Path(settings.data_dir)
-    there = folder if folder.exists() else folder.absolute().parent
-    if os.access(there, os.W_OK):
-        return Finding("data", OK, f"{folder} can be written")
-    return Finding(
-        "data", FAILED, f"{folder} cannot be written", "give this user write access, or set RINGBACK_DATA_DIR"
-    )
+    folder = Path(settings.data_dir).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        # Asking for rights is not enough: root has them all, also on a disk that is full or read-only.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        fix = "give this user write access and room, or set RINGBACK_DATA_DIR"
+        return Finding("data", FAILED, f"{folder} cannot be written: {error.strerror}", fix)
+    return Finding("data", OK, f"{folder} can be written")
 
 
 def _certificate(settings: Settings) -> Finding:
