@@ -155,7 +155,8 @@ async def call(
         f"{patience_s * 1000:.0f}",
         "-trace_err",
     ]
-    command += ["-trace_rtt", "-rtt_freq", "1"]
+    # Its own small buffer would lose answers of ours.
+    command += ["-trace_rtt", "-rtt_freq", "1", "-buff_size", str(4 * 1024 * 1024)]
     async with Process(command, folder / "sipp.txt", cwd=folder) as sipp:
         code = await sipp.wait(count / rate * 4 + 60)
         waits = folder / f"caller_{sipp.pid}_rtt.csv"

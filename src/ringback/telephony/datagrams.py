@@ -8,21 +8,26 @@ import socket
 import sys
 from collections.abc import Callable
 
+from ringback.telephony.inbox import Address, Inbox
+
 _LINUX = sys.platform == "linux"
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _MSG_ERRQUEUE = 0x2000
+_SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 8 * 1024 * 1024
-_AT_ONCE = 64
+_AT_ONCE = 1024
+"""Datagrams read at a look, or errors: reading is cheap, and what stays in the system's buffer may overflow it."""
 
-Address = tuple[str, int]
+_SERVED_AT_ONCE = 32
+"""Datagrams told of before everything else on the loop has its turn."""
 
 
 class Datagrams:
     """A bound socket, read from the running loop.
 
     Attributes:
-        behind: Whether more was waiting than was taken at the last look.
+        behind: Whether more was waiting than was told of at the last look.
 
     Args:
         dscp: Class of service of what is sent (RFC 2474), 0 for none.
@@ -41,6 +46,9 @@ class Datagrams:
         self.host = host
         self._heard = heard
         self._refused = refused
+        self._inbox = Inbox()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serves_soon = False
         self._epoll: select.epoll | None = None
         self._socket: socket.socket | None = self._bind(host, port, dscp)
         self.port: int = self._socket.getsockname()[1]
@@ -54,6 +62,7 @@ class Datagrams:
     def read_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on tell what comes in."""
         assert self._socket is not None, "read_on after close"
+        self._loop = loop
         self._watched = self._descriptor(self._socket)
         loop.add_reader(self._watched, self._read)
 
@@ -67,6 +76,7 @@ class Datagrams:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self._inbox.clear()
 
     def send(self, data: bytes, address: Address) -> None:
         for _ in range(2):
@@ -89,8 +99,7 @@ class Datagrams:
         try:
             udp.setblocking(False)
             mark(udp, dscp)
-            with contextlib.suppress(OSError):
-                udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            _make_room(udp)
             if family == socket.AF_INET6:
                 udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if _LINUX:
@@ -120,20 +129,36 @@ class Datagrams:
         return self._epoll.fileno()
 
     def _read(self) -> None:
-        """Take up to 64 datagrams per wake-up, so that a flood cannot keep the loop from everything else."""
+        """Take in what has come, and tell of it, unless that is about to be done anyway."""
+        self._take_in()
+        if not self._serves_soon:
+            self._serve()
+
+    def _take_in(self) -> None:
         for _ in range(_AT_ONCE):
             if self._socket is None:
                 return
             try:
                 data, address = self._socket.recvfrom(65_535)
             except BlockingIOError:
-                self.behind = False
                 return
             except OSError:
                 self._read_errors()
                 continue
-            self._heard(self, data, (address[0], address[1]))
-        self.behind = True
+            self._inbox.put(data, (address[0], address[1]))
+
+    def _serve(self) -> None:
+        """Tell of a few datagrams at a time, so that a flood cannot keep the loop from everything else."""
+        self._serves_soon = False
+        for _ in range(_SERVED_AT_ONCE):
+            datagram = self._inbox.take()
+            if datagram is None:
+                break
+            self._heard(self, *datagram)
+        self.behind = bool(self._inbox)
+        if self.behind and self._loop is not None:
+            self._serves_soon = True
+            self._loop.call_soon(self._serve)
 
     def _read_errors(self) -> None:
         if not _LINUX:
@@ -147,6 +172,14 @@ class Datagrams:
                 return
             if address:
                 self._refused((address[0], address[1]))
+
+
+def _make_room(udp: socket.socket) -> None:
+    """Ask for a large receive buffer: beyond the system's limit where we may, up to it otherwise."""
+    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF) if _LINUX else (socket.SO_RCVBUF,):
+        with contextlib.suppress(OSError):
+            udp.setsockopt(socket.SOL_SOCKET, option, _RECEIVE_BUFFER)
+            return
 
 
 def mark(sock: socket.socket, dscp: int) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ringback.sip.flow import Flow
-from ringback.telephony.datagrams import Address, Datagrams
+from ringback.telephony.datagrams import Datagrams
+from ringback.telephony.inbox import Address
 from ringback.telephony.receiver import Receiver
 from ringback.telephony.streams import Connection, Streams
 from ringback.telephony.tls import ServerCertificate
