@@ -46,6 +46,7 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
         networks: vec![],
         rtcp_port: None,
         crypto: None,
+        ice: None,
         trusted: true,
     };
     engine.set_phone(leg, media);
@@ -54,13 +55,23 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
 
 /// CPU time that the engine's threads of this process have taken so far.
 pub fn cpu_of_threads() -> Duration {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    cpu("self", THREADS)
+}
+
+/// CPU time of all threads that a process has now.
+pub fn cpu_of_process(pid: u32) -> Duration {
+    cpu(&pid.to_string(), "")
+}
+
+/// CPU time of those threads of a process whose names begin so.
+fn cpu(process: &str, names: &str) -> Duration {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Duration::ZERO };
     let spent = tasks.filter_map(|task| {
         let path = task.ok()?.path();
         let name = std::fs::read_to_string(path.join("comm")).ok()?;
         let spent = std::fs::read_to_string(path.join("schedstat")).ok()?;
         let ns: u64 = spent.split(' ').next()?.parse().ok()?;
-        name.starts_with(THREADS).then_some(ns)
+        name.starts_with(names).then_some(ns)
     });
     Duration::from_nanos(spent.sum())
 }
