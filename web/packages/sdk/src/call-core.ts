@@ -13,12 +13,15 @@ import { Session, type SessionEvents } from "./session";
 import type { JoinReply, WireParticipant } from "./signalling/wire";
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
+import { WaitingRoom } from "./state/waiting";
 import type {
+  DailyAccess,
   DailyCallOptions,
   DailyFactoryOptions,
   DailyFatalError,
   DailyMeetingSessionSummary,
   DailyParticipantsObject,
+  DailyWaitingParticipant,
   MeetingState,
   TrackName,
 } from "./types";
@@ -62,6 +65,9 @@ export class CallCore {
   protected reply: JoinReply | null = null;
   protected summary: DailyMeetingSessionSummary = {};
   protected speaker: { peerId?: string } = {};
+  protected access: DailyAccess = "unknown";
+  protected awaiting = false;
+  protected readonly waiting = new WaitingRoom();
   /** Kinds that somebody else turned off. */
   protected readonly silenced = new Set<MediaKind>();
   protected mutedByServer: Record<MediaKind, boolean> = { audio: false, video: false };
@@ -151,6 +157,12 @@ export class CallCore {
       this.speaker = { peerId };
       this.emit("active-speaker-change", { activeSpeaker: { peerId } });
     });
+    session.on("waiting", ({ person, gone }) => this.handleWaiting(person, gone));
+    session.on("waitingAll", (people) => {
+      const { added, removed } = this.waiting.replace(people);
+      for (const participant of removed) this.emit("waiting-participant-removed", { participant });
+      for (const participant of added) this.emit("waiting-participant-added", { participant });
+    });
     session.on("fatal", (error) => void this.fail(error));
   }
 
@@ -165,11 +177,35 @@ export class CallCore {
     this.stats.watch(({ networkState, networkStateReasons, threshold, quality }) =>
       this.emit("network-quality-change", { networkState, networkStateReasons, threshold, quality }),
     );
-    this.emit("access-state-updated", { access: { level: "full" } });
+    this.setAccess({ level: "full" });
     this.emit("meeting-session-summary-updated", { meetingSession: this.summary });
     this.emit("meeting-session-updated", { meetingSession: this.summary });
     this.state = "joined-meeting";
     this.emit("joined-meeting", { participants: this.onlyLocal() });
+  }
+
+  protected handleWaiting(participant: DailyWaitingParticipant, gone: boolean): void {
+    if (gone) {
+      if (this.waiting.remove(participant.id) !== undefined) this.emit("waiting-participant-removed", { participant });
+    } else if (this.waiting.add(participant)) this.emit("waiting-participant-added", { participant });
+  }
+
+  /** Told only when it changes. */
+  protected setAccess(access: DailyAccess, awaiting = false): void {
+    const level = (of: DailyAccess) => (of === "unknown" ? of : of.level);
+    if (level(access) === level(this.access) && awaiting === this.awaiting) return;
+    this.access = access;
+    this.awaiting = awaiting;
+    this.emit("access-state-updated", { access, ...(awaiting && { awaitingAccess: { level: "full" } }) });
+  }
+
+  /** Outside the door: one may knock. */
+  protected enterLobby(): void {
+    this.session?.leave();
+    this.session?.removeAll();
+    this.session = null;
+    this.state = "loaded";
+    this.setAccess({ level: "lobby" });
   }
 
   /** What room or token want off at first stays off until the user turns it on; the token has the last word. */
@@ -253,6 +289,9 @@ export class CallCore {
     this.reply = null;
     this.state = state;
     this.speaker = {};
+    this.access = "unknown";
+    this.awaiting = false;
+    this.waiting.clear();
     this.silenced.clear();
     this.mutedByServer = { audio: false, video: false };
     this.publisher.close();

@@ -6,10 +6,11 @@ import { checkDtmf } from "./checks/dtmf";
 import { checkRefer, checkTransfer } from "./checks/transfer";
 import { browserEngine, type Engine } from "./engine";
 import { fitsUserData } from "./options";
-import { Session } from "./session";
+import { type JoinOptions, Session } from "./session";
 import { SignallingError } from "./signalling/wire";
 import { checkUpdates, wireUpdate } from "./state/updates";
 import type {
+  DailyAccess,
   DailyCallOptions,
   DailyDeviceInfos,
   DailyFactoryOptions,
@@ -29,6 +30,8 @@ import type {
   DailySetInputDevicesOptions,
   DailyStartDialoutOptions,
   DailyStartDialoutResult,
+  DailyWaitingParticipant,
+  DailyWaitingParticipantUpdate,
   MeetingState,
   StartScreenShareOptions,
 } from "./types";
@@ -82,7 +85,8 @@ export class Call extends CallCore {
 
   /**
    * Joins the room at `url`. Resolves with `{local}`; the others come as `participant-joined`. Does not wait for
-   * microphone or camera. Rejects with what the `error` event carries.
+   * microphone or camera. Rejects with what the `error` event carries. Where one has to be let in it resolves with
+   * nothing, and `accessState()` is the lobby: see `requestAccess()`.
    */
   async join(options: DailyCallOptions = {}): Promise<DailyParticipantsObject | undefined> {
     this.alive();
@@ -91,27 +95,67 @@ export class Call extends CallCore {
       return undefined;
     }
     this.merge(options);
+    const request = this.joinOptions();
+    await this.load();
+    const session = this.openSession();
+    void this.startDevices();
+    try {
+      await session.join(request);
+    } catch (error) {
+      if (this.session !== session) return undefined;
+      if (error instanceof SignallingError && error.mayKnock) {
+        this.enterLobby();
+        return undefined;
+      }
+      throw this.fail(refusedJoin(error));
+    }
+    return this.currentState() === "joined-meeting" ? this.onlyLocal() : undefined;
+  }
+
+  /**
+   * Knocks, from the lobby, and waits until somebody opens or will not. Once granted, we are in: `joined-meeting` has
+   * come. `leave()` gives up.
+   */
+  async requestAccess({ name }: { access?: { level: "full" }; name?: string } = {}): Promise<{
+    access: DailyAccess;
+    granted: boolean;
+  }> {
+    this.alive();
+    if (this.state === "joined-meeting") return { access: this.access, granted: true };
+    if (this.access === "unknown" || this.state === "joining-meeting") {
+      throw new Error("requestAccess() only supported from the lobby: call join() first");
+    }
+    if (name !== undefined) this.merge({ userName: name });
+    const session = this.openSession();
+    this.setAccess({ level: "lobby" }, true);
+    try {
+      const granted = await session.knock(this.joinOptions());
+      if (!granted && this.session === session) this.enterLobby();
+      return { access: this.access, granted };
+    } catch (error) {
+      if (this.session !== session) return { access: this.access, granted: false };
+      throw this.fail(refusedJoin(error));
+    }
+  }
+
+  private joinOptions(): JoinOptions {
     const { url, token, userName, userData } = this.options;
     if (url === undefined || url === "") throw new Error("No room URL has been provided");
-    await this.load();
+    return {
+      url,
+      ...(token !== undefined && { token }),
+      ...(userName !== undefined && { userName }),
+      ...(userData !== undefined && { userData }),
+    };
+  }
+
+  private openSession(): Session {
     this.state = "joining-meeting";
     this.emit("joining-meeting", {});
     const session = new Session(this.engine, this.roster);
     this.session = session;
     this.wireSession(session);
-    void this.startDevices();
-    try {
-      await session.join({
-        url,
-        ...(token !== undefined && { token }),
-        ...(userName !== undefined && { userName }),
-        ...(userData !== undefined && { userData }),
-      });
-    } catch (error) {
-      if (this.session !== session) return undefined;
-      throw this.fail(refusedJoin(error));
-    }
-    return this.currentState() === "joined-meeting" ? this.onlyLocal() : undefined;
+    return session;
   }
 
   async destroy(): Promise<void> {
@@ -158,8 +202,26 @@ export class Call extends CallCore {
     return this.summary;
   }
 
-  accessState(): { access: "unknown" | { level: "full" } } {
-    return { access: this.reply === null ? "unknown" : { level: "full" } };
+  accessState(): { access: DailyAccess; awaitingAccess?: { level: "full" } } {
+    return { access: this.access, ...(this.awaiting && { awaitingAccess: { level: "full" } }) };
+  }
+
+  /** Who waits at the door, by id; empty for those who may not open it. */
+  waitingParticipants(): Record<string, DailyWaitingParticipant> {
+    this.alive();
+    return this.waiting.all();
+  }
+
+  async updateWaitingParticipant(id: string, update: DailyWaitingParticipantUpdate): Promise<{ id: string }> {
+    await this.updateWaitingParticipants({ [id]: update });
+    return { id };
+  }
+
+  /** Lets people in, or not. Keys are ids, or `*` for everybody who waits. */
+  async updateWaitingParticipants(updates: Record<string, DailyWaitingParticipantUpdate>): Promise<{ ids: string[] }> {
+    this.joined("updateWaitingParticipants");
+    const { ids } = await this.request("update-waiting-participants", { participants: updates }, false);
+    return { ids: ids as string[] };
   }
 
   getActiveSpeaker(): { peerId?: string } {

@@ -1,6 +1,7 @@
 /** Every event by name with its payload; each one also carries `action` and `callClientId`. */
 
 import type {
+  DailyAccess,
   DailyCameraErrorObject,
   DailyDeviceInfos,
   DailyFatalError,
@@ -9,6 +10,7 @@ import type {
   DailyParticipant,
   DailyParticipantCounts,
   DailyParticipantsObject,
+  DailyWaitingParticipant,
 } from "./types";
 
 /** Keys that all telephony events may carry. Errors and warnings always have `errorMsg`. */
@@ -114,7 +116,9 @@ export interface DailyEventMap {
     session_id?: string;
     sfu_id?: string;
   };
-  "access-state-updated": { access: { level: "full" | "none" | "lobby" } | "unknown" };
+  "access-state-updated": { access: DailyAccess; awaitingAccess?: { level: "full" } };
+  "waiting-participant-added": { participant: DailyWaitingParticipant };
+  "waiting-participant-removed": { participant: DailyWaitingParticipant };
   "meeting-session-summary-updated": { meetingSession: DailyMeetingSessionSummary };
   "meeting-session-updated": { meetingSession: DailyMeetingSessionSummary };
   "dialin-ready": { sipEndpoint: string; provider?: string };

@@ -15,7 +15,8 @@ import {
   type WireParticipant,
 } from "./signalling/wire";
 import type { Roster } from "./state/roster";
-import type { DailyFatalError, DailyFatalErrorType } from "./types";
+import { waitingOf } from "./state/waiting";
+import type { DailyFatalError, DailyFatalErrorType, DailyWaitingParticipant } from "./types";
 import { VERSION } from "./version";
 
 /** An event whose payload is passed on to the application as the server wrote it. */
@@ -33,6 +34,10 @@ export interface SessionEvents {
   /** Somebody who may asks us to change what we send (`setAudio`, `setVideo`, `setScreenShare`). */
   asked: Partial<Record<"setAudio" | "setVideo" | "setScreenShare", boolean>>;
   passed: PassedOn;
+  /** Somebody waits at the door, or no longer does. */
+  waiting: { person: DailyWaitingParticipant; gone: boolean };
+  /** All who wait there. */
+  waitingAll: DailyWaitingParticipant[];
   network: DailyEventMap["network-connection"];
   /** Back, but the server may not know what we said meanwhile. */
   resynced: undefined;
@@ -69,16 +74,13 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   /** Rejects with a `SignallingError` that says why not. */
-  async join({ url, token, userName, userData }: JoinOptions): Promise<void> {
-    const request: JoinRequest = {
-      room: bareRoomUrl(url),
-      ...(token && { token }),
-      ...(userName !== undefined && { userName }),
-      ...(userData !== undefined && { userData }),
-      receive: true,
-      client: { name: "ringback-js", version: VERSION },
-    };
-    await this.connection.join(signallingUrl(url), request);
+  async join(options: JoinOptions): Promise<void> {
+    await this.connection.join(signallingUrl(options.url), requestOf(options));
+  }
+
+  /** Asks to be let in, and joins once somebody opens. Whether they did. Rejects as `join` does. */
+  async knock(options: JoinOptions): Promise<boolean> {
+    return (await this.connection.knock(signallingUrl(options.url), requestOf(options))) !== null;
   }
 
   request(type: string, fields: object = {}, retry = true): Promise<Record<string, unknown>> {
@@ -120,6 +122,7 @@ export class Session extends Emitter<SessionEvents> {
   private handleJoined(reply: JoinReply): void {
     this.emit("joined", reply);
     for (const participant of reply.participants) this.roster.apply(participant);
+    this.emit("waitingAll", (reply.waiting ?? []).map(waitingOf));
     this.emit("network", { type: "signaling", event: "connected" });
   }
 
@@ -127,6 +130,7 @@ export class Session extends Emitter<SessionEvents> {
     if (reply.resync === true) {
       this.roster.replaceAll(reply.participants);
       this.emit("local", reply.local);
+      this.emit("waitingAll", (reply.waiting ?? []).map(waitingOf));
       this.emit("resynced", undefined);
     }
     this.peer.handleSignallingResumed();
@@ -147,6 +151,10 @@ export class Session extends Emitter<SessionEvents> {
         this.roster.remove(session_id, payload.reason === "hidden" ? "hidden" : undefined);
         return;
       }
+      case "waiting-participant-added":
+      case "waiting-participant-removed":
+        this.emit("waiting", { person: waitingOf(payload.participant), gone: event.endsWith("removed") });
+        return;
       case "participant-counts-updated":
         this.roster.setHidden((payload.participantCounts as { hidden?: number } | undefined)?.hidden ?? 0);
         return;
@@ -181,6 +189,17 @@ export class Session extends Emitter<SessionEvents> {
     this.roster.off("wanted", this.onWanted);
     if (typeof removeEventListener === "function") removeEventListener("online", this.onOnline);
   }
+}
+
+function requestOf({ url, token, userName, userData }: JoinOptions): JoinRequest {
+  return {
+    room: bareRoomUrl(url),
+    ...(token && { token }),
+    ...(userName !== undefined && { userName }),
+    ...(userData !== undefined && { userData }),
+    receive: true,
+    client: { name: "ringback-js", version: VERSION },
+  };
 }
 
 function fatalOf(payload: Record<string, unknown>): DailyFatalError {

@@ -1,5 +1,19 @@
 /** The shapes an application sees: participants, tracks, devices, rooms. Names are daily-js's. */
 
+/** How far we are in: `lobby` may knock. */
+export type DailyAccess = "unknown" | { level: "none" | "lobby" | "full" };
+
+/** Somebody who waits at the door to be let in. */
+export interface DailyWaitingParticipant {
+  id: string;
+  name: string;
+  awaitingAccess: { level: "full" };
+}
+
+export interface DailyWaitingParticipantUpdate {
+  grantRequestedAccess: boolean;
+}
+
 export type MeetingState =
   | "new"
   | "loading"

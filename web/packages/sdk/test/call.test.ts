@@ -127,6 +127,85 @@ describe("the call object", () => {
     warned.mockRestore();
   });
 
+  test("where one has to be let in, the lobby is told, and knocking leads in on the same socket", async () => {
+    const { call, socket, sockets, events, last } = start({ audioSource: false, videoSource: false });
+    const outcome = call.join();
+    await settle();
+    socket().accept();
+    await settle();
+    socket().refuse("join", "not-allowed", "Ask to be let in.", { mayKnock: true });
+    expect(await outcome).toBeUndefined();
+    expect(call.accessState()).toEqual({ access: { level: "lobby" } });
+    expect(last("error")).toBeUndefined();
+
+    const access = call.requestAccess({ name: "Eve Again" });
+    await settle();
+    socket().accept();
+    await settle();
+    expect(socket().asked("knock")).toMatchObject({ room: URL, userName: "Eve Again" });
+    expect(call.accessState().awaitingAccess).toEqual({ level: "full" });
+    socket().reply("knock", { session_id: "me" });
+    await settle();
+    socket().event(0, "access-state-updated", { access: { level: "full" }, granted: true });
+    await settle();
+    socket().reply("join", joinReply());
+
+    expect(await access).toEqual({ access: { level: "full" }, granted: true });
+    expect(call.meetingState()).toBe("joined-meeting");
+    expect(sockets).toHaveLength(2);
+    const levels = events.filter(({ action }) => action === "access-state-updated");
+    expect(levels.map(({ access }) => (access as { level: string }).level)).toEqual(["lobby", "lobby", "full"]);
+  });
+
+  test("who is not let in is back in the lobby and may knock again, or go", async () => {
+    const { call, socket, last } = start({ audioSource: false, videoSource: false });
+    const outcome = call.join();
+    await settle();
+    socket().accept();
+    await settle();
+    socket().refuse("join", "not-allowed", "Ask to be let in.", { mayKnock: true });
+    await outcome;
+    for (const granted of [false, false]) {
+      const access = call.requestAccess();
+      await settle();
+      socket().accept();
+      await settle();
+      socket().reply("knock", {});
+      socket().event(0, "access-state-updated", { granted });
+      expect(await access).toEqual({ access: { level: "lobby" }, granted: false });
+    }
+    const given = call.requestAccess();
+    await settle();
+    await call.leave();
+
+    expect((await given).granted).toBe(false);
+    expect(last("error")).toBeUndefined();
+    await expect(call.requestAccess()).rejects.toThrow("only supported from the lobby");
+  });
+
+  test("who waits is told once, whichever way it is heard of, and is let in", async () => {
+    const eve = { id: "eve", name: "Eve", awaitingAccess: { level: "full" } };
+    const { call, socket } = await joined(undefined, joinReply({ waiting: [{ ...eve, owner: false }] }));
+    const told: string[] = [];
+    call.on("waiting-participant-added", ({ participant }) => told.push(`+${participant.id}`));
+    call.on("waiting-participant-removed", ({ participant }) => told.push(`-${participant.id}`));
+    expect(call.waitingParticipants()).toEqual({ eve });
+    socket().event(1, "waiting-participant-added", { participant: eve });
+    socket().event(2, "waiting-participant-added", { participant: { ...eve, id: "bob" } });
+
+    const decided = call.updateWaitingParticipants({ "*": { grantRequestedAccess: true } });
+    await settle();
+    expect(socket().asked("update-waiting-participants")).toMatchObject({
+      participants: { "*": { grantRequestedAccess: true } },
+    });
+    socket().reply("update-waiting-participants", { ids: ["eve", "bob"] });
+    expect(await decided).toEqual({ ids: ["eve", "bob"] });
+    socket().event(3, "waiting-participant-removed", { participant: eve });
+
+    expect(told).toEqual(["+bob", "-eve"]);
+    expect(Object.keys(call.waitingParticipants())).toEqual(["bob"]);
+  });
+
   test("a refusal is the error event, the rejection and the state at once", async () => {
     const { call, socket, last, names } = start();
     const outcome = call.join().catch((error: unknown) => error);

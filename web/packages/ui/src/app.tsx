@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { RoomModel } from "./model";
 import { Devices } from "./parts/devices";
 import { DialOut } from "./parts/dialout";
+import { Door } from "./parts/door";
 import { CloseIcon, PeopleIcon, ScreenIcon, SoundIcon } from "./parts/icons";
 import { Sound } from "./parts/media";
 import { People } from "./parts/people";
@@ -51,6 +52,7 @@ function InCall({ model }: { model: RoomModel }) {
           >
             <CloseIcon />
           </button>
+          <Door model={model} />
           <People model={model} />
           {model.admin.value && <DialOut model={model} />}
           <Devices model={model} />

@@ -1,13 +1,13 @@
 /** What the page shows, as signals over the call object; and what its buttons do. */
 
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
-import type { Call, DailyCameraErrorObject, DailyDeviceInfos, DailyParticipant } from "ringback-js";
+import type { Call, DailyCameraErrorObject, DailyDeviceInfos, DailyParticipant, DailyWaitingParticipant } from "ringback-js";
 import { dialRefusal, dialTarget } from "./dial";
 import { isPhone, mayAdminister, nameOf, wasDialled } from "./person";
 import type { Place } from "./place";
 import { clean } from "./text";
 
-export type Screen = "prejoin" | "joining" | "call" | "left";
+export type Screen = "prejoin" | "joining" | "waiting" | "call" | "left";
 
 export interface Notice {
   id: number;
@@ -42,6 +42,8 @@ export class RoomModel {
   readonly outgoing = signal<Outgoing[]>([]);
   readonly dialError = signal<string | null>(null);
   readonly dialling = signal(false);
+  /** Who waits at the door, for those who may open it. */
+  readonly waiting = signal<DailyWaitingParticipant[]>([]);
   readonly me: ReadonlySignal<DailyParticipant | undefined> = computed(() => this.people.value.find((one) => one.local));
   readonly others: ReadonlySignal<DailyParticipant[]> = computed(() => this.people.value.filter((one) => !one.local));
   readonly admin: ReadonlySignal<boolean> = computed(() => mayAdminister(this.me.value));
@@ -76,11 +78,32 @@ export class RoomModel {
     const { url, token } = this.place;
     try {
       await this.call.join({ url, userName: name, ...(token !== null && token !== "" && { token }) });
+      if (this.isJoining() && this.call.accessState().access !== "unknown") await this.knock(name);
     } catch (error) {
       // The error event has said it already, unless it never came to asking.
       this.problem.value ??= error instanceof Error ? clean(error.message, 300) : "The room could not be joined.";
       if (this.isJoining()) this.screen.value = "prejoin";
     }
+  }
+
+  /** Somebody inside has to open. */
+  private async knock(name: string): Promise<void> {
+    this.screen.value = "waiting";
+    const { granted } = await this.call.requestAccess({ name });
+    if (granted || !this.isWaiting()) return;
+    this.problem.value = "You were not let in.";
+    this.screen.value = "prejoin";
+  }
+
+  giveUp(): void {
+    this.screen.value = "prejoin";
+    void this.call.leave().then(() => this.prepare());
+  }
+
+  letIn(person: DailyWaitingParticipant, granted: boolean): void {
+    this.call
+      .updateWaitingParticipant(person.id, { grantRequestedAccess: granted })
+      .catch((error: unknown) => this.notice("problem", error instanceof Error ? clean(error.message, 300) : "That failed."));
   }
 
   /** Our place was lost with the connection, as when the server was started again: take a new one, once. */
@@ -213,8 +236,14 @@ export class RoomModel {
         return;
       }
       this.problem.value = clean(errorMsg, 300);
-      this.screen.value = this.screen.value === "joining" ? "prejoin" : "left";
+      this.screen.value = this.screen.value === "joining" || this.screen.value === "waiting" ? "prejoin" : "left";
     });
+    const door = () => (this.waiting.value = Object.values(call.waitingParticipants()));
+    call.on("waiting-participant-added", ({ participant }) => {
+      door();
+      this.notice("info", `${clean(participant.name) || "Somebody"} waits to be let in.`);
+    });
+    call.on("waiting-participant-removed", door);
     call.on("active-speaker-change", ({ activeSpeaker }) => (this.speaker.value = activeSpeaker.peerId));
     call.on("camera-error", ({ error }) => (this.cameraProblem.value = error));
     call.on("available-devices-updated", ({ availableDevices }) => (this.devices.value = availableDevices));
@@ -256,6 +285,7 @@ export class RoomModel {
     batch(() => {
       if (this.screen.value === "call") this.screen.value = "left";
       this.people.value = [];
+      this.waiting.value = [];
       this.outgoing.value = [];
       this.notices.value = [];
       this.speaker.value = null;
@@ -295,6 +325,10 @@ export class RoomModel {
 
   private isJoining(): boolean {
     return this.screen.value === "joining";
+  }
+
+  private isWaiting(): boolean {
+    return this.screen.value === "waiting";
   }
 
   private isHere(sessionId: string): boolean {

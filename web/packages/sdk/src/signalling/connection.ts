@@ -94,6 +94,30 @@ export class SignallingConnection extends Emitter<ConnectionEvents> {
   }
 
   /**
+   * Asks to be let in, waits for as long as it takes, and then joins. `null`: nobody would open. What breaks meanwhile
+   * ends the wait.
+   */
+  async knock(url: string, request: JoinRequest): Promise<JoinReply | null> {
+    this.url = url;
+    this.state = "joining";
+    try {
+      const socket = await this.open();
+      await this.ask(socket, { type: "knock", ...request });
+      if (!(await this.decision(socket))) {
+        this.close();
+        return null;
+      }
+      const reply = (await this.ask(socket, { type: "join", ...request, resume: null })) as unknown as JoinReply;
+      this.settle(socket, reply, "joined");
+      return reply;
+    } catch (error) {
+      const refused = !(error instanceof SocketBroke);
+      this.close();
+      throw refused ? error : unreachable();
+    }
+  }
+
+  /**
    * Sends a request and waits for its reply; rejects with the server's refusal.
    *
    * @param retry whether it may be sent again when the socket broke before the reply (it must then do no harm twice).
@@ -184,6 +208,25 @@ export class SignallingConnection extends Emitter<ConnectionEvents> {
         else reject(refusal(frame));
       };
       socket.send(JSON.stringify({ id, ...fields }));
+    });
+  }
+
+  /** Whether somebody opened the door. */
+  private decision(socket: WebSocket): Promise<boolean> {
+    const granted = (frame: ReturnType<typeof parseFrame>) =>
+      frame?.type === "event" && frame.event === "access-state-updated" ? frame.payload.granted === true : null;
+    const early = this.early.map(granted).find((one) => one !== null);
+    if (early !== undefined) return Promise.resolve(early);
+    return new Promise((resolve, reject) => {
+      this.abandon = () => reject(new SocketBroke());
+      socket.onclose = () => {
+        if (this.socket === socket) this.socket = null;
+        reject(new SocketBroke());
+      };
+      socket.onmessage = ({ data }: MessageEvent) => {
+        const answer = granted(parseFrame(data));
+        if (answer !== null) resolve(answer);
+      };
     });
   }
 
@@ -354,7 +397,8 @@ function unreachable(): SignallingError {
 }
 
 function refusal(frame: ReplyFrame): SignallingError {
-  return new SignallingError(frame.error?.type ?? "connection-error", frame.error?.msg ?? "The server refused.");
+  const { type, msg, mayKnock } = frame.error ?? {};
+  return new SignallingError(type ?? "connection-error", msg ?? "The server refused.", mayKnock === true);
 }
 
 /** 250 ms, 500 ms, 1 s, 2 s, 4 s, 4 s …, each up to a fifth longer so that many clients do not return in step. */

@@ -50,6 +50,8 @@ export interface JoinReply {
   room: WireRoom;
   local: WireParticipant;
   participants: WireParticipant[];
+  /** Who waits at the door, for those who may open it. */
+  waiting?: unknown[];
   seq: number;
   resync?: boolean;
 }
@@ -84,7 +86,7 @@ export interface ReplyFrame {
   type: "reply";
   id: number | null;
   ok: boolean;
-  error?: { type: string; msg: string };
+  error?: { type: string; msg: string; mayKnock?: boolean };
   [field: string]: unknown;
 }
 
@@ -100,6 +102,8 @@ export class SignallingError extends Error {
   constructor(
     readonly type: string,
     message: string,
+    /** Somebody inside may open the door. */
+    readonly mayKnock = false,
   ) {
     super(message);
     this.name = "SignallingError";

@@ -59,8 +59,8 @@ export class FakeSocket {
     this.say({ type: "reply", id: this.asked(type).id, ok: true, ...fields });
   }
 
-  refuse(type: string, kind: string, msg: string): void {
-    this.say({ type: "reply", id: this.asked(type).id, ok: false, error: { type: kind, msg } });
+  refuse(type: string, kind: string, msg: string, more: object = {}): void {
+    this.say({ type: "reply", id: this.asked(type).id, ok: false, error: { type: kind, msg, ...more } });
   }
 
   event(seq: number, event: string, payload: object = {}): void {

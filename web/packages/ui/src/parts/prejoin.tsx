@@ -9,6 +9,7 @@ import { Video } from "./media";
 
 export function Prejoin({ model }: { model: RoomModel }) {
   const joining = model.screen.value === "joining";
+  const waiting = model.screen.value === "waiting";
   const { problem, name } = model;
   useEffect(() => model.prepare(), [model]);
   useLayoutEffect(() => document.querySelector<HTMLInputElement>("#name")?.focus(), []);
@@ -39,11 +40,19 @@ export function Prejoin({ model }: { model: RoomModel }) {
               value={name.value}
               onInput={(event) => (name.value = event.currentTarget.value)}
             />
-            <button class="primary" data-testid="join" type="submit" disabled={joining || name.value.trim() === ""}>
+            <button class="primary" data-testid="join" type="submit" disabled={joining || waiting || name.value.trim() === ""}>
               {joining ? "Joining…" : "Join"}
             </button>
           </div>
         </form>
+        {waiting && (
+          <div class="row" role="status" data-testid="waits">
+            <p>You have knocked. Somebody inside has to let you in.</p>
+            <button class="ghost wide" type="button" data-testid="give-up" onClick={() => model.giveUp()}>
+              Give up
+            </button>
+          </div>
+        )}
         {problem.value !== null && (
           <p class="problem" role="alert" data-testid="problem">
             {problem.value}
