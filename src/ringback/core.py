@@ -33,6 +33,7 @@ class Engine(Protocol):
         - ``media-started``: ``leg``, ``track``
         - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign), ``in_band``
           (found in the sound)
+        - ``picture-wanted``: ``leg`` (a phone that is to be asked for a whole picture by SIP)
         - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``
@@ -73,6 +74,16 @@ class Engine(Protocol):
         ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``, or one of ``fingerprints`` (list of
         hash and bytes), ``active`` as in ``PhoneDtls``; ice one of ``ufrag``, ``password``, ``remote_ufrag``.
         ``ValueError`` names a field that makes no sense."""
+
+    def open_phone_video(self, leg: str) -> int:
+        """Bind another such pair for a phone leg's pictures; returns the RTP port. ``OSError`` when none is free."""
+
+    def set_phone_video(self, leg: str, media: dict[str, Any] | None) -> None:
+        """The fields of ``calls.ports.PhoneVideo``; ``None``: it has no pictures any more. ``ValueError`` names a field
+        that makes no sense."""
+
+    def want_picture(self, leg: str) -> None:
+        """A phone leg needs a whole picture of what it is shown."""
 
     def send_digits(self, leg: str, digits: str, duration_ms: int, gap_ms: int) -> None: ...
     def play_tone(self, leg: str, frequencies: list[float], rhythm_ms: list[int], level_dbm0: float) -> None:

@@ -37,6 +37,8 @@ class Seen:
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         self.speakers.append((meeting, leg))
 
+    def picture_lost(self, leg: ParticipantId) -> None: ...
+
     def leg_silent(self, leg: ParticipantId) -> None:
         self.silent.append(leg)
 

@@ -288,17 +288,6 @@ async def test_a_failed_start_frees_its_idempotency_key():
         assert await stage.dial_out("hello", idempotency_key="k1") in stage.carrier.phones
 
 
-async def test_video_goes_on_with_audio_and_a_warning():
-    async with Stage() as stage:
-        stage.rooms.put("hello", enable_dialout=True)
-        ann = await stage.join("hello", "Ann")
-
-        call = await stage.dial_out("hello", video=True, videoSettings={"width": 640}, codecs={"video": ["VP8"]})
-
-        warning = ann.last("dialout-warning")
-        assert warning["sessionId"] == call and "audio only" in warning["errorMsg"] == warning["message"]
-
-
 async def test_requested_codecs_are_offered_first_and_falling_back_is_a_warning():
     async with Stage() as stage:
         stage.rooms.put("hello", enable_dialout=True)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ringback_audio::ToneShape;
 
 use crate::config::PhoneMedia;
+use crate::phone_video::VideoMedia;
 use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::shared::LegShared;
@@ -20,6 +21,9 @@ pub enum Command {
     SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
     OpenPhone { room: String, leg: String, rtp: PhoneSocket, rtcp: PhoneSocket, shared: Arc<LegShared> },
     SetPhone { leg: String, media: Box<PhoneMedia> },
+    OpenPhoneVideo { leg: String, rtp: PhoneSocket, rtcp: PhoneSocket },
+    SetPhoneVideo { leg: String, media: Option<Box<VideoMedia>> },
+    WantPicture { leg: String },
     MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
     PlayTone { leg: String, shape: Option<ToneShape> },

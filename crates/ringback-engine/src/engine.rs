@@ -17,6 +17,7 @@ use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
 use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
+use crate::phone_video::VideoMedia;
 use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
 use crate::sys;
@@ -169,6 +170,24 @@ impl Engine {
     /// Apply an offer/answer to a phone leg.
     pub fn set_phone(&self, leg: &str, media: PhoneMedia) {
         self.send(Command::SetPhone { leg: leg.into(), media: Box::new(media) });
+    }
+
+    /// Bind another pair of ports for a phone's pictures; returns the RTP port.
+    pub fn open_phone_video(&self, leg: &str) -> io::Result<u16> {
+        let (rtp, rtcp) = crate::ports::bind_pair(&self.config)?;
+        let port = rtp.local_addr()?.port();
+        self.send(Command::OpenPhoneVideo { leg: leg.into(), rtp, rtcp });
+        Ok(port)
+    }
+
+    /// Apply an offer/answer to a phone's pictures; `None`: it has none any more.
+    pub fn set_phone_video(&self, leg: &str, media: Option<VideoMedia>) {
+        self.send(Command::SetPhoneVideo { leg: leg.into(), media: media.map(Box::new) });
+    }
+
+    /// A phone needs a whole picture of what it is shown.
+    pub fn want_picture(&self, leg: &str) {
+        self.send(Command::WantPicture { leg: leg.into() });
     }
 
     /// Take a phone leg to another room, its port and its streams with it.

@@ -42,6 +42,11 @@ pub enum Event {
         /// Whether it was found in the sound.
         in_band: bool,
     },
+    /// A phone is to be asked for a whole picture, as its RTCP cannot.
+    PictureWanted {
+        /// Leg id.
+        leg: String,
+    },
     /// What a phone was played came to its end.
     Played {
         /// Leg id.

@@ -22,6 +22,7 @@ use crate::crypto::Crypto;
 use crate::event::Event;
 use crate::leg::{Kind, Leg};
 use crate::phone_secure::{Guard, Port};
+use crate::phone_video::PhoneVideo;
 use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, Way};
@@ -65,6 +66,8 @@ pub struct PhoneLeg {
     lost_before: i64,
     /// What it is sent.
     pub voice: Voice,
+    /// Its pictures, where it has any.
+    pub video: Option<Box<PhoneVideo>>,
     pub rtcp_from: Option<SocketAddr>,
     alive: Instant,
     silence_told: bool,
@@ -94,6 +97,7 @@ impl PhoneLeg {
             held: (SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), Vec::new()),
             lost_before: 0,
             voice: Voice::new(),
+            video: None,
             rtcp_from: None,
             alive: now,
             silence_told: false,
@@ -209,7 +213,7 @@ fn event_clock(codec: &PhoneCodec) -> u32 {
     codec.codec.clock_rate()
 }
 
-fn ntp_now() -> u64 {
+pub fn ntp_now() -> u64 {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
     ((wall.as_secs() + NTP_OFFSET) << 32) | fraction
@@ -297,6 +301,7 @@ impl Worker {
         if let Some(track) = phone.track.take() {
             self.forget_track(track);
         }
+        self.hide_phone_video(key);
         self.leave_room(&from, key);
         let room = self.room(to);
         room.legs.push(key);
@@ -307,6 +312,7 @@ impl Worker {
         if let Some(phone) = leg.phone() {
             phone.track = Some(track);
         }
+        self.move_phone_video(key);
         self.expect_phone(key);
         self.need_tick(key);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ringback_sfu::Speaker;
 
 use crate::sound::Sound;
+use crate::viewing::Pictures;
 use crate::worker::LegKey;
 
 pub struct Room {
@@ -14,10 +15,22 @@ pub struct Room {
     pub kept: bool,
     pub speaker: Speaker,
     pub sound: Sound,
+    /// Cameras and screens that send.
+    pub pictures: Pictures,
+    /// Phones that can be shown pictures.
+    pub viewers: Vec<LegKey>,
 }
 
 impl Room {
     pub fn new(id: Arc<str>) -> Room {
-        Room { id, legs: Vec::new(), kept: false, speaker: Speaker::default(), sound: Sound::default() }
+        Room {
+            id,
+            legs: Vec::new(),
+            kept: false,
+            speaker: Speaker::default(),
+            sound: Sound::default(),
+            pictures: Pictures::default(),
+            viewers: Vec::new(),
+        }
     }
 }

@@ -390,11 +390,55 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
+/// Counters of a phone's pictures.
+#[derive(Debug, Default)]
+pub struct VideoCounters {
+    /// RTP packets taken.
+    pub packets_received: AtomicU64,
+    /// Payload octets taken.
+    pub bytes_received: AtomicU64,
+    /// RTP packets sent.
+    pub packets_sent: AtomicU64,
+    /// Payload octets sent.
+    pub bytes_sent: AtomicU64,
+    /// Packets of the present stream that never came.
+    pub packets_lost: AtomicU64,
+    /// Packets of ours that the far end says it lost.
+    pub remote_lost: AtomicU64,
+    /// Packets from a wrong source, of a wrong payload type, or whose protection did not fit.
+    pub packets_rejected: AtomicU64,
+    /// Packets kept back because the far end has not proved that it wants them.
+    pub packets_withheld: AtomicU64,
+    /// Whole pictures that came.
+    pub key_frames_received: AtomicU64,
+    /// Times we asked it for one.
+    pub key_frames_asked: AtomicU64,
+    /// Times it asked us.
+    pub key_frames_wanted: AtomicU64,
+    /// Times somebody else was shown.
+    pub switches: AtomicU64,
+    shown: Mutex<String>,
+}
+
+impl VideoCounters {
+    /// Note whose picture is shown; empty: nobody's.
+    pub fn set_shown(&self, leg: &str) {
+        lock(&self.shown).replace_range(.., leg);
+    }
+
+    /// The leg whose picture is shown; empty: nobody's.
+    pub fn shown(&self) -> String {
+        lock(&self.shown).clone()
+    }
+}
+
 /// What both sides hold of a leg.
 #[derive(Debug, Default)]
 pub struct LegShared {
     /// Its counters.
     pub counters: LegCounters,
+    /// Of its pictures, for a phone that has some.
+    pub video: VideoCounters,
     /// Its sound, for an in-process participant.
     pub pcm: Option<PcmQueues>,
 }

@@ -223,6 +223,7 @@ impl Worker {
                 kept.insert(mid, published);
             } else {
                 self.drop_audio(published.track);
+                self.forget_picture(key, published.track);
                 self.tracks.unpublish(published.track);
             }
         }
@@ -423,7 +424,11 @@ impl Worker {
             self.audio_packet(key, track, packet);
         }
         let stream = u64::from(packet.ssrc) << 16 | u64::from(spurt & 0xffff);
-        self.forward(track, stream ^ track.0.rotate_right(16), packet);
+        let source = stream ^ track.0.rotate_right(16);
+        self.forward(track, source, packet);
+        if !is_audio {
+            self.show_to_phones(key, track, source, packet);
+        }
     }
 
     /// Pass a packet on to every WebRTC leg that takes it as it is.
@@ -481,7 +486,7 @@ impl Worker {
         if track.is_audio() {
             return;
         }
-        let Some((leg, Some(mid))) = track.source else { return };
+        let Some((leg, mid)) = track.source else { return };
         if track.keyframes.want(now) {
             self.ask_keyframe(leg, mid);
         } else if let Some(due) = track.keyframes.due() {
@@ -493,14 +498,15 @@ impl Worker {
     pub fn wake_keyframe(&mut self, key: TrackKey) {
         let now = self.now;
         let Some(track) = self.tracks.get_mut(key) else { return };
-        if let Some((leg, Some(mid))) = track.source
+        if let Some((leg, mid)) = track.source
             && track.keyframes.take_due(now)
         {
             self.ask_keyframe(leg, mid);
         }
     }
 
-    fn ask_keyframe(&mut self, key: LegKey, mid: Mid) {
+    fn ask_keyframe(&mut self, key: LegKey, mid: Option<Mid>) {
+        let Some(mid) = mid else { return self.ask_phone_picture(key) };
         let Some(leg) = self.webrtc_leg(key) else { return };
         // Before its first packet there is nothing to ask for: that one begins a key frame.
         let Some((ssrc, _)) = leg.published.get(&mid).and_then(|published| published.stream) else { return };
@@ -529,9 +535,10 @@ impl Worker {
     }
 
     /// Undo everything a WebRTC leg was entered in; its last words are sent.
-    pub fn close_webrtc(&mut self, key: LegKey, mut webrtc: Box<WebrtcLeg>) {
+    pub fn close_webrtc(&mut self, key: LegKey, room: &str, mut webrtc: Box<WebrtcLeg>) {
         for (_, published) in webrtc.published.drain() {
             self.drop_audio(published.track);
+            self.forget_picture_in(room, key, published.track);
             self.tracks.unpublish(published.track);
         }
         for (mid, received) in webrtc.received.drain() {

@@ -44,6 +44,7 @@ pub enum Timer {
     Connection(ConnectionKey),
     Phone(LegKey),
     Handshake(LegKey),
+    PhoneVideo(LegKey),
     Tick(Arc<str>),
 }
 
@@ -129,6 +130,8 @@ pub enum Token {
     Rtp(LegKey),
     Rtcp(LegKey),
     Phones,
+    VideoRtp(LegKey),
+    VideoRtcp(LegKey),
 }
 
 impl Token {
@@ -141,6 +144,8 @@ impl Token {
             Token::Rtp(key) => (4, key.0),
             Token::Rtcp(key) => (5, key.0),
             Token::Phones => (6, 0),
+            Token::VideoRtp(key) => (7, key.0),
+            Token::VideoRtcp(key) => (8, key.0),
         };
         epoll::EventData::new_u64(kind << 56 | number)
     }
@@ -155,6 +160,8 @@ impl Token {
             4 => Some(Token::Rtp(LegKey(number))),
             5 => Some(Token::Rtcp(LegKey(number))),
             6 => Some(Token::Phones),
+            7 => Some(Token::VideoRtp(LegKey(number))),
+            8 => Some(Token::VideoRtcp(LegKey(number))),
             _ => None,
         }
     }
@@ -284,6 +291,8 @@ impl Worker {
             Token::Rtp(key) => self.of_leg(key, |worker| worker.read_rtp(key, flags.contains(epoll::EventFlags::ERR))),
             Token::Rtcp(key) => self.of_leg(key, |worker| worker.read_rtcp(key)),
             Token::Phones => self.gathered = Some(self.now),
+            Token::VideoRtp(key) => self.of_leg(key, |worker| worker.read_video_rtp(key)),
+            Token::VideoRtcp(key) => self.of_leg(key, |worker| worker.read_video_rtcp(key)),
         }
     }
 
@@ -406,6 +415,7 @@ impl Worker {
                 Some(Timer::Connection(key)) => self.wake_connection(key),
                 Some(Timer::Phone(key)) => self.of_leg(key, |worker| worker.wake_phone(key)),
                 Some(Timer::Handshake(key)) => self.of_leg(key, |worker| worker.wake_handshake(key)),
+                Some(Timer::PhoneVideo(key)) => self.of_leg(key, |worker| worker.wake_phone_video(key)),
                 Some(Timer::Tick(room)) => self.of_room(&room.clone(), |worker| worker.tick(room)),
                 None => return,
             }
@@ -447,6 +457,12 @@ impl Worker {
                 self.phone_opened(key);
             }
             Command::SetPhone { leg, media } => self.set_phone(&leg, *media),
+            Command::OpenPhoneVideo { leg, rtp, rtcp } => self.open_phone_video(&leg, rtp, rtcp),
+            Command::SetPhoneVideo { leg, media } => self.set_phone_video(&leg, media.map(|media| *media)),
+            Command::WantPicture { leg } => {
+                let key = self.leg_key(&leg);
+                key.into_iter().for_each(|key| self.phone_wants_picture(key));
+            }
             Command::MovePhone { leg, room } => self.move_phone(&leg, &room),
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
@@ -537,8 +553,13 @@ impl Worker {
         self.by_id.remove(&leg.id);
         let room_id = leg.room.clone();
         match leg.kind {
-            Kind::Webrtc(webrtc) => self.close_webrtc(key, webrtc),
-            Kind::Phone(phone) => self.close_phone(*phone),
+            Kind::Webrtc(webrtc) => self.close_webrtc(key, &room_id, webrtc),
+            Kind::Phone(mut phone) => {
+                if let Some(video) = phone.video.take() {
+                    self.close_phone_video(key, &room_id, video);
+                }
+                self.close_phone(*phone);
+            }
             Kind::Pcm(pcm) => self.close_pcm(*pcm),
         }
         self.leave_room(&room_id, key);
@@ -548,6 +569,7 @@ impl Worker {
     pub fn leave_room(&mut self, id: &str, key: LegKey) {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.legs.retain(|other| *other != key);
+        room.viewers.retain(|other| *other != key);
         room.speaker.forget(key.0);
         if room.legs.is_empty() && !room.kept {
             self.rooms.remove(id);

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use ringback_engine::{
     Codec, DtlsTerms, Event, Fingerprint, IceCredentials, MasterKey, Network, PhoneCodec, PhoneCrypto, PhoneMedia,
-    SdesKeys, Suite,
+    SdesKeys, Suite, VideoCodec, VideoMedia,
 };
 
 use crate::error;
@@ -42,6 +42,34 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         rtcp_port: optional(media, "rtcp_port")?,
         crypto: crypto.as_ref().map(phone_crypto).transpose()?,
         ice: ice.as_ref().map(phone_ice).transpose()?,
+    })
+}
+
+/// `ringback.core.Engine.set_phone_video`'s dict.
+pub fn video_media(media: &Bound<'_, PyDict>) -> PyResult<VideoMedia> {
+    let remote: Option<(String, u16)> = optional(media, "remote")?;
+    let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
+    let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
+    let signalling_host: Option<String> = optional(media, "signalling_host")?;
+    let name: String = required(media, "codec")?;
+    let payload_type: u8 = required(media, "payload_type")?;
+    Ok(VideoMedia {
+        remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
+        codec: VideoCodec::from_name(&name).ok_or_else(|| error::argument(format!("unknown video codec {name:?}")))?,
+        mode: optional(media, "mode")?.unwrap_or(0),
+        payload_type,
+        receive_payload_type: optional(media, "receive_payload_type")?.unwrap_or(payload_type),
+        send: optional(media, "send")?.unwrap_or(true),
+        listen: optional(media, "listen")?.unwrap_or(true),
+        trusted: optional(media, "trusted")?.unwrap_or(false),
+        signalling_host: signalling_host.and_then(|host| host.parse().ok()),
+        hold_fire: optional(media, "hold_fire")?.unwrap_or(false),
+        networks: networks.iter().map(|text| network(text)).collect::<PyResult<_>>()?,
+        rtcp_port: optional(media, "rtcp_port")?,
+        crypto: crypto.as_ref().map(phone_crypto).transpose()?,
+        pli: optional(media, "pli")?.unwrap_or(false),
+        fir: optional(media, "fir")?.unwrap_or(false),
+        bitrate_bps: optional(media, "bitrate_bps")?.unwrap_or(900_000),
     })
 }
 
@@ -139,6 +167,10 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("duration_ms", duration_ms)?;
             fields.set_item("volume", volume)?;
             "digit"
+        }
+        Event::PictureWanted { leg } => {
+            fields.set_item("leg", leg)?;
+            "picture-wanted"
         }
         Event::Played { leg, sound } => {
             fields.set_item("leg", leg)?;

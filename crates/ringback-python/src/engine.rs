@@ -106,6 +106,20 @@ impl Engine {
         Ok(())
     }
 
+    fn open_phone_video(&self, py: Python<'_>, leg: &str) -> PyResult<u16> {
+        self.off(py, |e| e.open_phone_video(leg)).map_err(error::system)
+    }
+
+    fn set_phone_video(&self, py: Python<'_>, leg: &str, media: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let media = media.map(convert::video_media).transpose()?;
+        self.off(py, |e| e.set_phone_video(leg, media));
+        Ok(())
+    }
+
+    fn want_picture(&self, py: Python<'_>, leg: &str) {
+        self.off(py, |e| e.want_picture(leg));
+    }
+
     fn send_digits(&self, py: Python<'_>, leg: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
         self.off(py, |e| e.send_digits(leg, digits, duration_ms, gap_ms));
     }
@@ -226,6 +240,7 @@ impl Engine {
         ] {
             stats.set_item(name, counter.load(Relaxed))?;
         }
+        video(&stats, &shared.video)?;
         stats.set_item("jitter_ms", c.jitter_us.load(Relaxed) as f64 / 1000.0)?;
         if let Some(codec) = c.codec_in_use() {
             quality(&stats, c, codec)?;
@@ -262,6 +277,31 @@ impl Engine {
         }
         Ok(stats)
     }
+}
+
+/// Counters of a phone's pictures; nothing for a leg that never had any.
+fn video(stats: &Bound<'_, PyDict>, counters: &core::VideoCounters) -> PyResult<()> {
+    let all = [
+        ("video_packets_received", &counters.packets_received),
+        ("video_bytes_received", &counters.bytes_received),
+        ("video_packets_sent", &counters.packets_sent),
+        ("video_bytes_sent", &counters.bytes_sent),
+        ("video_packets_lost", &counters.packets_lost),
+        ("video_remote_packets_lost", &counters.remote_lost),
+        ("video_packets_rejected", &counters.packets_rejected),
+        ("video_packets_withheld", &counters.packets_withheld),
+        ("video_key_frames_received", &counters.key_frames_received),
+        ("video_key_frames_asked", &counters.key_frames_asked),
+        ("video_key_frames_wanted", &counters.key_frames_wanted),
+        ("video_switches", &counters.switches),
+    ];
+    if all.iter().all(|(_, counter)| counter.load(Relaxed) == 0) {
+        return Ok(());
+    }
+    for (name, counter) in all {
+        stats.set_item(name, counter.load(Relaxed))?;
+    }
+    stats.set_item("video_shown", counters.shown())
 }
 
 /// Sound is given in pieces of 20 ms.

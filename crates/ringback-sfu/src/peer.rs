@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
@@ -455,6 +456,13 @@ impl Peer {
     pub fn request_keyframe(&mut self, ssrc: u32) {
         if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    /// Tell the far end how much it may send altogether (REMB), because of who watches this stream. Drain afterwards.
+    pub fn limit(&mut self, ssrc: u32, bitrate_bps: u32) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
+            stream.request_remb(Bitrate::from(u64::from(bitrate_bps)));
         }
     }
 

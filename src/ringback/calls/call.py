@@ -11,14 +11,26 @@ from dataclasses import replace
 from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
 from ringback.calls.dtmf import DigitFilter
-from ringback.calls.effects import Answer, AnswerOffer, Bye, Metered, News, Offer, PressByInfo, TellListener
+from ringback.calls.effects import Answer, AnswerOffer, AskPicture, Bye, Metered, News, Offer, PressByInfo, TellListener
 from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
+from ringback.calls.pictures import Pictures
 from ringback.calls.ports import IncomingInvite, PhoneMedia
 from ringback.calls.press import GAP_MS, PAUSES, Presses
 from ringback.calls.protection import PRIVATE
 from ringback.calls.timeline import Timeline
-from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SendDigits, SetPhone, Tell
+from ringback.meetings.effects import (
+    CallEnds,
+    Effect,
+    PhoneChanges,
+    PhoneJoins,
+    Save,
+    SendDigits,
+    SetPhone,
+    SetPhoneVideo,
+    Tell,
+    WantPicture,
+)
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest
 from ringback.model.events import CallEvent, CallFacts, CallStep, DigitPressed
@@ -73,6 +85,7 @@ class Call:
         self.codecs = tuple(codecs)
         self.address: tuple[str, int] | None = None
         self.media: PhoneMedia | None = None
+        self.pictures = Pictures()
         self.reachable: Callable[[str, int], bool] = lambda host, port: True
         self.dtmf = "auto"
         self.finds_keys = False
@@ -223,6 +236,14 @@ class Call:
         told = {"sdp_address": self.sdp_address} if self.sdp_address else {}
         return {**self.timeline.sound(now), **told}
 
+    def picture_wanted(self, now: Instant) -> list[Effect]:
+        """The far end asks for a whole picture by SIP."""
+        return [WantPicture(self.leg)] if self.pictures.media is not None else []
+
+    def picture_lost(self, now: Instant) -> list[Effect]:
+        """The room needs a whole picture of the far end, which can be asked only by SIP."""
+        return [AskPicture(self.line)] if self.answered and self.pictures.shown else []
+
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
         return self.hang_up(EndReason(Ending.MEDIA_TIMEOUT, Fault.NETWORK), now)
@@ -277,10 +298,14 @@ class Call:
             user_id=self.facts.user_id,
             type=self.kind,
             permissions=self.permissions,
-            tracks={"audio": Track("playable", generation=1)},
+            tracks=self._tracks(),
             phone_state=PhoneState.ANSWERED if self.answered else PhoneState.RINGING,
             held_by=self._held_by,
         )
+
+    def _tracks(self) -> dict[str, Track]:
+        names = ("audio", "video") if self.pictures.shown else ("audio",)
+        return {name: Track("playable", generation=1) for name in names}
 
     def arrives(self, now: Instant) -> list[Effect]:
         """It comes into another meeting as it is: its row, its participant, and what tells of them."""
@@ -400,7 +425,15 @@ class Call:
         remote = self.media.remote if self.media is not None else None
         host, port = self._host_for(remote[0] if remote is not None else ""), self.address[1]
         self._said = make_offer(
-            self._session_id(), self._sdp_version, host, port, self.codecs, direction, protection=self.protection
+            self._session_id(),
+            self._sdp_version,
+            host,
+            port,
+            self.codecs,
+            direction,
+            protection=self.protection,
+            video=self.pictures.terms(self.held_by_us, offer=True),
+            before=self._said,
         )
         return self._said
 
@@ -417,6 +450,7 @@ class Call:
             version=self._sdp_version + 1,
             direction=direction,
             protection=self.protection,
+            video=self.pictures.terms(self.held_by_us, offer=False),
         )
         self._sdp_version += 1
         self._said = answer[0]
@@ -448,7 +482,29 @@ class Call:
         )
         self.media = replace(media, listen=False) if Holder.FAR_END in self._held_by else media
         running = self._run(replace(self.media, send=False) if silent else self.media, now)
-        return [running, *told, *self._clear_warning(agreed)]
+        return [running, *told, *self._clear_warning(agreed), *self._agree_pictures(agreed, silent)]
+
+    def _agree_pictures(self, agreed: Negotiated, silent: bool) -> list[Effect]:
+        """Run the pictures as agreed, tell the room when they come or go, and the application when there are none."""
+        assert self.media is not None, "the sound is agreed on first"
+        remote = agreed.video.remote if agreed.video is not None else None
+        proved = self._speaks_from(remote)
+        hold_fire = remote is not None and not proved and not self.reachable(*remote)
+        shown = self.pictures.shown
+        if not self.pictures.agree(agreed.video, self.media, hold_fire=hold_fire, trusted=proved):
+            return []
+        effects: list[Effect] = [SetPhoneVideo(self.leg, self.pictures.running(silent))]
+        if self.pictures.shown != shown:
+            effects.append(PhoneChanges(self.id, video=self.pictures.shown))
+        if self.pictures.codec and self.record.video_codec != self.pictures.codec:
+            self.record = replace(self.record, video_codec=self.pictures.codec)
+            effects.append(Save(self.record))
+        return effects
+
+    def _picture_warning(self) -> list[Effect]:
+        """Said once, after the answer, where pictures were wanted and do not run as they should."""
+        text = self.pictures.warning()
+        return [self._warn(text)] if text else []
 
     def _as_agreed(self, agreed: Negotiated) -> Protection:
         """What later offers and answers go on with: a way to come by keys, who begins, and ICE."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
+from ringback.sdp.crypto import Keys
 from ringback.sdp.negotiation import Negotiated, NegotiatedCodec
 
 EVERY = ("PCMU", "PCMA", "OPUS", "G722")
@@ -47,8 +48,12 @@ def phone_media(agreed: Negotiated) -> PhoneMedia:
 
 def _crypto(agreed: Negotiated) -> PhoneCrypto | PhoneDtls | None:
     if (keys := agreed.keys) is not None:
-        return PhoneCrypto(keys.suite, keys.send_key, keys.receive_key, keys.receive_mki)
+        return phone_crypto(keys)
     return None if agreed.dtls is None else PhoneDtls(agreed.dtls.fingerprints, agreed.dtls.active)
+
+
+def phone_crypto(keys: Keys) -> PhoneCrypto:
+    return PhoneCrypto(keys.suite, keys.send_key, keys.receive_key, keys.receive_mki)
 
 
 def _codec(codec: NegotiatedCodec) -> PhoneCodec:

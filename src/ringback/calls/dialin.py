@@ -12,14 +12,16 @@ from dataclasses import replace
 from ringback.calls.call import Call, why
 from ringback.calls.codecs import accepted, narrowed
 from ringback.calls.effects import Answer, Reject, Ring
+from ringback.calls.pictures import Pictures
 from ringback.calls.ports import IncomingInvite
-from ringback.meetings.effects import Effect, Save
+from ringback.meetings.effects import Effect, Save, SetPhoneVideo
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallFacts, CallStep
 from ringback.model.instant import Instant
 from ringback.model.participant import ParticipantType
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions, SipSettings
+from ringback.model.video import VideoSettings
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated
 
@@ -28,8 +30,6 @@ WAIT = 5.0
 
 RETRY = 0.5
 """Seconds between looks for a port."""
-
-VIDEO_WARNING = "video is not supported yet on SIP calls: the call goes on with audio only"
 
 
 class DialIn(Call):
@@ -62,6 +62,7 @@ class DialIn(Call):
         self._invite = invite
         self._sip = sip
         self.permissions = permissions
+        self.pictures = Pictures(VideoSettings(codecs=sip.video_codecs) if sip.video else None)
         self._wait_until: float | None = None
         self._acknowledged = False
 
@@ -95,10 +96,11 @@ class DialIn(Call):
         self.fell_back = fell_back
         if fell_back:
             effects.append(self._warn(f"none of the room's codecs is offered: {agreed.codec.name} is used instead"))
-        if agreed.video_refused and self._sip.video:
-            effects.append(self._warn(VIDEO_WARNING))
         # No media before the ACK: until then nothing proves that the caller can be reached where it says.
-        return [*effects, *self._agree(agreed, now, silent=True), Answer(self.line, answer)]
+        effects += self._agree(agreed, now, silent=True)
+        if agreed.video_refused or agreed.video is not None:
+            effects += self._picture_warning()
+        return [*effects, Answer(self.line, answer)]
 
     def acknowledged(self, sdp: bytes | None, now: Instant) -> list[Effect]:
         if self._late_offer is not None:
@@ -107,7 +109,8 @@ class DialIn(Call):
         if not self.answered or self._acknowledged or self.media is None:
             return []
         self._acknowledged = True
-        return [self._run(self.media, now)]
+        pictures = self.pictures.media
+        return [self._run(self.media, now), *([SetPhoneVideo(self.leg, pictures)] if pictures is not None else [])]
 
     def cancelled(self, q850: int | None, now: Instant) -> list[Effect]:
         """The caller gave up before our answer; ``q850`` as it said."""

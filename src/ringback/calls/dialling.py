@@ -7,6 +7,7 @@ from functools import partial
 from ringback.calls.dialout import DialOut
 from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.paid import PaidLegs, Verdict
+from ringback.calls.picture_ports import open_pictures
 from ringback.calls.ports import Asker, OutgoingRoute
 from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest, validate
@@ -174,6 +175,7 @@ class Dialling:
         )
         machine = make(request, record, facts, phone_permissions(settings, request.permissions), attempts=attempts)
         machine.address = address
+        open_pictures(self._meetings.office.world.media, machine)
         machine.meter = self._paid.meter(route, call)
         machine.longest = _shortest(request.longest, route.grant.longest if route.grant else None)
         self._registry.register(actor, machine, *((first.srtp, first.srtp_keys) if first.trunk else ()))

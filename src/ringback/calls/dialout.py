@@ -12,13 +12,23 @@ from dataclasses import replace
 
 from ringback.calls.call import Call, why
 from ringback.calls.codecs import narrowed, offered
-from ringback.calls.dialin import VIDEO_WARNING
 from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure, told
+from ringback.calls.pictures import Pictures
 from ringback.calls.ports import Attempt, Failure, OutgoingInvite, Replaces
 from ringback.calls.requests import DialOutRequest
-from ringback.meetings.effects import Effect, PhoneChanges, PhoneJoins, PlayTone, Save, SetPhone, StopTone, Tell
+from ringback.meetings.effects import (
+    Effect,
+    PhoneChanges,
+    PhoneJoins,
+    PlayTone,
+    Save,
+    SetPhone,
+    SetPhoneVideo,
+    StopTone,
+    Tell,
+)
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallEvent, CallFacts, CallStep
 from ringback.model.instant import Instant
@@ -62,6 +72,7 @@ class DialOut(Call):
         if request.phone_number is not None:
             self.kind = ParticipantType.PSTN_DIAL_OUT
         self.permissions = permissions
+        self.pictures = Pictures(request.video_settings if request.video else None)
         self._display_name = display_name
         self._first_offer = b""
         self._early: tuple[str, Negotiated] | None = None
@@ -94,8 +105,7 @@ class DialOut(Call):
             replaces=self.replaces,
             referred_by=self.referred_by,
         )
-        effects: list[Effect] = [Save(self.record), Invite(invite)]
-        return [*effects, self._warn(VIDEO_WARNING)] if self.request.video else effects
+        return [Save(self.record), Invite(invite)]
 
     def routed(self, attempt: int, trunk: str, now: Instant) -> list[Effect]:
         """Another way is being tried: from here on its offer and its trunk count."""
@@ -151,6 +161,7 @@ class DialOut(Call):
             Confirm(self.id),
             *self._metered(now),
             *self._agree(agreed, now),
+            *self._picture_warning(),
             *self._news("answered", 200, "OK"),
         ]
         if self.request.extension:
@@ -198,7 +209,14 @@ class DialOut(Call):
         if self._early is None or self._early[0] != fork or self.media is None:
             return []
         self._early, self._early_heard = None, False
-        return [SetPhone(self.leg, replace(self.media, send=False, listen=False)), *self._ringing_tone()]
+        quiet = [SetPhone(self.leg, replace(self.media, send=False, listen=False)), *self._hide_pictures()]
+        return [*quiet, *self._ringing_tone()]
+
+    def _hide_pictures(self) -> list[Effect]:
+        if self.pictures.media is None:
+            return []
+        shown, self.pictures.media = self.pictures.shown, None
+        return [SetPhoneVideo(self.leg, None), *([PhoneChanges(self.id, video=False)] if shown else [])]
 
     def _ringing_tone(self) -> list[Effect]:
         if self._tone_plays:
@@ -218,7 +236,10 @@ class DialOut(Call):
         host, port = self.address
         events = attempt.dtmf in ("auto", "telephone-event")
         protection = self._protection_of(attempt)
-        return make_offer(self._session_id(), 1, host, port, codecs, telephone_events=events, protection=protection)
+        video = self.pictures.terms(False, offer=True)
+        return make_offer(
+            self._session_id(), 1, host, port, codecs, telephone_events=events, protection=protection, video=video
+        )
 
     def _protection_of(self, attempt: Attempt) -> Protection:
         return replace(self.protection, policy=attempt.srtp, speakable=True, keying=attempt.srtp_keys)

@@ -9,6 +9,7 @@ from ringback.calls.admit import LOOP, SIP_OFF, Refusal, check_call, told
 from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import PARAMETER, clean, display_name
+from ringback.calls.picture_ports import open_pictures
 from ringback.calls.ports import IncomingInvite
 from ringback.calls.registry import Registry
 from ringback.meetings.actor import Actor
@@ -105,11 +106,14 @@ class Door:
             self._registry.on_line(call, DialIn, lambda it, now: it.port_found(address, now))
 
     def _open_port(self, actor: Actor, call: DialIn) -> tuple[str, int] | None:
+        media = self._office.world.media
         try:
-            return self._office.world.media.open_phone(actor.meeting.id, call.leg, call.signalling_host)
+            address = media.open_phone(actor.meeting.id, call.leg, call.signalling_host)
         except Unavailable as error:
             log.error("call.no-port", call=call.id, error=error.info)
             return None
+        open_pictures(media, call)
+        return address
 
     def refuse(self, invite: IncomingInvite, refusal: Refusal) -> None:
         """Turn a call away that is in no meeting's queue."""

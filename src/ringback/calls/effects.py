@@ -188,6 +188,16 @@ class PressByInfo(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class AskPicture(Outside):
+    """The far end is to send a whole picture."""
+
+    call: CallId
+
+    def apply(self, world: World) -> None:
+        world.carrier.ask_picture(self.call)
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerOffer(Outside):
     call: CallId
     sdp: bytes | None

@@ -42,6 +42,9 @@ class MediaReports:
     ) -> None:
         self._post(leg, lambda call, now: call.digit(digit, method, volume, now))
 
+    def picture_lost(self, leg: ParticipantId) -> None:
+        self._post(leg, lambda call, now: call.picture_lost(now))
+
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self._post(leg, lambda call, now: call.played(sound_id, now))
 

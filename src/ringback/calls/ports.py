@@ -478,6 +478,9 @@ class Carrier(Protocol):
     def send_info_digit(self, call: CallId, digit: str, duration_ms: int) -> None:
         """Press a key (``0-9 * # A-D``) towards the far end by INFO ``application/dtmf-relay``, after any before it."""
 
+    def ask_picture(self, call: CallId) -> None:
+        """Ask the far end for a whole picture by INFO (RFC 5168); what it answers changes nothing."""
+
     def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
         """Ask the far end of an answered call to call ``target``, or whoever is at the far end of ``replaces`` in that
         call's place. ``refer_progress`` follows, the last time with ``final``. One at a time: another gets 491."""
@@ -668,6 +671,36 @@ class PhoneMedia:
     ice: PhoneIce | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PhoneVideo:
+    """How a phone leg's pictures run, after an offer/answer.
+
+    Attributes:
+        remote, send, listen, trusted, signalling_host, hold_fire, rtcp_port, networks, crypto: As of ``PhoneMedia``.
+        codec: ``VP8`` or ``H264``, both ways.
+        mode: H.264's packetization-mode.
+        pli, fir: Which RTCP the far end takes to be asked for a whole picture; neither: it is asked by INFO.
+        bitrate_bps: The most it is sent.
+    """
+
+    remote: tuple[str, int] | None
+    codec: str
+    payload_type: int
+    receive_payload_type: int
+    mode: int = 0
+    send: bool = True
+    listen: bool = True
+    trusted: bool = False
+    signalling_host: str = ""
+    hold_fire: bool = False
+    rtcp_port: int | None = None
+    networks: tuple[str, ...] = ()
+    crypto: PhoneCrypto | None = None
+    pli: bool = False
+    fir: bool = False
+    bitrate_bps: int = 900_000
+
+
 class MediaLegs(Protocol):
     """The media side. Synchronous verbs are queued to the core and cannot fail later without a ``MediaEvents`` call."""
 
@@ -691,6 +724,19 @@ class MediaLegs(Protocol):
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         """Apply an offer/answer; called again for each later one."""
+
+    def open_phone_video(self, leg: ParticipantId) -> int:
+        """Bind a second port pair of a phone leg, for pictures; returns the RTP port, on the host of the first.
+
+        Raises ``Unavailable`` when no port is free.
+        """
+
+    def set_phone_video(self, leg: ParticipantId, video: PhoneVideo | None) -> None:
+        """Apply an offer/answer to a phone leg's pictures; ``None``: it has none any more. What it sends is a track
+        ``video`` of its participant, what it is shown is the picture of who speaks, where that fits."""
+
+    def want_picture(self, leg: ParticipantId) -> None:
+        """The far end of a phone leg needs a whole picture of what it is shown."""
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         """Queue RFC 4733 events, or tones where ``PhoneMedia`` says so; they follow any already queued."""
@@ -777,6 +823,9 @@ class MediaEvents(Protocol):
         self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
     ) -> None:
         """One key press, once per press by each ``method``: ``telephone-event`` (RFC 4733), ``in-band``."""
+
+    def picture_lost(self, leg: ParticipantId) -> None:
+        """A phone that takes no such RTCP is to be asked for a whole picture."""
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         """The sound of that ``Sound.id`` that a leg was played came to its end."""

@@ -6,7 +6,7 @@ Pure, and shared by REST and signalling. A body the schema allows is never refus
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ringback.calls.display_name import clean
@@ -14,6 +14,7 @@ from ringback.calls.sip_uri import Target, parse_target
 from ringback.meetings.permissions import changed
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.model.room import Permissions
+from ringback.model.video import VideoSettings
 from ringback.numbers.guard import NO_HELP, is_help
 
 FIELDS = (
@@ -69,6 +70,7 @@ class DialOutRequest:
     extension: str = ""
     wait_before_extension: int = 0
     video: bool = False
+    video_settings: VideoSettings = field(default_factory=VideoSettings)
     audio_codecs: tuple[str, ...] = ()
     provider: str = "daily"
     permissions: Mapping[str, object] = field(default_factory=dict)
@@ -112,7 +114,8 @@ def validate(body: Mapping[str, object]) -> DialOutRequest:
     if user_id is not None and len(user_id) > 36:
         raise InvalidRequest("userId length must be less than or equal to 36")
     extension, wait = _extension(body)
-    _video_settings(body.get("videoSettings"))
+    settings = _video_settings(body.get("videoSettings"))
+    audio_codecs, video_codecs = _codecs(body.get("codecs"))
     return DialOutRequest(
         target=target.address if target else None,
         phone_number=number,
@@ -123,7 +126,8 @@ def validate(body: Mapping[str, object]) -> DialOutRequest:
         extension=extension,
         wait_before_extension=wait,
         video=_video(body),
-        audio_codecs=_codecs(body.get("codecs")),
+        video_settings=replace(settings, codecs=video_codecs),
+        audio_codecs=audio_codecs,
         provider=_provider(body, target),
         permissions=_permissions(body.get("permissions")),
         accepted=dict(body),
@@ -184,9 +188,9 @@ def _video(body: Mapping[str, object]) -> bool:
     return bool(video)
 
 
-def _video_settings(settings: object) -> None:
+def _video_settings(settings: object) -> VideoSettings:
     if settings is None:
-        return
+        return VideoSettings()
     if not isinstance(settings, Mapping):
         raise InvalidRequest("videoSettings must be an object")
     for name, value in settings.items():
@@ -199,18 +203,27 @@ def _video_settings(settings: object) -> None:
         if value > VIDEO_LIMITS[name]:
             unit = " kbps" if name == "videoBitrate" else ""
             raise InvalidRequest(f"videoSettings.{name} must be less than or equal to {VIDEO_LIMITS[name]}{unit}")
+    standard = VideoSettings()
+    numbers = {name: value for name, value in settings.items() if isinstance(value, int)}
+    return VideoSettings(
+        numbers.get("width", standard.width),
+        numbers.get("height", standard.height),
+        numbers.get("fps", standard.fps),
+        numbers.get("videoBitrate", standard.bitrate_kbps),
+    )
 
 
-def _codecs(codecs: object) -> tuple[str, ...]:
+def _codecs(codecs: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of sound and those of pictures."""
     if codecs is None:
-        return ()
+        return (), ()
     if not isinstance(codecs, Mapping):
         raise InvalidRequest("codecs must be an object")
     for name in codecs:
         if name not in ("audio", "video"):
             raise InvalidRequest(f'"codecs.{name}" is not allowed [Received {name}={_shown(codecs[name])}]')
-    _codec_list(codecs.get("video"), "video", VIDEO_CODECS, "H264 or VP8")
-    return _codec_list(codecs.get("audio"), "audio", AUDIO_CODECS, "one of OPUS, PCMU, PCMA, G722")
+    video = _codec_list(codecs.get("video"), "video", VIDEO_CODECS, "H264 or VP8")
+    return _codec_list(codecs.get("audio"), "audio", AUDIO_CODECS, "one of OPUS, PCMU, PCMA, G722"), video
 
 
 def _codec_list(names: object, kind: str, known: Sequence[str], listed: str) -> tuple[str, ...]:

@@ -388,7 +388,7 @@ class Calls:
         self._registry.on_line(call, Call, lambda it, now: it.digit(digit, "sip-info", 0, now))
 
     def picture_wanted(self, call: CallId) -> None:
-        """Telephones are sent no pictures."""
+        self._registry.on_line(call, Call, lambda it, now: it.picture_wanted(now))
 
     def referred(self, call: CallId, refer: Refer) -> None:
         self.referrals.referred(call, refer)

@@ -23,6 +23,7 @@ COLUMNS = {
     "far end": "remote",
     "name": "display_name",
     "codec": "codec",
+    "video": "video_codec",
     "trunk": "trunk",
     "state": "state",
     "seconds": "duration",

@@ -5,9 +5,10 @@ Events come in batches: the engine's eventfd wakes the loop once, and everything
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import fields as fields_of
 from typing import Any
 
-from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
+from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia, PhoneVideo
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
@@ -85,6 +86,18 @@ class Media:
 
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         self._engine.set_phone(leg, phone_fields(media))
+
+    def open_phone_video(self, leg: ParticipantId) -> int:
+        try:
+            return self._engine.open_phone_video(leg)
+        except OSError as error:
+            raise Unavailable(f"no RTP port for a call's video ({error}); widen RINGBACK_MEDIA__RTP_PORTS") from error
+
+    def set_phone_video(self, leg: ParticipantId, video: PhoneVideo | None) -> None:
+        self._engine.set_phone_video(leg, None if video is None else video_fields(video))
+
+    def want_picture(self, leg: ParticipantId) -> None:
+        self._engine.want_picture(leg)
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         self._engine.send_digits(leg, digits, duration_ms, gap_ms)
@@ -183,6 +196,10 @@ class Media:
             method = "in-band" if fields["in_band"] else "telephone-event"
             self.events.digit(fields["leg"], fields["digit"], fields["duration_ms"], fields["volume"], method)
 
+    def _picture(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            self.events.picture_lost(fields["leg"])
+
     def _played(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
             self.events.played(fields["leg"], fields["sound"])
@@ -209,6 +226,7 @@ HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
     "webrtc-state": Media._state,
     "media-started": Media._started,
     "digit": Media._digit,
+    "picture-wanted": Media._picture,
     "played": Media._played,
     "active-speaker": Media._speaker,
     "leg-silent": Media._silent,
@@ -242,6 +260,17 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
 def ice_fields(ice: PhoneIce) -> dict[str, Any]:
     """``PhoneIce`` as ``core.Engine.set_phone`` takes it."""
     return {"ufrag": ice.ufrag, "password": ice.password, "remote_ufrag": ice.remote_ufrag}
+
+
+VIDEO_FIELDS = tuple(f.name for f in fields_of(PhoneVideo) if f.name not in ("networks", "crypto"))
+"""Those that cross as they are."""
+
+
+def video_fields(video: PhoneVideo) -> dict[str, Any]:
+    """``PhoneVideo`` as ``core.Engine.set_phone_video`` takes it."""
+    same = {name: getattr(video, name) for name in VIDEO_FIELDS}
+    crypto = None if video.crypto is None else crypto_fields(video.crypto)
+    return {**same, "networks": list(video.networks), "crypto": crypto}
 
 
 def crypto_fields(crypto: PhoneCrypto | PhoneDtls) -> dict[str, Any]:

@@ -242,8 +242,8 @@ class Actor:
                     self._hang_ups.append(effect)
                 case PhoneJoins(participant):
                     self._gather(meeting.phone_joins(participant, now), now, batch)
-                case PhoneChanges(call, state, held_by):
-                    self._gather(meeting.phone_changes(call, state, held_by, now), now, batch)
+                case PhoneChanges(call, state, held_by, video):
+                    self._gather(meeting.phone_changes(call, state, held_by, now, video), now, batch)
                 case CallEnds(call):
                     self.calls.pop(call, None)
                     self._call_gone(call)

@@ -50,7 +50,12 @@ class Bridge(Meeting):
         return []
 
     def phone_changes(
-        self, call: CallId, state: PhoneState | None, held_by: frozenset[Holder] | None, now: Instant
+        self,
+        call: CallId,
+        state: PhoneState | None,
+        held_by: frozenset[Holder] | None,
+        now: Instant,
+        video: bool | None = None,
     ) -> list[Effect]:
         return []
 

@@ -7,7 +7,7 @@ Three kinds: rows and events (committed together), messages between the meeting 
 from collections.abc import Mapping
 from typing import Protocol
 
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports import PhoneMedia, PhoneVideo
 from ringback.meetings.ports import Message, World
 from ringback.model.end_reason import EndReason
 from ringback.model.events import Event
@@ -65,11 +65,13 @@ class PhoneJoins(Effect):
 
 @dataclass(frozen=True, slots=True)
 class PhoneChanges(Effect):
-    """Call to meeting: the call was answered, held or resumed; ``None`` for what stays as it is."""
+    """Call to meeting: the call was answered, held or resumed, or its pictures came or went; ``None`` for what stays as
+    it is."""
 
     call: CallId
     phone_state: PhoneState | None = None
     held_by: frozenset[Holder] | None = None
+    video: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,25 @@ class SetPhone(Outside):
 
     def apply(self, world: World) -> None:
         world.media.set_phone(self.leg, self.media)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPhoneVideo(Outside):
+    leg: ParticipantId
+    video: PhoneVideo | None
+
+    def apply(self, world: World) -> None:
+        world.media.set_phone_video(self.leg, self.video)
+
+
+@dataclass(frozen=True, slots=True)
+class WantPicture(Outside):
+    """A telephone needs a whole picture of what it is shown."""
+
+    leg: ParticipantId
+
+    def apply(self, world: World) -> None:
+        world.media.want_picture(self.leg)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from ringback.model.events import (
 )
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.participant import Holder, Participant, PhoneState
+from ringback.model.participant import Holder, Participant, PhoneState, Track
 from ringback.model.presence import Presence
 from ringback.model.records import MeetingRecord, ParticipantRecord
 from ringback.model.room import IdleTimeouts, RoomSettings
@@ -289,18 +289,23 @@ class Meeting:
         return effects + self._answered(CallId(participant.id), participant.phone_state, now)
 
     def phone_changes(
-        self, call: CallId, state: PhoneState | None, held_by: frozenset[Holder] | None, now: Instant
+        self,
+        call: CallId,
+        state: PhoneState | None,
+        held_by: frozenset[Holder] | None,
+        now: Instant,
+        video: bool | None = None,
     ) -> list[Effect]:
-        """A call was answered, held or resumed."""
+        """A call was answered, held or resumed, or its pictures came or went."""
         member = self.members.get(ParticipantId(call))
         if member is None:
             return []
         who = member.participant
         state = who.phone_state if state is None else state
         held_by = who.held_by if held_by is None else held_by
-        if (state, held_by) == (who.phone_state, who.held_by):
+        changed = replace(who, phone_state=state, held_by=held_by, tracks=_with_video(who.tracks, video))
+        if changed == who:
             return []
-        changed = replace(who, phone_state=state, held_by=held_by)
         effects = self.update(member, changed)
         if (Holder.ROOM in who.held_by) != (Holder.ROOM in held_by):
             effects.append(SetSources(who.id, sources(changed, self.participants())))
@@ -494,3 +499,12 @@ class Meeting:
         return ParticipantRecord(
             who.id, room.domain, room.name, self.id, who.user_id, who.user_name or None, kind, who.joined_at, left_at
         )
+
+
+def _with_video(tracks: Mapping[str, Track], on: bool | None) -> Mapping[str, Track]:
+    """A telephone's tracks once its pictures came or went."""
+    old = tracks.get("video", Track())
+    if on is None or on == (old.state == "playable"):
+        return tracks
+    new = Track("playable", generation=old.generation + 1) if on else Track(generation=old.generation)
+    return {**tracks, "video": new}

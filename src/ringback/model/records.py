@@ -78,6 +78,7 @@ class CallRecord:
         endpoint: For dial-in, the user part that was dialled.
         node, epoch: Process that owns the call and its boot number; a restarted node ends calls of older epochs.
         media: Advertised RTP address ``host:port``.
+        video_codec: Of its pictures, empty when there were none.
         idempotency_key: The caller's key for a dial-out command, unique per domain while remembered.
         request: The dial-out request as accepted (wire names), or the INVITE's ``X-`` headers for dial-in.
         trunk: Name of the trunk that carries it, empty for none.
@@ -105,6 +106,7 @@ class CallRecord:
     sip_call_id: str = ""
     media: str = ""
     codec: str = ""
+    video_codec: str = ""
     ringing_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None

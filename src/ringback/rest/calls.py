@@ -117,6 +117,7 @@ def call_row(record: CallRecord) -> dict[str, object]:
         "sip_call_id": record.sip_call_id or None,
         "media": record.media or None,
         "codec": record.codec or None,
+        "video_codec": record.video_codec or None,
         "trunk": record.trunk or None,
         "node": record.node,
         "created_at": iso(record.created_at),

@@ -85,7 +85,7 @@ PROPERTIES = (
     Property(
         "sip",
         shapes.sip,
-        idle=("video", "codecs.video", "dialin_config.dialin_geo", "dialin_config.hold_music_enabled"),
+        idle=("dialin_config.dialin_geo", "dialin_config.hold_music_enabled"),
     ),
     Property("dialin", shapes.dialin),
     Property("enable_dialout", boolean, False),

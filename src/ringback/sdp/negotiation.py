@@ -1,10 +1,11 @@
-"""Offers and answers for one audio stream, from our side (RFC 3264).
+"""Offers and answers for one audio stream, and one of video where that is wanted, from our side (RFC 3264).
 
-Pure functions: bytes in, bytes and facts out. Streams other than the first usable audio are refused with port 0.
+Pure functions: bytes in, bytes and facts out. All other streams are refused with port 0.
 """
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from ringback.model.values import dataclass
@@ -35,6 +36,17 @@ from ringback.sdp.description import Attribute, Description, Media, address_type
 from ringback.sdp.dtls import OVER_DTLS, DtlsTerms, answered_offer, dtls_lines, taken_answer
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected
 from ringback.sdp.ice import IceTerms, ice_lines, ice_terms, remote_ufrag
+from ringback.sdp.video import (
+    NegotiatedVideo,
+    VideoTerms,
+    answer_stream,
+    feedback_of,
+    limit_of,
+    offer_video,
+    own_keys,
+    read_stream,
+    takeable,
+)
 
 PROTOCOLS = CLEAR + PROTECTED + OVER_DTLS
 """Profiles we speak. In all but the first two protection is demanded, and never quietly left out."""
@@ -78,6 +90,7 @@ class Negotiated:
         keys: What SDP told to protect the stream with.
         dtls: Who has to agree on keys with us. With neither this nor ``keys`` the stream is in the clear.
         ice: Names of ICE, where the far end runs it.
+        video: What was agreed on for pictures; ``None``: there are none.
     """
 
     remote: tuple[str, int] | None
@@ -92,6 +105,7 @@ class Negotiated:
     keys: Keys | None = None
     dtls: DtlsTerms | None = None
     ice: IceTerms | None = None
+    video: NegotiatedVideo | None = None
 
     @property
     def protected(self) -> bool:
@@ -119,8 +133,10 @@ def make_offer(
     ptime_ms: int = 20,
     telephone_events: bool = True,
     protection: Protection = CLEAR_ONLY,
+    video: VideoTerms | None = None,
+    before: bytes = b"",
 ) -> bytes:
-    """An offer of one audio stream.
+    """An offer of one audio stream, and of one video stream where ``video`` asks for it.
 
     Args:
         session_id, version: Numbers of ``o=``; the version rises by one whenever the description changes (§8).
@@ -130,6 +146,7 @@ def make_offer(
         telephone_events: Offer digits beside the sound (RFC 4733).
         protection: Optional protection is offered beside a profile that does not demand it (RFC 8643): a far end that
             knows nothing of it answers in the clear.
+        before: Our last description of the same dialog: its streams stay in their places (§8), other ones at port 0.
 
     Raises:
         NoCommonCodec: ``codecs`` names none that we know.
@@ -156,8 +173,10 @@ def make_offer(
         attributes += ice_lines(ice_terms(protection.secret, protection.ice), host, port, protection.offers_dtls)
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
-    media = Media("audio", port, _offered_protocol(protection), formats, attributes=attributes)
-    return write(_description(session_id, version, host, [media], bool(protection.ice)))
+    media = [Media("audio", port, _offered_protocol(protection), formats, attributes=attributes)]
+    if video is not None and (pictures := offer_video(video, own_keys(protection))) is not None:
+        media.append(pictures)
+    return write(_description(session_id, version, host, _in_place(before, media), bool(protection.ice)))
 
 
 def _offered_protocol(protection: Protection) -> str:
@@ -176,12 +195,14 @@ def make_answer(
     version: int,
     direction: str = "sendrecv",
     protection: Protection = CLEAR_ONLY,
+    video: VideoTerms | None = None,
 ) -> tuple[bytes, Negotiated]:
     """Answer an offer with the caller's best codec among ``allowed_codecs`` and, if offered, digits of its clock.
 
     Args:
         direction: The most we want; the answer never exceeds what the offer allows (§6.1).
         protection: Where it is optional, whatever keys are offered are taken.
+        video: What we want of the first video stream that can be taken; ``None``: none is.
 
     Raises:
         BadSdp: The offer cannot be read.
@@ -196,6 +217,8 @@ def make_answer(
     remote = _remote(offered, stream, ice)
     send, listen = _mirror(offered.direction(stream), direction)
     agreed = NegotiatedCodec(codec.name, wire, wire, codec.clock_rate, _ptime(stream))
+    pictures = None if video is None else _answer_video(offered, video, _beside(guard is not None, protection))
+    taken = {index} if pictures is None else {index, pictures[0]}
     negotiated = Negotiated(
         remote=remote,
         codec=agreed,
@@ -204,11 +227,12 @@ def make_answer(
         dtmf_receive_payload_type=event,
         send=send and (remote is not None or ice is not None),
         listen=listen,
-        refused=tuple(media.kind for i, media in enumerate(offered.media) if i != index and media.port),
+        refused=tuple(media.kind for i, media in enumerate(offered.media) if i not in taken and media.port),
         rtcp_port=_rtcp_port(stream),
         keys=agreed_keys(guard, protection) if isinstance(guard, CryptoLine) else None,
         dtls=guard if isinstance(guard, DtlsTerms) else None,
         ice=ice,
+        video=pictures[2] if pictures is not None else None,
     )
     answer = _answer_stream(stream, port, codec, wire, event, _direction(send, listen), agreed.ptime_ms)
     if isinstance(guard, CryptoLine):
@@ -220,6 +244,8 @@ def make_answer(
     if ice is not None:
         answer.attributes += ice_lines(ice, host, port, _muxed(stream))
     media = [answer if i == index else _refused(other) for i, other in enumerate(offered.media)]
+    if pictures is not None:
+        media[pictures[0]] = pictures[1]
     return write(_description(session_id, version, host, media, ice is not None)), negotiated
 
 
@@ -237,7 +263,8 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
     answered = parse(answer)
     if len(answered.media) < len(offered.media):
         raise BadSdp("the answer has fewer m= lines than the offer")
-    ours, theirs = offered.media[0], answered.media[0]
+    at = next((i for i, media in enumerate(offered.media) if media.kind == "audio" and media.port), 0)
+    ours, theirs = offered.media[at], answered.media[at]
     if theirs.kind != ours.kind or theirs.port == 0 or theirs.protocol not in PROTOCOLS:
         raise NoCommonCodec("the stream was refused")
     line = answered_line(ours, theirs) if protection.sdes else None
@@ -271,12 +298,94 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
         keys=agreed_keys(line, protection) if line is not None else None,
         dtls=dtls,
         ice=ice,
+        video=_answered_video(offered, answered, _beside(line is not None or dtls is not None, protection)),
     )
 
 
 def video_offered(sdp: bytes) -> bool:
     """Whether a description has a live video stream. Raises ``BadSdp``."""
     return any(media.kind == "video" and media.port for media in parse(sdp).media)
+
+
+def _beside(is_protected: bool, protection: Protection) -> Protection:
+    """How pictures are protected: beside a protected sound they are, or there are none."""
+    return own_keys(replace(protection, policy="required") if is_protected else protection)
+
+
+def _in_place(before: bytes, streams: list[Media]) -> list[Media]:
+    """The streams of an offer where they were in our last description; what has no place yet comes behind."""
+    if not before:
+        return streams
+    waiting = list(streams)
+    media = []
+    for old in parse(before).media:
+        # Of several of one kind the live one is ours.
+        live = [other for other in parse(before).media if other.kind == old.kind and other.port]
+        found = next((new for new in waiting if new.kind == old.kind and (old.port or not live)), None)
+        if found is not None:
+            waiting.remove(found)
+        media.append(found if found is not None else _refused(old))
+    return media + waiting
+
+
+def _answer_video(
+    offered: Description, terms: VideoTerms, protection: Protection
+) -> tuple[int, Media, NegotiatedVideo] | None:
+    """The first video stream that can be taken: its index, our answer to it, and what is agreed on."""
+    for index, stream in enumerate(offered.media):
+        chosen = takeable(stream, terms, protection)
+        if chosen is None:
+            continue
+        form, key = chosen
+        try:
+            remote = _remote(offered, stream)
+        except BadSdp:
+            continue
+        send, listen = _mirror(offered.direction(stream), terms.direction)
+        answer = answer_stream(stream, terms, form, key, protection, _direction(send, listen))
+        pli, fir = feedback_of(stream)
+        agreed = NegotiatedVideo(
+            sent=form,
+            received=form,
+            remote=remote,
+            send=send and remote is not None,
+            listen=listen,
+            rtcp_port=_rtcp_port(stream),
+            keys=agreed_keys(key, protection) if key is not None else None,
+            pli=pli,
+            fir=fir,
+            limit_kbps=limit_of(stream),
+        )
+        return index, answer, agreed
+    return None
+
+
+def _answered_video(offered: Description, answered: Description, protection: Protection) -> NegotiatedVideo | None:
+    """What became of the video stream of our offer; ``None``: there was none, or it was refused."""
+    at = next((i for i, media in enumerate(offered.media) if media.kind == "video" and media.port), None)
+    if at is None:
+        return None
+    ours, theirs = offered.media[at], answered.media[at]
+    if (read := read_stream(ours, theirs, protection)) is None:
+        return None
+    try:
+        remote = _remote(answered, theirs)
+    except BadSdp:
+        return None
+    send, listen = _mirror(answered.direction(theirs), offered.direction(ours))
+    pli, fir = feedback_of(theirs)
+    return NegotiatedVideo(
+        sent=read[0],
+        received=read[1],
+        remote=remote,
+        send=send and remote is not None,
+        listen=listen,
+        rtcp_port=_rtcp_port(theirs),
+        keys=read[2],
+        pli=pli,
+        fir=fir,
+        limit_kbps=limit_of(theirs),
+    )
 
 
 def _choose(offered: Description, allowed: Sequence[str], protection: Protection) -> tuple[int, int, Codec, _Guard]:

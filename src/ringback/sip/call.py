@@ -16,7 +16,7 @@ from ringback.sip.events import DialogChanged, Digit, Ended, PictureWanted
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import clean
 from ringback.sip.headers import media_type, q850_cause
-from ringback.sip.info import DTMF_RELAY, MEDIA_CONTROL, read_digit, wants_picture, write_digit
+from ringback.sip.info import DTMF_RELAY, MEDIA_CONTROL, PICTURE_WANTED, read_digit, wants_picture, write_digit
 from ringback.sip.life import Alarm, Phase
 from ringback.sip.message import Request, Response, Row, reply
 from ringback.sip.offers import Offers
@@ -142,6 +142,11 @@ class Call:
         if self.phase is Phase.UP and len(self._keys) < MOST_KEYS:
             self._keys.append((digit, duration_ms))
             self._next_key(now)
+
+    def ask_picture(self, now: float) -> None:
+        """Ask for a whole picture by INFO (RFC 5168); what the far end says to it changes nothing."""
+        if self.phase is Phase.UP:
+            self.send("INFO", (("Content-Type", MEDIA_CONTROL),), PICTURE_WANTED, now)
 
     def refer(self, target: str, referred_by: str, replaces: Replaces | None, now: float) -> None:
         """Ask the far end to call ``target``; ``Transferred`` tells how it goes."""

@@ -19,6 +19,13 @@ def wants_picture(body: bytes) -> bool:
     return _PICTURE.search(body[:4096]) is not None
 
 
+PICTURE_WANTED = (
+    b'<?xml version="1.0" encoding="utf-8"?>\r\n<media_control><vc_primitive><to_encoder><picture_fast_update/>'
+    b"</to_encoder></vc_primitive></media_control>\r\n"
+)
+"""Asks for a whole picture of every stream: there is one, and some phones stumble over a number."""
+
+
 def write_digit(digit: str, duration_ms: int) -> bytes:
     """The body of an INFO of kind ``DTMF_RELAY``."""
     return f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode()

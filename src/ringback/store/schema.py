@@ -175,6 +175,7 @@ calls = Table(
     Column("sip_call_id", Text, nullable=False),
     Column("media", Text, nullable=False),
     Column("codec", Text, nullable=False),
+    Column("video_codec", Text, nullable=False, server_default=""),
     Column("ringing_at", Float),
     Column("answered_at", Float),
     Column("ended_at", Float),

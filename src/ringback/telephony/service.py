@@ -342,6 +342,12 @@ class Telephony:
             found.send_digit(digit, duration_ms, self._now())
             self._flush()
 
+    def ask_picture(self, call: CallId) -> None:
+        found = self._agent.calls.get(call)
+        if found is not None:
+            found.ask_picture(self._now())
+            self._flush()
+
     def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
         found = self._agent.calls.get(call)
         if found is None:

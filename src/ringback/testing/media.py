@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ringback.calls.ports import MediaEvents, PhoneMedia
+from ringback.calls.ports import MediaEvents, PhoneMedia, PhoneVideo
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.sound import Sound
@@ -22,6 +22,9 @@ class FakeLeg:
     kind: str
     port: int = 0
     media: PhoneMedia | None = None
+    video_port: int = 0
+    video: PhoneVideo | None = None
+    pictures_wanted: int = 0
     sources: frozenset[ParticipantId] | None = None
     muted: bool = False
     published: dict[str, str] = field(default_factory=dict)
@@ -78,6 +81,21 @@ class FakeMedia:
     def set_phone(self, leg: ParticipantId, media: PhoneMedia) -> None:
         if leg in self.legs:
             self.legs[leg].media = media
+
+    def open_phone_video(self, leg: ParticipantId) -> int:
+        if sum(1 + bool(other.video_port) for other in self.legs.values() if other.kind == "phone") >= self.ports:
+            raise Unavailable("no RTP port is free")
+        self._next_port += 2
+        self.legs[leg].video_port = self._next_port - 2
+        return self.legs[leg].video_port
+
+    def set_phone_video(self, leg: ParticipantId, video: PhoneVideo | None) -> None:
+        if leg in self.legs:
+            self.legs[leg].video = video
+
+    def want_picture(self, leg: ParticipantId) -> None:
+        if leg in self.legs:
+            self.legs[leg].pictures_wanted += 1
 
     def send_digits(self, leg: ParticipantId, digits: str, duration_ms: int, gap_ms: int) -> None:
         if leg in self.legs:

@@ -44,6 +44,20 @@ ctrl_tcp_listen 127.0.0.1:{control}
 snd_path {recordings}
 """
 
+# A camera of three upright bars (red, green, blue), and a screen that snapshots are taken of.
+VIDEO = """\
+module {module}
+module fakevideo.so
+module snapshot.so
+video_source fakevideo,nil
+video_display fakevideo,nil
+video_size {size}
+video_bitrate 600000
+video_fps {fps}
+"""
+
+VIDEO_MODULES = {"VP8": "vp8.so", "H264": "avcodec.so"}
+
 # baresip leaves a codec without clock and channels out of its offer, silently.
 CODECS = {"OPUS": "opus/48000/2", "G722": "g722/16000/1", "PCMU": "pcmu", "PCMA": "pcma"}
 
@@ -64,6 +78,8 @@ class Baresip:
         account: Password and ``host:port`` of a registrar where ``name`` has an account.
         proxy: ``sip:`` URI everything goes through.
         host: Its IP address.
+        video: Codec of its camera and screen (``VP8``, or ``H264`` of Debian's baresip-ffmpeg); empty: it has none.
+        size: Of its pictures.
     """
 
     def __init__(
@@ -81,6 +97,8 @@ class Baresip:
         account: tuple[str, str] | None = None,
         proxy: str = "",
         host: str = "127.0.0.1",
+        video: str = "",
+        size: str = "640x360",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
@@ -89,13 +107,14 @@ class Baresip:
         listening = self.port + 1 if transport == "tls" else self.port
         shown = f"[{host}]" if ":" in host else host
         self.uri = f"sip:{name}@{shown}:{listening}" + (f";transport={transport}" if transport != "udp" else "")
-        self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt")
+        self._process = Process(["baresip", "-f", folder, "-v", "-s"], folder / "log.txt", cwd=folder)
         self._events: list[Mapping[str, Any]] = []
         self._answers: dict[str, asyncio.Future[Mapping[str, Any]]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         secret = f"sip_cafile {authorities}\n" if authorities is not None else ""
         secret += f"sip_certificate {certificate}\n" if certificate is not None else ""
+        secret += VIDEO.format(module=VIDEO_MODULES[video], size=size, fps=15) if video else ""
         (folder / "config").write_text(
             CONFIG.format(
                 host=shown,

@@ -302,6 +302,9 @@ class Softphone:
     def active_speaker(self, meeting: MeetingId, leg: ParticipantId) -> None:
         """There are only two."""
 
+    def picture_lost(self, leg: ParticipantId) -> None:
+        """A telephone without a screen."""
+
     def leg_silent(self, leg: ParticipantId) -> None:
         if leg == FAR and self._call is not None and not self.over.done():
             self.carrier.bye(self._call)

@@ -9,6 +9,7 @@ from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, DomainId
 from ringback.model.records import CallRecord, DialogRecord
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer
+from ringback.sdp.video import VideoTerms
 
 PHONE_HOST = "198.51.100.7"
 PHONE_PORT = 14000
@@ -28,6 +29,8 @@ class FakePhone:
         referred: Statuses told of each call it asked for, by the id of its REFER.
         asked_to_call: Targets the server asked it to call, and by which call they are replaced.
         replaces: The dialog that the server's call to it is to replace.
+        video: Its camera and screen, where it has any.
+        pictures_asked: Whole pictures it was asked for by INFO.
         info_digits: Keys pressed towards it by INFO.
         ring_timeout: Seconds that the server lets it ring.
         direction: The most it wants of a stream: ``sendonly`` while it holds the server.
@@ -51,6 +54,8 @@ class FakePhone:
     referred: dict[str, list[int]] = field(default_factory=dict)
     asked_to_call: list[tuple[str, CallId | None]] = field(default_factory=list)
     info_digits: str = ""
+    pictures_asked: int = 0
+    video: VideoTerms | None = None
     replaces: Replaces | None = None
     ring_timeout: float = 0.0
 
@@ -122,6 +127,10 @@ class FakePhone:
         """Tell of the call that the server's REFER asked for; from 200 on for the last time."""
         self._events.refer_progress(self.call, status, reason, status >= 200, notified=True)
 
+    def want_picture(self) -> None:
+        """INFO: it needs a whole picture."""
+        self._events.picture_wanted(self.call)
+
     def press(self, digit: str, method: str = "telephone-event") -> None:
         """A key, as one of the two ways reports it."""
         if method == "sip-info":
@@ -132,7 +141,8 @@ class FakePhone:
     def hold(self, on: bool = True) -> None:
         """re-INVITE with ``sendonly``, or back to ``sendrecv``."""
         self.direction = "sendonly" if on else "sendrecv"
-        self.reoffer(make_offer(7, 2, PHONE_HOST, PHONE_PORT, self.codecs, self.direction))
+        video = None if self.video is None else replace(self.video, direction=self.direction)
+        self.reoffer(make_offer(7, 2, PHONE_HOST, PHONE_PORT, self.codecs, self.direction, video=video))
 
     def reoffer(self, sdp: bytes) -> None:
         """re-INVITE with any description."""
@@ -141,7 +151,14 @@ class FakePhone:
 
     def _answer(self, port: int = PHONE_PORT) -> bytes:
         sdp, self.agreed = make_answer(
-            self.offer, PHONE_HOST, port, self.codecs, session_id=7, version=1, direction=self.direction
+            self.offer,
+            PHONE_HOST,
+            port,
+            self.codecs,
+            session_id=7,
+            version=1,
+            direction=self.direction,
+            video=self.video,
         )
         return sdp
 
@@ -320,6 +337,11 @@ class FakeCarrier:
         phone = self._say("info-digit", call, "answered")
         if phone is not None:
             phone.info_digits += digit
+
+    def ask_picture(self, call: CallId) -> None:
+        phone = self._say("ask-picture", call, "answered")
+        if phone is not None:
+            phone.pictures_asked += 1
 
     def refer(self, call: CallId, target: str, *, referred_by: str = "", replaces: CallId | None = None) -> None:
         phone = self._say("refer", call, "answered")

@@ -1,0 +1,825 @@
+//! The pictures of a phone leg: their own two sockets, whose packets count, reports, and key frames asked for.
+//!
+//! What comes in becomes a track of its room like a browser's camera, unchanged. What goes out is somebody's track, its
+//! numbers rewritten so that the phone sees one stream, whoever is shown (see `viewing`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use ringback_rtp::video::{VideoCodec, vp8::Descriptor};
+use ringback_rtp::{
+    Extended16, Feedback, Latch, LatchConfig, Network, PayloadTypes, Reception, Reporter, Rtcp, RtpHeader, RtpPacket,
+    SentTotals, Verdict, is_rtcp, parse_compound, parse_feedback, write_compound, write_fir, write_pli,
+};
+use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet, Rewriter};
+use rustix::event::epoll;
+
+use crate::crypto::{Crypto, PhoneCrypto};
+use crate::event::Event;
+use crate::phone::ntp_now;
+use crate::ports::PhoneSocket;
+use crate::shared::{LegCounters, VideoCounters};
+use crate::sys;
+use crate::tracks::TrackKey;
+use crate::worker::{LegKey, Timer, Token, Worker};
+
+const LONGEST: usize = 2048;
+/// Datagrams read at once: a key frame comes as a burst.
+const AT_ONCE: usize = 64;
+/// A packet that has not come this long after the one behind it is lost.
+const MISSING: Duration = Duration::from_millis(40);
+/// A whole picture is asked for again so often until one comes.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How a phone leg's pictures run, after an offer/answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoMedia {
+    /// Where RTP goes; `None` while unknown or on hold by 0.0.0.0.
+    pub remote: Option<SocketAddr>,
+    /// Both ways.
+    pub codec: VideoCodec,
+    /// H.264's packetization-mode.
+    pub mode: u8,
+    /// Payload type we send with.
+    pub payload_type: u8,
+    /// Payload type the far end sends with.
+    pub receive_payload_type: u8,
+    /// Whether we send.
+    pub send: bool,
+    /// Whether what comes is shown.
+    pub listen: bool,
+    /// As for sound.
+    pub trusted: bool,
+    /// As for sound.
+    pub signalling_host: Option<IpAddr>,
+    /// As for sound.
+    pub hold_fire: bool,
+    /// As for sound.
+    pub networks: Vec<Network>,
+    /// Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one for both.
+    pub rtcp_port: Option<u16>,
+    /// Keys of SRTP and SRTCP.
+    pub crypto: Option<PhoneCrypto>,
+    /// The far end takes PLI.
+    pub pli: bool,
+    /// The far end takes FIR.
+    pub fir: bool,
+    /// Bits in a second that it is sent at most.
+    pub bitrate_bps: u32,
+}
+
+/// A phone's pictures.
+pub struct PhoneVideo {
+    rtp: PhoneSocket,
+    rtcp: PhoneSocket,
+    pub track: Option<TrackKey>,
+    pub media: Option<VideoMedia>,
+    latch: Latch,
+    crypto: Option<Crypto>,
+    reception: Option<Reception>,
+    reporter: Reporter,
+    extended: Extended16,
+    stream: u64,
+    started: bool,
+    rtcp_from: Option<SocketAddr>,
+    /// The newest number, and the first that is missing below it and since when.
+    newest: u64,
+    missing: Option<(u64, Instant)>,
+    /// A whole picture is wanted of it and has not come; asked for at that time.
+    asked: Option<Instant>,
+    fir_sequence: u8,
+    last_fir: Option<u8>,
+    pub out: Outgoing,
+}
+
+/// The stream towards a phone.
+pub struct Outgoing {
+    ssrc: u32,
+    rewriter: Rewriter,
+    /// What is shown, and what is to be shown once its key frame comes.
+    pub shown: Option<TrackKey>,
+    pub next: Option<TrackKey>,
+    pub chosen: Option<Instant>,
+    /// Added to VP8's picture ids and to its count of lowest layers.
+    picture_offset: u16,
+    layer_offset: u8,
+    last_picture: u16,
+    last_layer: u8,
+    packets: u64,
+    octets: u64,
+    timestamp: u32,
+}
+
+impl Outgoing {
+    fn new() -> Outgoing {
+        let random = sys::random_u64();
+        Outgoing {
+            ssrc: random as u32,
+            rewriter: Rewriter::new(VideoCodec::CLOCK_RATE, (random >> 32) as u16, sys::random_u64() as u32),
+            shown: None,
+            next: None,
+            chosen: None,
+            picture_offset: 0,
+            layer_offset: 0,
+            last_picture: (random >> 48) as u16 & 0x7fff,
+            last_layer: 0,
+            packets: 0,
+            octets: 0,
+            timestamp: 0,
+        }
+    }
+
+    /// The payload with its picture numbers continued; `joins`: the first of another source.
+    fn renumbered(&mut self, codec: VideoCodec, payload: &[u8], joins: bool) -> Option<Vec<u8>> {
+        if codec != VideoCodec::Vp8 {
+            return Some(payload.to_vec());
+        }
+        let (mut descriptor, data) = Descriptor::parse(payload)?;
+        if joins {
+            let picture = descriptor.picture_id.unwrap_or(0);
+            self.picture_offset = self.last_picture.wrapping_add(1).wrapping_sub(picture);
+            self.layer_offset = self.last_layer.wrapping_add(1).wrapping_sub(descriptor.tl0_index.unwrap_or(0));
+        }
+        if let Some(picture) = &mut descriptor.picture_id {
+            *picture = picture.wrapping_add(self.picture_offset) & 0x7fff;
+            self.last_picture = *picture;
+        }
+        if let Some(layer) = &mut descriptor.tl0_index {
+            *layer = layer.wrapping_add(self.layer_offset);
+            self.last_layer = *layer;
+        }
+        let mut out = Vec::with_capacity(payload.len() + 2);
+        descriptor.write(&mut out);
+        out.extend_from_slice(data);
+        Some(out)
+    }
+
+    fn totals(&self) -> SentTotals {
+        SentTotals { ssrc: self.ssrc, packets: self.packets, octets: self.octets, timestamp: self.timestamp }
+    }
+}
+
+impl PhoneVideo {
+    pub fn new(rtp: PhoneSocket, rtcp: PhoneSocket, now: Instant) -> PhoneVideo {
+        let cname = format!("{:016x}", sys::random_u64());
+        PhoneVideo {
+            rtp,
+            rtcp,
+            track: None,
+            media: None,
+            latch: Latch::new(now, LatchConfig::default()),
+            crypto: None,
+            reception: None,
+            reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
+            extended: Extended16::default(),
+            stream: 0,
+            started: false,
+            rtcp_from: None,
+            newest: 0,
+            missing: None,
+            asked: None,
+            fir_sequence: 0,
+            last_fir: None,
+            out: Outgoing::new(),
+        }
+    }
+
+    /// The format of what it sends and takes.
+    pub fn format(&self) -> Option<Format> {
+        self.media.as_ref().map(|media| match media.codec {
+            VideoCodec::Vp8 => FormatKind::Vp8.plain(),
+            VideoCodec::H264 => Format { kind: FormatKind::H264, h264: Some((0x42e0, media.mode)) },
+        })
+    }
+
+    /// Whether it is sent pictures at all.
+    pub fn is_open(&self) -> bool {
+        self.media.as_ref().is_some_and(|m| m.send && m.remote.is_some())
+    }
+
+    fn open<'a>(&mut self, now: Instant, datagram: &'a mut [u8], counters: &VideoCounters) -> Option<&'a [u8]> {
+        let Some(crypto) = &mut self.crypto else { return Some(datagram) };
+        let rtcp = is_rtcp(datagram);
+        let opened = crypto.open(now, datagram, rtcp);
+        if opened.is_err() {
+            LegCounters::add(&counters.packets_rejected, 1);
+        }
+        opened.ok().map(|opened| &*opened)
+    }
+
+    /// Send a packet of the source that is shown; `joins`: it is the first of it.
+    pub fn send(&mut self, source: u64, packet: &Packet, joins: bool, counters: &VideoCounters, now: Instant) {
+        let Some(media) = self.media.as_ref().filter(|m| m.send) else { return };
+        let (codec, payload_type) = (media.codec, media.payload_type);
+        let Some(to) = self.latch.destination() else { return };
+        if !self.latch.may_send(now) {
+            LegCounters::add(&counters.packets_withheld, 1);
+            return;
+        }
+        let Some(payload) = self.out.renumbered(codec, &packet.payload, joins) else { return };
+        let Some((sequence, timestamp)) = self.out.rewriter.rewrite(source, packet.sequence, packet.timestamp, now)
+        else {
+            return;
+        };
+        let ssrc = self.out.ssrc;
+        let mut datagram = Vec::with_capacity(payload.len() + 40);
+        let header = RtpHeader { payload_type, marker: packet.marker, sequence: sequence as u16, timestamp, ssrc };
+        header.write(&payload, &mut datagram);
+        if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
+            && !protect.rtp(&mut datagram)
+        {
+            return;
+        }
+        // An ICMP answer to an earlier packet is told here, and this one has not left then.
+        let sent = self.rtp.send_to(&datagram, to).or_else(|_| self.rtp.send_to(&datagram, to));
+        if sent.is_ok() {
+            self.out.packets += 1;
+            self.out.octets += payload.len() as u64;
+            self.out.timestamp = timestamp;
+            LegCounters::add(&counters.packets_sent, 1);
+            LegCounters::add(&counters.bytes_sent, payload.len() as u64);
+        }
+    }
+
+    fn send_rtcp(&mut self, mut report: Vec<u8>) {
+        let Some(to) = self.rtcp_destination() else { return };
+        if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
+            && !protect.rtcp(&mut report)
+        {
+            return;
+        }
+        let muxed = self.media.as_ref().is_some_and(|m| m.remote.is_some_and(|r| m.rtcp_port == Some(r.port())));
+        let _ = if muxed { self.rtp.send_to(&report, to) } else { self.rtcp.send_to(&report, to) };
+    }
+
+    fn rtcp_destination(&self) -> Option<SocketAddr> {
+        let rtp = self.latch.destination()?;
+        let media = self.media.as_ref()?;
+        if media.remote.is_some_and(|remote| media.rtcp_port == Some(remote.port())) {
+            return Some(rtp);
+        }
+        self.rtcp_from.filter(|from| from.ip() == rtp.ip()).or_else(|| {
+            let port = media.rtcp_port.or_else(|| rtp.port().checked_add(1))?;
+            Some(SocketAddr::new(rtp.ip(), port))
+        })
+    }
+
+    /// Ask it for a whole picture by RTCP; `false`: it was not agreed on.
+    fn ask_by_rtcp(&mut self) -> bool {
+        let Some(media) = self.media.as_ref().filter(|m| m.pli || m.fir) else { return false };
+        let Some((_, theirs)) = self.latch.source() else { return true };
+        let (pli, ours) = (media.pli, self.out.ssrc);
+        let mut request = Vec::new();
+        write_compound(&[Rtcp::ReceiverReport { ssrc: ours, blocks: vec![] }], &mut request);
+        if pli {
+            write_pli(ours, theirs, &mut request);
+        } else {
+            self.fir_sequence = self.fir_sequence.wrapping_add(1);
+            write_fir(ours, theirs, self.fir_sequence, &mut request);
+        }
+        self.send_rtcp(request);
+        true
+    }
+
+    /// Note a packet's number; `true`: one before it is lost.
+    fn is_missing(&mut self, sequence: u64, now: Instant) -> bool {
+        if self.missing.is_some_and(|(first, _)| first == sequence) {
+            self.missing = None;
+        }
+        if sequence > self.newest + 1 && self.newest > 0 && self.missing.is_none() {
+            self.missing = Some((self.newest + 1, now));
+        }
+        self.newest = self.newest.max(sequence);
+        let lost = self.missing.is_some_and(|(_, since)| now >= since + MISSING);
+        if lost {
+            self.missing = None;
+        }
+        lost
+    }
+}
+
+impl Worker {
+    /// A phone has a second pair of ports, for pictures.
+    pub fn open_phone_video(&mut self, id: &str, rtp: PhoneSocket, rtcp: PhoneSocket) {
+        let Some(key) = self.leg_key(id) else { return };
+        let now = self.now;
+        let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+        if phone.video.is_some() {
+            return;
+        }
+        for (socket, token) in [(&rtp, Token::VideoRtp(key)), (&rtcp, Token::VideoRtcp(key))] {
+            for socket in socket.each() {
+                let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
+                debug_assert!(watched.is_ok(), "a fresh socket can be watched");
+            }
+        }
+        phone.video = Some(Box::new(PhoneVideo::new(rtp, rtcp, now)));
+        self.watch_pictures(key);
+        self.timers.set(now, Timer::PhoneVideo(key));
+    }
+
+    /// Apply an offer/answer to a phone's pictures; `None`: there are none any more.
+    pub fn set_phone_video(&mut self, id: &str, media: Option<VideoMedia>) {
+        let Some(key) = self.leg_key(id) else { return };
+        let (now, certificate) = (self.now, self.certificate.clone());
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (room, id, shared) = (leg.room.clone(), leg.id.clone(), leg.shared.clone());
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let Some(mut media) = media else {
+            video.media = None;
+            (video.out.shown, video.out.next) = (None, None);
+            shared.video.set_shown("");
+            self.hide_phone_video(key);
+            return;
+        };
+        media.remote = media.remote.filter(|remote| !video.rtp.is_own(*remote));
+        let config = LatchConfig {
+            signalled: media.remote,
+            payload_types: std::iter::once(media.receive_payload_type).collect::<PayloadTypes>(),
+            networks: media.networks.iter().copied().chain(media.signalling_host.map(Network::host)).collect(),
+            nat: true,
+            trusted: media.trusted,
+            hold_fire: media.hold_fire,
+            ice: false,
+        };
+        video.crypto = match (video.crypto.take(), media.crypto.clone()) {
+            (Some(mut crypto), Some(keys)) => {
+                crypto.set(now, keys);
+                Some(crypto)
+            }
+            (_, keys) => keys.map(|keys| Crypto::new(now, keys, &certificate)),
+        };
+        let before = video.media.replace(media);
+        let media = video.media.as_ref().expect("it was just put there");
+        match &before {
+            Some(_) => video.latch.update(now, config),
+            None => video.latch = Latch::new(now, config),
+        }
+        if before.as_ref().is_some_and(|b| (b.codec, b.mode, b.send) != (media.codec, media.mode, media.send)) {
+            (video.out.shown, video.out.next) = (None, None);
+        }
+        video.out.chosen = None;
+        video.stream += 1;
+        let (shows, listened) = (media.listen, before.as_ref().is_some_and(|m| m.listen));
+        if shows && !listened {
+            video.asked = None;
+            video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
+        } else if !shows {
+            self.hide_phone_video(key);
+        }
+    }
+
+    /// Nobody is shown its pictures any more.
+    pub fn hide_phone_video(&mut self, key: LegKey) {
+        let Some(video) = self.phone_video(key) else { return };
+        let Some(track) = video.track.take() else { return };
+        video.started = false;
+        self.forget_picture(key, track);
+        self.tracks.unpublish(track);
+    }
+
+    /// It went to another room, and its pictures with it.
+    pub fn move_phone_video(&mut self, key: LegKey) {
+        self.hide_phone_video(key);
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (room, id) = (leg.room.clone(), leg.id.clone());
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        (video.out.shown, video.out.next, video.out.chosen) = (None, None, None);
+        video.stream += 1;
+        if video.media.as_ref().is_some_and(|m| m.listen) {
+            video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
+        }
+        self.watch_pictures(key);
+    }
+
+    pub fn phone_video(&mut self, key: LegKey) -> Option<&mut PhoneVideo> {
+        self.legs.get_mut(&key)?.phone()?.video.as_deref_mut()
+    }
+
+    pub fn read_video_rtp(&mut self, key: LegKey) {
+        for _ in 0..AT_ONCE {
+            let mut buffer = [0; LONGEST];
+            let Some(video) = self.phone_video(key) else { return };
+            match video.rtp.recv_from(&mut buffer) {
+                Ok((n, from)) if is_rtcp(&buffer[..n]) => self.video_rtcp(key, from, &mut buffer[..n]),
+                Ok((n, from)) => self.video_rtp(key, from, &mut buffer[..n]),
+                Err(_) => return,
+            }
+        }
+    }
+
+    pub fn read_video_rtcp(&mut self, key: LegKey) {
+        let mut buffer = [0; LONGEST];
+        let Some(video) = self.phone_video(key) else { return };
+        if let Ok((n, from)) = video.rtcp.recv_from(&mut buffer) {
+            let expected = video.latch.destination().is_some_and(|to| to.ip() == from.ip());
+            video.rtcp_from = Some(from).filter(|_| expected);
+            self.video_rtcp(key, from, &mut buffer[..n]);
+        }
+    }
+
+    fn video_rtp(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (shared, id) = (leg.shared.clone(), leg.id.clone());
+        let counters = &shared.video;
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let Some(datagram) = video.open(now, datagram, counters) else { return };
+        let Ok(packet) = RtpPacket::parse(datagram) else {
+            LegCounters::add(&counters.packets_rejected, 1);
+            return;
+        };
+        let verdict = match video.crypto {
+            Some(_) => video.latch.receive_authentic(now, from, &packet),
+            None => video.latch.receive(now, from, &packet),
+        };
+        let fresh = match verdict {
+            Verdict::Accept => false,
+            Verdict::AcceptFresh => true,
+            Verdict::Reject(_) => return LegCounters::add(&counters.packets_rejected, 1),
+        };
+        LegCounters::add(&counters.packets_received, 1);
+        LegCounters::add(&counters.bytes_received, packet.payload.len() as u64);
+        if fresh {
+            video.stream += 1;
+            video.extended = Extended16::default();
+            (video.newest, video.missing) = (0, None);
+        }
+        if fresh || video.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
+            video.reception = Some(Reception::new(packet.ssrc, VideoCodec::CLOCK_RATE));
+        }
+        if let Some(reception) = &mut video.reception {
+            reception.receive(now, packet.sequence, packet.timestamp);
+            counters.packets_lost.store(reception.lost().max(0).unsigned_abs(), Relaxed);
+        }
+        let sequence = video.extended.extend(packet.sequence);
+        let lost = video.is_missing(sequence, now);
+        let stream = u64::from(packet.ssrc) << 20 ^ video.stream;
+        let Some(media) = video.media.as_ref().filter(|m| m.listen) else { return };
+        let (Some(track), codec) = (video.track, media.codec) else { return };
+        // Two phones may have chosen the same SSRC.
+        let stream = stream ^ track.0.rotate_right(16);
+        let Some(format) = video.format() else { return };
+        let begins = codec.starts_key_frame(packet.payload);
+        if begins {
+            video.asked = None;
+            LegCounters::add(&counters.key_frames_received, 1);
+        }
+        let wants = lost || fresh && !begins || video.asked.is_some_and(|at| now >= at + ASK_AGAIN);
+        if !std::mem::replace(&mut video.started, true) {
+            self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "video".into() });
+        }
+        if wants {
+            self.want_keyframe(track);
+        }
+        let forwarded = Packet {
+            mid: Mid::from(""),
+            ssrc: packet.ssrc,
+            format,
+            sequence,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            payload: Arc::from(packet.payload),
+            extensions: Extensions::default(),
+        };
+        if self.tracks.is_subscribed(track) {
+            self.forward(track, stream, &forwarded);
+        }
+        self.show_to_phones(key, track, stream, &forwarded);
+    }
+
+    fn video_rtcp(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let shared = leg.shared.clone();
+        let counters = &shared.video;
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let Some(datagram) = video.open(now, datagram, counters) else { return };
+        if video.crypto.is_some() {
+            video.latch.receive_authentic_rtcp(now);
+        } else if !video.latch.receive_rtcp(now, from) {
+            return LegCounters::add(&counters.packets_rejected, 1);
+        }
+        let ours = video.out.ssrc;
+        for packet in parse_compound(datagram).unwrap_or_default() {
+            let blocks = match packet {
+                Rtcp::SenderReport { ssrc, info, blocks } => {
+                    if let Some(reception) = video.reception.as_mut().filter(|r| r.ssrc() == ssrc) {
+                        reception.sender_report(now, info.ntp);
+                    }
+                    blocks
+                }
+                Rtcp::ReceiverReport { blocks, .. } => blocks,
+                _ => continue,
+            };
+            for block in blocks.iter().filter(|block| block.ssrc == ours) {
+                counters.remote_lost.store(u64::from(block.cumulative_lost.max(0).unsigned_abs()), Relaxed);
+            }
+        }
+        let mut wanted = false;
+        for asked in parse_feedback(datagram) {
+            // Some phones name another stream, or none: there is only one that they can mean.
+            wanted |= match asked {
+                Feedback::PictureLoss { .. } => true,
+                Feedback::FullIntra { sequence, .. } => {
+                    sequence.is_none() || video.last_fir.replace(sequence.unwrap_or(0)) != sequence
+                }
+                Feedback::Missing { .. } => false,
+            };
+        }
+        if wanted {
+            self.phone_wants_picture(key);
+        }
+    }
+
+    /// The phone needs a whole picture of what it is shown: it said so by RTCP, or by SIP.
+    pub fn phone_wants_picture(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        LegCounters::add(&leg.shared.video.key_frames_wanted, 1);
+        let shown = self.phone_video(key).and_then(|video| video.out.next.or(video.out.shown));
+        shown.into_iter().for_each(|track| self.want_keyframe(track));
+    }
+
+    /// Ask a phone for a whole picture, by RTCP where that was agreed on, else by SIP.
+    pub fn ask_phone_picture(&mut self, key: LegKey) {
+        let now = self.now;
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (id, shared) = (leg.id.clone(), leg.shared.clone());
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        if !video.started {
+            return;
+        }
+        video.asked = Some(now);
+        LegCounters::add(&shared.video.key_frames_asked, 1);
+        if !video.ask_by_rtcp() {
+            self.mailbox.push(Event::PictureWanted { leg: id.to_string() });
+        }
+    }
+
+    /// A report on pictures is due.
+    pub fn wake_phone_video(&mut self, key: LegKey) {
+        let now = self.now;
+        let Some(video) = self.phone_video(key) else { return };
+        if now >= video.reporter.due() && video.media.is_some() {
+            let mut report = Vec::new();
+            let (sent, random) = (video.out.totals(), sys::random_u64() as u32);
+            video.reporter.report(now, ntp_now(), &sent, video.reception.as_mut(), random, &mut report);
+            video.send_rtcp(report);
+        }
+        let due = video.reporter.due().max(now + Duration::from_secs(1));
+        self.timers.set(due, Timer::PhoneVideo(key));
+    }
+
+    /// Undo everything a phone's pictures were entered in.
+    pub fn close_phone_video(&mut self, key: LegKey, room: &str, mut video: Box<PhoneVideo>) {
+        for socket in video.rtp.each().chain(video.rtcp.each()) {
+            let _ = epoll::delete(&self.epoll, socket);
+        }
+        if let Some(track) = video.track.take() {
+            self.forget_picture_in(room, key, track);
+            self.tracks.unpublish(track);
+        }
+        if video.out.packets > 0 {
+            let mut goodbye = Vec::new();
+            video.reporter.goodbye(video.out.ssrc, &mut goodbye);
+            video.send_rtcp(goodbye);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::command::Command;
+    use crate::shared::LegShared;
+    use crate::{ports, testing};
+    use ringback_rtp::video::vp8;
+
+    /// A far end: a socket, the leg it belongs to, and where it sends.
+    struct Far {
+        socket: UdpSocket,
+        id: &'static str,
+        key: LegKey,
+        sequence: u16,
+    }
+
+    fn media(far: &UdpSocket) -> VideoMedia {
+        VideoMedia {
+            remote: Some(far.local_addr().unwrap()),
+            codec: VideoCodec::Vp8,
+            mode: 0,
+            payload_type: 96,
+            receive_payload_type: 96,
+            send: true,
+            listen: true,
+            trusted: true,
+            signalling_host: None,
+            hold_fire: false,
+            networks: vec![],
+            rtcp_port: Some(far.local_addr().unwrap().port()),
+            crypto: None,
+            pli: true,
+            fir: false,
+            bitrate_bps: 900_000,
+        }
+    }
+
+    fn phone(worker: &mut Worker, id: &'static str) -> Far {
+        let (rtp, rtcp) = ports::bind_pair(&testing::config()).unwrap();
+        let (room, leg) = ("room".to_owned(), id.to_owned());
+        worker.command(Command::OpenPhone { room, leg, rtp, rtcp, shared: Arc::new(LegShared::default()) });
+        let (rtp, rtcp) = ports::bind_pair(&testing::config()).unwrap();
+        worker.command(Command::OpenPhoneVideo { leg: id.to_owned(), rtp, rtcp });
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        worker.set_phone_video(id, Some(media(&socket)));
+        let key = worker.leg_key(id).unwrap();
+        Far { socket, id, key, sequence: 100 }
+    }
+
+    impl Far {
+        /// One frame of one packet, a key frame or not, whose last byte is `mark`.
+        fn shows(&mut self, worker: &mut Worker, is_key: bool, picture: u16, mark: u8) {
+            let frame = [u8::from(!is_key), 0, 0, 0x9d, 1, 0x2a, 0, 1, 0, 1, mark];
+            let [payload] = &vp8::packetize(&frame, picture, 1000)[..] else { panic!("one packet") };
+            let mut datagram = Vec::new();
+            let (sequence, ssrc) = (self.sequence, 7 + u32::from(self.sequence) / 10_000);
+            let timestamp = u32::from(sequence) * 3000;
+            RtpHeader { payload_type: 96, marker: true, sequence, timestamp, ssrc }.write(payload, &mut datagram);
+            self.sequence += 1;
+            worker.video_rtp(self.key, self.socket.local_addr().unwrap(), &mut datagram);
+        }
+
+        /// What it was sent: sequence number, timestamp, SSRC, picture id and mark of each frame; requests apart.
+        fn seen(&self) -> (Vec<(u16, u32, u32, u16, u8)>, usize) {
+            let (mut frames, mut asked) = (Vec::new(), 0);
+            let mut buffer = [0; 2000];
+            while let Ok(n) = self.socket.recv(&mut buffer) {
+                if is_rtcp(&buffer[..n]) {
+                    asked += parse_feedback(&buffer[..n]).len();
+                    continue;
+                }
+                let packet = RtpPacket::parse(&buffer[..n]).unwrap();
+                let (descriptor, data) = Descriptor::parse(packet.payload).unwrap();
+                let picture = descriptor.picture_id.unwrap();
+                frames.push((packet.sequence, packet.timestamp, packet.ssrc, picture, *data.last().unwrap()));
+            }
+            (frames, asked)
+        }
+    }
+
+    fn stage() -> (Worker, Far, Far, Far) {
+        let mut worker = testing::worker();
+        let (ann, bob, cat) = (phone(&mut worker, "ann"), phone(&mut worker, "bob"), phone(&mut worker, "cat"));
+        (worker, ann, bob, cat)
+    }
+
+    /// Packets until a phone's stream is believed and its first whole picture came.
+    fn begin(worker: &mut Worker, far: &mut Far, mark: u8) {
+        for n in 0..4 {
+            far.shows(worker, n == 3, n, mark);
+        }
+    }
+
+    #[test]
+    fn a_phone_is_shown_another_from_a_whole_picture_on_and_asked_for_it() {
+        let (mut worker, mut ann, bob, _) = stage();
+
+        begin(&mut worker, &mut ann, 1);
+        ann.shows(&mut worker, false, 4, 2);
+
+        let (frames, _) = bob.seen();
+        assert_eq!(frames.iter().map(|frame| frame.4).collect::<Vec<_>>(), [1, 2]);
+        assert!(ann.seen().1 >= 1, "a whole picture was asked for");
+        assert_eq!(worker.legs[&bob.key].shared.video.shown(), ann.id);
+        assert!(ann.seen().0.is_empty(), "nobody sees oneself");
+    }
+
+    #[test]
+    fn the_speaker_takes_the_place_at_its_whole_picture_in_one_stream_of_numbers() {
+        let (mut worker, mut ann, mut bob, cat) = stage();
+        begin(&mut worker, &mut ann, 1);
+        begin(&mut worker, &mut bob, 2);
+        let before = cat.seen().0;
+        let room = worker.rooms.get_mut("room").unwrap();
+        for n in 0..100 {
+            let now = worker.now + Duration::from_millis(20 * n);
+            room.speaker.report(bob.key.0, -20, now);
+        }
+        testing::pass(&mut worker, Duration::from_millis(200));
+
+        ann.shows(&mut worker, false, 4, 1);
+        bob.shows(&mut worker, false, 900, 2);
+        ann.shows(&mut worker, false, 5, 1);
+        bob.shows(&mut worker, true, 901, 3);
+        ann.shows(&mut worker, false, 6, 1);
+        bob.shows(&mut worker, false, 902, 4);
+
+        let (after, _) = cat.seen();
+        assert_eq!(before.last().unwrap().4, 1);
+        assert_eq!(after.iter().map(|frame| frame.4).collect::<Vec<_>>(), [1, 1, 3, 4]);
+        let all: Vec<_> = before.iter().chain(&after).collect();
+        for pair in all.windows(2) {
+            assert_eq!(pair[1].0, pair[0].0.wrapping_add(1), "no gap in sequence");
+            assert_eq!(pair[1].3, (pair[0].3 + 1) & 0x7fff, "nor in pictures");
+            assert_eq!(pair[1].2, pair[0].2, "one SSRC");
+            assert!(pair[1].1.wrapping_sub(pair[0].1) < 90_000, "time goes on");
+        }
+    }
+
+    #[test]
+    fn who_hides_or_goes_is_replaced_by_whoever_is_there() {
+        let (mut worker, mut ann, mut bob, cat) = stage();
+        begin(&mut worker, &mut ann, 1);
+        begin(&mut worker, &mut bob, 2);
+        cat.seen();
+
+        let hidden = VideoMedia { listen: false, ..media(&ann.socket) };
+        worker.set_phone_video("ann", Some(hidden));
+        testing::pass(&mut worker, Duration::from_millis(150));
+        bob.shows(&mut worker, true, 5, 3);
+        bob.shows(&mut worker, true, 6, 4);
+
+        assert_eq!(cat.seen().0.iter().map(|frame| frame.4).collect::<Vec<_>>().last(), Some(&4));
+        worker.command(Command::CloseLeg("bob".into()));
+        assert_eq!(worker.legs[&cat.key].shared.video.shown(), "");
+        worker.command(Command::CloseLeg("ann".into()));
+        worker.command(Command::CloseLeg("cat".into()));
+        assert!(worker.tracks.is_empty() && worker.rooms.is_empty() && worker.legs.is_empty());
+    }
+
+    #[test]
+    fn a_phone_that_lost_the_picture_makes_its_source_be_asked_once_in_half_a_second() {
+        let (mut worker, mut ann, bob, _) = stage();
+        begin(&mut worker, &mut ann, 1);
+        testing::pass(&mut worker, Duration::from_secs(1));
+        ann.seen();
+
+        let mut lost = Vec::new();
+        write_pli(1, 2, &mut lost);
+        for _ in 0..20 {
+            worker.video_rtcp(bob.key, bob.socket.local_addr().unwrap(), &mut lost.clone());
+        }
+        let at_once = ann.seen().1;
+        testing::pass(&mut worker, Duration::from_millis(600));
+
+        assert_eq!((at_once, ann.seen().1), (1, 1));
+        assert_eq!(worker.legs[&bob.key].shared.video.key_frames_wanted.load(Relaxed), 20);
+    }
+
+    #[test]
+    fn a_phone_without_such_rtcp_is_asked_by_sip() {
+        let (mut worker, mut ann, _, _) = stage();
+        worker.set_phone_video("ann", Some(VideoMedia { pli: false, ..media(&ann.socket) }));
+
+        begin(&mut worker, &mut ann, 1);
+
+        let told = worker.mailbox.drain();
+        assert!(told.contains(&Event::PictureWanted { leg: "ann".into() }), "{told:?}");
+    }
+
+    #[test]
+    fn a_packet_that_stays_away_makes_us_ask() {
+        let (mut worker, mut ann, _, _) = stage();
+        begin(&mut worker, &mut ann, 1);
+        testing::pass(&mut worker, Duration::from_secs(1));
+        ann.shows(&mut worker, true, 8, 1);
+        ann.seen();
+
+        ann.sequence += 1;
+        ann.shows(&mut worker, false, 9, 1);
+        assert_eq!(ann.seen().1, 0, "it may only be late");
+        testing::pass(&mut worker, Duration::from_millis(50));
+        ann.shows(&mut worker, false, 10, 1);
+
+        assert_eq!(ann.seen().1, 1);
+    }
+
+    #[test]
+    fn strangers_and_garbage_change_nothing() {
+        let (mut worker, mut ann, bob, _) = stage();
+        begin(&mut worker, &mut ann, 1);
+        bob.seen();
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut seed = 1u64;
+
+        for n in 0..2000usize {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut bytes: Vec<u8> = (0..n % 60).map(|i| (seed >> (i % 56)) as u8).collect();
+            if let Some(first) = bytes.first_mut() {
+                *first = 0x80;
+            }
+            worker.video_rtp(ann.key, stranger, &mut bytes.clone());
+            worker.video_rtcp(ann.key, stranger, &mut bytes.clone());
+            worker.video_rtp(bob.key, ann.socket.local_addr().unwrap(), &mut bytes);
+        }
+
+        assert!(bob.seen().0.is_empty());
+        ann.shows(&mut worker, false, 4, 5);
+        assert_eq!(bob.seen().0.len(), 1);
+    }
+}
