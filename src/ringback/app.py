@@ -159,7 +159,8 @@ class Application:
         installation.check_certificate(settings)
         folder = installation.data_folder(settings)
         self.api_key = installation.api_key(settings, folder)
-        database = Database(settings.database(), Sealer(installation.sealing_secret(settings, folder)))
+        sealer = Sealer(installation.sealing_secret(settings, folder))
+        database = Database(settings.database(), sealer)
         self._database = database
         self._cleanup.push_async_callback(database.close)
 
@@ -249,6 +250,7 @@ class Application:
                 clients=self.sip_clients,
                 quota=self.quota,
                 audit=self.quota,
+                fingerprint=sealer.fingerprint,
                 protection=ProtectionRules(
                     settings.sip.srtp,
                     settings.sip.srtp_without_tls,

@@ -14,6 +14,9 @@ CALLER_HZ, TARGET_HZ, BROWSER_HZ = 440, 660, 880
 
 pytestmark = pytest.mark.needs("baresip", "chromium")
 
+STEPS = ("connected", "answered", "held", "resumed", "stopped", "warning", "error")
+TRANSFERS = tuple(f"calltransfer-{step}" for step in ("triggered", "initiated", "answered", "completed"))
+
 
 async def room(server: Server, chromium: Chromium, name: str, hz: float = BROWSER_HZ, **more: object) -> RoomPage:
     """A room with a browser in it."""
@@ -269,4 +272,17 @@ async def test_a_phone_asks_another_first_and_puts_it_in_its_own_place(
         rows = (await server.rest("GET", "/ringback/calls?room=front&ongoing=true")).body["data"]
         assert [row["id"] == first["id"] for row in rows] == [referred == "the other"], (
             "who is replaced stays who it was"
+        )
+        await page.event("dialin-stopped" if referred == "the room" else "dialin-resumed")
+        told = await page.events(*(f"{way}-{step}" for way in ("dialin", "dialout") for step in STEPS), *TRANSFERS)
+        assert [(event["action"], event["sessionId"] == first["id"]) for event in told] == (
+            [
+                ("dialin-connected", True),
+                ("dialin-held", True),
+                ("dialout-connected", False),
+                ("dialout-answered", False),
+                ("dialin-stopped", True),
+            ]
+            if referred == "the room"
+            else [("dialin-connected", True), ("dialin-held", True), ("dialin-resumed", True)]
         )

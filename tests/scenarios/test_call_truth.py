@@ -220,3 +220,4 @@ async def test_the_timeline_says_that_an_extension_was_dialled_and_not_which():
         steps = [step for step in stage.calls.timeline(call) if step["step"] == "keys-sent"]
         assert [(step["keys"], step["method"]) for step in steps] == [(4, "telephone-event")]
         assert "4321" not in str(steps)
+        assert "43,21" not in str(stage.records.calls) + str(stage.records.events), "nor does any row"

@@ -137,5 +137,7 @@ async def test_keys_that_are_sent_again_under_their_idempotency_key_are_pressed_
         await stage.wait(5)
 
         assert phone.info_digits == "12"
+        (kept,) = stage.records.commands.values()
+        assert kept.request["tones"] != "12", "digits may be a card's"
         phone.hang_up()
         await stage.settle()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from ringback.calls.concealed import Fingerprint, concealed, unkeyed
 from ringback.calls.dialout import DialOut
 from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.paid import PaidLegs, Verdict
@@ -36,12 +37,16 @@ class Dialling:
         meetings: Where they come from.
         registry: Where they are entered.
         paid: What every one of them passes through.
+        fingerprint: What is kept of the digits of an extension.
     """
 
-    def __init__(self, meetings: Meetings, registry: Registry, paid: PaidLegs) -> None:
+    def __init__(
+        self, meetings: Meetings, registry: Registry, paid: PaidLegs, fingerprint: Fingerprint = unkeyed
+    ) -> None:
         self._meetings = meetings
         self._registry = registry
         self._paid = paid
+        self._fingerprint = fingerprint
 
     async def start(self, asker: Asker, name: RoomName, body: Mapping[str, object], key: str | None) -> CallId:
         """Start a call out of a room; its row keeps ``key``. Raises as ``Calls.start_dial_out``."""
@@ -154,7 +159,7 @@ class Dialling:
             display_name=request.display_name,
             user_id=request.user_id,
             idempotency_key=key,
-            request=dict(request.accepted),
+            request=concealed(request.accepted, self._fingerprint),
             trunk=first.trunk,
             called=route.number,
             # Rows say which number was shown; events name it by its id, as Daily's do.

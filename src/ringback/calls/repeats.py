@@ -6,10 +6,11 @@ repeat either finds the answer or is carried out as if it were the first. Of a d
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ringback.calls.concealed import Fingerprint, concealed, unkeyed
 from ringback.calls.display_name import clean
 from ringback.calls.ports import Records
 from ringback.meetings.effects import Effect, Save
@@ -47,10 +48,12 @@ class Repeats:
 
     Args:
         records: Where those of before are found.
+        fingerprint: What is kept of digits.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, fingerprint: Fingerprint = unkeyed) -> None:
         self._records = records
+        self._fingerprint = fingerprint
         self._running: dict[tuple[DomainId, str], _Running] = {}
 
     async def once(
@@ -65,7 +68,7 @@ class Repeats:
         """
         if key is None:
             return await carry_out(lambda answer, now: [])
-        slot = (domain, key)
+        slot, asked = (domain, key), replace(asked, body=concealed(asked.body, self._fingerprint))
         if (running := self._running.get(slot)) is not None:
             _check(running.asked, asked, key)
             return await asyncio.shield(running.answer)

@@ -14,6 +14,7 @@ import structlog
 from ringback.calls.arrivals import Arrivals
 from ringback.calls.call import Call
 from ringback.calls.client_numbers import ClientNumbers
+from ringback.calls.concealed import Fingerprint, unkeyed
 from ringback.calls.dialin import DialIn
 from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
@@ -71,6 +72,7 @@ class Calls:
         music: What a caller hears that waits; ``None``: silence.
         quota: Who may spend how much on calls; everybody anything where there is none.
         audit: Told what is refused.
+        fingerprint: What is kept of digits that are asked for.
 
     Attributes:
         paid: What every call out passes through.
@@ -88,6 +90,7 @@ class Calls:
         music: Callable[[], Sound | None] = lambda: None,
         quota: Quota | None = None,
         audit: Audit | None = None,
+        fingerprint: Fingerprint = unkeyed,
     ) -> None:
         self._meetings = meetings
         self._office = meetings.office
@@ -98,7 +101,7 @@ class Calls:
         self.paid = PaidLegs(routes, quota, audit or nobody_counts, self._office.clock)
         self._tasks = Tasks()
         self._registry = Registry(meetings, reachable, protection or ProtectionRules())
-        self._dialling = Dialling(meetings, self._registry, self.paid)
+        self._dialling = Dialling(meetings, self._registry, self.paid, fingerprint)
         self._door = Door(meetings, self._registry)
         self.moving = Moving(meetings, self._registry)
         self.transfers = Transfers(meetings, self.moving, self._dialling)
@@ -116,7 +119,7 @@ class Calls:
             self.referrals.replacing,
         )
         self._observer = Observer(meetings, self._office.world.media, self._office.clock)
-        self._repeats = Repeats(self._office.records)
+        self._repeats = Repeats(self._office.records, fingerprint)
         # What desks that take calls of their own reach through the service.
         self.run, self.refuse = self._tasks.run, self._door.refuse
         self.post, self.register, self.record = self._registry.post, self._registry.register, self._registry.record

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from ringback.calls.concealed import shown
 from ringback.calls.observing import CallOver
 from ringback.calls.verdict import Verdict
 from ringback.model.end_reason import Ending, EndReason
@@ -128,14 +129,8 @@ def call_row(record: CallRecord) -> dict[str, object]:
         "transcoded_seconds": None if record.end is None else record.transcoded_ms / 1000,
         "end": end_fields(record.end),
         "sound": _sound(record.sound),
-        "request": _without_keys(record.request),
+        "request": shown(record.request),
     }
-
-
-def _without_keys(request: Mapping[str, object]) -> Mapping[str, object]:
-    """A dial-out as it was asked for; of an extension, which may be a conference's PIN, only how long it is."""
-    extension = request.get("extension")
-    return {**request, "extension": "•" * len(str(extension))} if extension else dict(request)
 
 
 def end_fields(end: EndReason | None) -> Mapping[str, object] | None:
