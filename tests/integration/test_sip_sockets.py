@@ -134,6 +134,26 @@ async def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.Monk
         writer.close()
 
 
+async def test_who_asks_and_never_takes_the_answers_is_cut_off():
+    """C9: what waits for a stranger is little, for a stranger may have many connections."""
+    async with running() as ann:
+        connections = ann.telephony._wire._streams._open  # type: ignore[attr-defined]
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", ann.port))
+            deaf.setblocking(False)
+            loop = asyncio.get_running_loop()
+            most = 0
+            with contextlib.suppress(OSError):
+                for number in range(4000):
+                    long = (OPTIONS % (number, number)).replace(b"From: <", b'From: "' + b"c" * 8000 + b'" <')
+                    await loop.sock_sendall(deaf, long)
+                    waiting = [one._transport.get_write_buffer_size() for one in connections.values()]
+                    most = max(most, *waiting, 0)
+            assert not connections
+            assert most < 200_000
+
+
 async def test_a_quiet_connection_stays_while_it_leads_to_somebody(monkeypatch: pytest.MonkeyPatch):
     """A call may last for hours without a word, and a phone that registered waits to be called."""
     patient = streams.Framer

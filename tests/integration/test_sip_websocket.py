@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -209,6 +210,25 @@ async def test_who_connects_and_says_nothing_is_cut_off(server: Application, mon
     async with connect(url(server), subprotocols=SIP) as socket:
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(socket.recv(), 5)
+
+
+async def test_who_asks_and_never_takes_the_answers_is_cut_off(
+    server: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C9: it would hold its connection, and what waits for it, for as long as it goes on asking."""
+    monkeypatch.setattr(websocket, "TAKING", 0.2)
+    streams = server.telephony._wire._streams  # type: ignore[attr-defined]
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", int(server.addresses.public_url.rpartition(":")[2])))
+        async with connect(url(server), subprotocols=SIP, sock=deaf, max_queue=1) as asking:
+            long = request("OPTIONS", "sip:x@127.0.0.1").replace(b"From: <", b'From: "' + b"c" * 8000 + b'" <')
+            with contextlib.suppress(ConnectionClosed):
+                for number in range(4000):
+                    await asking.send(long.replace(b"OPTIONS1", b"OPTIONS%d" % number))
+                    if not streams._open:
+                        break
+            await until(lambda: not streams._open, "it is cut off")
 
 
 async def test_one_source_has_64_connections_and_no_more(server: Application) -> None:

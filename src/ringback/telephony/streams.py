@@ -39,6 +39,9 @@ _SENT_BY = re.compile(rb"\r\nVia: SIP/2\.0/[A-Z]+ ([^\s;:\[]{1,255}|\[[0-9A-Fa-f
 _FULL = 1_000_000
 """Octets waiting to be taken by a far end at which its connection is given up."""
 
+_FULL_FOR_STRANGERS = 65_536
+"""The same for who opened a connection and has no call and no registration over it: it may have 64 of them."""
+
 
 class Connection(Protocol):
     """Anything that carries messages to one far end: a stream here, a WebSocket in ``websocket``."""
@@ -315,7 +318,8 @@ class Stream(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing() or not self.is_ready:
             return
-        if self._transport.get_write_buffer_size() > _FULL:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting > _FULL_FOR_STRANGERS and (waiting > _FULL or self._is_strangers()):
             self.abort()
             return
         self._write(data if self._session is None else self._session.write(data))
@@ -331,6 +335,10 @@ class Stream(asyncio.Protocol):
             self._transport.abort()
 
     # ── inside ──
+
+    def _is_strangers(self) -> bool:
+        receiver = self._streams.receiver
+        return not self.ours and receiver is not None and not receiver.uses(self.flow)
 
     def _admitted(self, transport: asyncio.Transport) -> bool:
         """Whether somebody who connected to us may go on. Costs no more than the connection, whatever is on it."""

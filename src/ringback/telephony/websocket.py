@@ -26,6 +26,9 @@ IDLE = 600.0
 MOST_WAITING = 256
 """Messages waiting to be taken by a browser at which its socket is given up."""
 
+TAKING = 10.0
+"""Seconds that a browser has to take a message."""
+
 POLICY, TOO_BIG, GOING_AWAY = 1008, 1009, 1001
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -93,8 +96,8 @@ class SipWebSockets:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._speak(socket, browser))
                 browser.abort(await self._hear(socket, browser))
-        except* (WebSocketDisconnect, OSError, RuntimeError):
-            pass  # it went away while it was spoken to
+        except* (WebSocketDisconnect, OSError, RuntimeError, TimeoutError):
+            pass  # it went away while it was spoken to, or no longer listens
         finally:
             self._stack.detach(browser)
 
@@ -135,10 +138,11 @@ class SipWebSockets:
 
     async def _speak(self, socket: WebSocket, browser: Browser) -> None:
         while (data := await browser.waiting.get()) is not None:
-            try:
-                await socket.send_text(data.decode())
-            except UnicodeDecodeError:
-                await socket.send_bytes(data)
+            async with asyncio.timeout(TAKING):
+                try:
+                    await socket.send_text(data.decode())
+                except UnicodeDecodeError:
+                    await socket.send_bytes(data)
         await socket.close(browser.code)
 
 
