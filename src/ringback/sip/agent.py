@@ -3,7 +3,7 @@
 Sans-I/O: feed it messages and the time, then take what it wants sent and told. Time is seconds on one monotonic clock.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import Protocol
@@ -172,12 +172,21 @@ class Agent:
         return via is not None and self.transactions.serves(via)
 
     def wake(self, now: float) -> None:
-        for item in self.wheel.due(now):
-            if isinstance(item, Call):
-                item.wake(now)
-            else:
-                assert isinstance(item, ClientTransaction | ServerTransaction), "a stranger on the wheel"
-                self.transactions.wake(item, now)
+        due = deque(self.wheel.due(now))
+        try:
+            while due:
+                self._wake(due.popleft(), now)
+        finally:
+            # A bug of ours costs the one call it is in: the others are woken at the next look.
+            for item in due:
+                self.wheel.set(item, now)
+
+    def _wake(self, item: object, now: float) -> None:
+        if isinstance(item, Call):
+            item.wake(now)
+        else:
+            assert isinstance(item, ClientTransaction | ServerTransaction), "a stranger on the wheel"
+            self.transactions.wake(item, now)
 
     def next_wake(self) -> float | None:
         return self.wheel.next_wake()
@@ -398,9 +407,16 @@ class Agent:
             self._serve(transaction, now)
         except SipParseError:
             # A part read late is broken; unanswered, the transaction would stay for ever.
-            if not transaction.answered:
-                self._respond(transaction, (400, []), now)
+            self._give_back(transaction, 400, now)
             raise
+        except Exception:
+            self._give_back(transaction, 500, now)
+            raise
+
+    def _give_back(self, transaction: ServerTransaction, status: int, now: float) -> None:
+        """Answer what could not be served, unless it waits for somebody above, who will."""
+        if not transaction.answered and transaction.owner is None:
+            self._respond(transaction, (status, []), now)
 
     def _serve(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request

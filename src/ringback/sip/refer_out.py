@@ -116,7 +116,7 @@ class Transfer:
         if open_number is None:
             return False
         id = _EVENT_ID.search(request.headers.get("event") or "")
-        return id is None or int(id[1]) == open_number
+        return id is None or (id[1].lstrip("0") or "0") == str(open_number)
 
     def _end(self) -> None:
         self._number = None

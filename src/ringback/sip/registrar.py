@@ -408,7 +408,7 @@ def _q(contact: Address) -> float:
 def _instance(contact: Address) -> tuple[str, int]:
     """``+sip.instance`` and ``reg-id``; empty and 0 unless both are there and make sense."""
     instance, text = contact.parameters.get("+sip.instance"), contact.parameters.get("reg-id")
-    if not instance or not text or not text.isdecimal() or not 0 < int(text[:12]) < 2**31:
+    if not instance or not text or not re.fullmatch("[0-9]{1,10}", text) or not 0 < int(text) < 2**31:
         return "", 0
     return clean(unquote(instance)), int(text)
 

@@ -12,6 +12,7 @@ from ringback.sip.digest import Authenticator, digest
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Row
+from ringback.telephony.logins import Logins
 
 
 class CustomerTrunks:
@@ -24,6 +25,7 @@ class CustomerTrunks:
     def __init__(self) -> None:
         self.by_host: Callable[[str], SipTrunk | None] = lambda host: None
         self._authenticator = Authenticator(secrets.token_bytes(32), "ringback", "sip-trunks", self._secret_of)
+        self._logins = Logins()
 
     def trunk_of(self, request: Request) -> SipTrunk | None:
         """Whose trunk a request is for."""
@@ -36,7 +38,12 @@ class CustomerTrunks:
         if not trunk.username:
             return True
         try:
-            verdict = self._authenticator.check(request, flow.host, now, realm=trunk.label)
+            verdict = self._logins.check(
+                trunk.label,
+                flow,
+                now,
+                lambda: self._authenticator.check(request, flow.host, now, realm=trunk.label),
+            )
         except SipParseError:
             return self._authenticator.challenge(flow.host, now, realm=trunk.label)
         if verdict.ok:

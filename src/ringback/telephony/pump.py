@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from ringback.calls.ports import Clock, Timer
 from ringback.sip.agent import Agent, Transmit
 from ringback.sip.events import Event, Lookup, Refused, Registering
@@ -15,6 +17,8 @@ from ringback.telephony.tasks import Tasks
 from ringback.telephony.trace import Trace
 from ringback.telephony.trunk_side import TrunkSide
 from ringback.telephony.wire import Wire
+
+log = structlog.get_logger(__name__)
 
 MOST_LOOKUPS = 100
 """Names from Contacts and routes that are looked up at once; others are not."""
@@ -97,7 +101,11 @@ class Pump:
 
     def _wake(self) -> None:
         self._wake_at = self._timer = None
-        self._agent.wake(self._clock.monotonic())
+        try:
+            self._agent.wake(self._clock.monotonic())
+        except Exception:
+            # A bug of ours costs the call whose time had come, never the clock of all the others.
+            log.exception("sip.timer_failed")
         self.flush()
 
     async def _register(self, told: Registering) -> None:

@@ -19,6 +19,7 @@ from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.message import Request, Row
 from ringback.sip.uri import dialled_user
+from ringback.telephony.logins import Logins
 
 UNASKED_DOWN = 60.0
 """Seconds for which a failed call makes a host count as down that is never asked."""
@@ -61,6 +62,7 @@ class TrunkDesk:
         self._loads: dict[str, Load] = {}
         self._health: dict[tuple[str, str], Health] = {}
         self._authenticator = Authenticator(secrets.token_bytes(32), REALM, "trunks", self._secret_of)
+        self._logins = Logins()
 
     def set(self, trunks: Sequence[Trunk]) -> None:
         """These are all trunks from now on. Calls that run, and what is known of hosts that stay, go on."""
@@ -150,7 +152,8 @@ class TrunkDesk:
         if not guarded:
             return None
         try:
-            verdict = self._authenticator.check(request, flow.host, now)
+            user = self._authenticator.claimed(request) or ""
+            verdict = self._logins.check(user, flow, now, lambda: self._authenticator.check(request, flow.host, now))
         except SipParseError:
             return Challenged(self._authenticator.challenge(flow.host, now))
         if not verdict.ok:

@@ -268,9 +268,9 @@ async def test_notifies_are_read_leniently(
     await goodbye(ann, puppet, clock, call)
 
 
-@pytest.mark.parametrize("event", ["refer;id=99", "message-summary"])
+@pytest.mark.parametrize("event", ["refer;id=99", "refer;id=" + "9" * 5000, "message-summary"])
 async def test_notifies_of_something_else_are_refused(ann: Station, puppet: Puppet, clock: VirtualClock, event: str):
-    """B6."""
+    """B6, F9: a number that is too long to be one is no bug."""
     call, sent = await transfer(ann, puppet, clock)
     puppet.answer(sent, 202, ANN)
     await clock.run_for(0.1)

@@ -430,6 +430,15 @@ def test_no_spelling_of_a_register_is_an_exception(desk: Desk):
     assert {200, 400, 500} <= statuses <= {200, 400, 403, 423, 439, 500}
 
 
+@pytest.mark.parametrize("number", ["000000000001" + "9" * 5000, "\u0661", "-1", "1.0"])
+def test_a_number_of_a_flow_that_is_none_is_no_flow(desk: Desk, number: str):
+    """F9: Python reads no number of more than 4300 digits, and reads digits that are not ours."""
+    answer = desk.register(f"{PHONE};{INSTANCE};reg-id={number}")
+
+    assert answer.status == 200
+    assert [binding.reg_id for binding in answer.change.bindings] == [0]  # type: ignore[union-attr]
+
+
 # ── who calls ──
 
 

@@ -71,3 +71,20 @@ def test_a_call_proves_itself_with_the_trunks_own_password_and_no_other():
         assert row is not None
         verdict = desk.admits(PROVED, invite(f"{row[0]}: {row[1]}\r\n"), flow(), 2.0)
         assert (verdict is True) is admitted
+
+
+def test_guessing_a_customers_password_is_held_back():
+    """A7."""
+    desk = customers(PROVED)
+
+    def tried(password: str, now: float) -> bool:
+        challenge = desk.admits(PROVED, invite(), flow(), now)
+        assert isinstance(challenge, list)
+        proof = Credential("192.0.2.1", "carrier", password)
+        row = answer_challenge([proof], invite(), Response(401, "Unauthorized", challenge), "192.0.2.1", "cnonce")
+        assert row is not None
+        return desk.admits(PROVED, invite(f"{row[0]}: {row[1]}\r\n"), flow(), now) is True
+
+    assert not any(tried("another-password-1", 1.0) for _ in range(5))
+    assert not tried("a-password-of-12", 1.5)
+    assert tried("a-password-of-12", 3.0)

@@ -276,6 +276,19 @@ async def test_a_wrong_password_is_told_as_the_carrier_told_it() -> None:
         assert stage.one.all("incoming") == []
 
 
+async def test_guessing_a_trunks_password_is_held_back() -> None:
+    """A7: of callers that prove themselves by a password as of phones."""
+    async with a_stage() as stage:
+        guarded = Trunk("us", inbound_credentials=Credentials("me", "right"), options_interval=0)
+        stage.one.telephony.trunks.set([guarded])
+        for number, password in enumerate(["wrong"] * 5 + ["right"] * 2):
+            stage.trunks(replace(ONE, credentials=Credentials("me", password)))
+            stage.dial(CallId(f"guess-{number}"))
+            await stage.clock.run_for(0.1 if number < 5 else 2.0)
+
+        assert len(stage.one.all("incoming")) == 1, "the right one, once it is looked at again"
+
+
 async def test_a_call_from_a_trunk_is_protected_as_it_says_and_heard_from_its_networks() -> None:
     async with a_stage() as stage:
         stage.trunks(replace(ONE, srtp=Srtp.REQUIRED, media_networks=("203.0.113.0/24",)))
