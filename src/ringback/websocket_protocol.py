@@ -9,9 +9,18 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 
+GONE_WITHIN = 10.0
+"""Seconds that a far end has to take the last of what it is sent; a connection that closes waits for that otherwise."""
+
 
 class BatchingProtocol(WebSocketsSansIOProtocol):
     """One connection. ``{"type": "websocket.send", "texts": […]}`` sends a frame for each text, in one write."""
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            self.loop.call_later(GONE_WITHIN, self.transport.abort)
 
     async def send(self, message: Any) -> None:
         texts = message.get("texts")

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from interop.peers.waiting import free_port, until
+from ringback import websocket_protocol
 from ringback.app import Application
 from ringback.config import Settings
 from ringback.model.ids import RoomName
@@ -212,23 +213,37 @@ async def test_who_connects_and_says_nothing_is_cut_off(server: Application, mon
             await asyncio.wait_for(socket.recv(), 5)
 
 
+def frame(data: bytes) -> bytes:
+    """A masked frame of octets, its mask all zeros."""
+    return b"\x82\xfe" + struct.pack(">H", len(data)) + bytes(4) + data
+
+
 async def test_who_asks_and_never_takes_the_answers_is_cut_off(
     server: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C9: it would hold its connection, and what waits for it, for as long as it goes on asking."""
+    """C9: it would hold its connection, and what waits for it, for as long as it does not listen."""
     monkeypatch.setattr(websocket, "TAKING", 0.2)
-    streams = server.telephony._wire._streams  # type: ignore[attr-defined]
+    monkeypatch.setattr(websocket_protocol, "GONE_WITHIN", 0.2)
+    loop, streams = asyncio.get_running_loop(), server.telephony._wire._streams  # type: ignore[attr-defined]
+    long = request("OPTIONS", "sip:x@127.0.0.1").replace(b"From: <", b'From: "' + b"c" * 8000 + b'" <')
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", int(server.addresses.public_url.rpartition(":")[2])))
-        async with connect(url(server), subprotocols=SIP, sock=deaf, max_queue=1) as asking:
-            long = request("OPTIONS", "sip:x@127.0.0.1").replace(b"From: <", b'From: "' + b"c" * 8000 + b'" <')
-            with contextlib.suppress(ConnectionClosed):
-                for number in range(4000):
-                    await asking.send(long.replace(b"OPTIONS1", b"OPTIONS%d" % number))
-                    if not streams._open:
-                        break
-            await until(lambda: not streams._open, "it is cut off")
+        deaf.setblocking(False)
+        await loop.sock_sendall(
+            deaf,
+            b"GET /sip HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Protocol: sip\r\n\r\n",
+        )
+        await until(lambda: streams._open, "it is let in")
+
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(60):
+                for number in range(10_000):
+                    await loop.sock_sendall(deaf, frame(long.replace(b"c1OPTIONS", b"%dOPTIONS" % number)))
+
+        assert not streams._open
 
 
 async def test_one_source_has_64_connections_and_no_more(server: Application) -> None:
