@@ -386,6 +386,8 @@ class Application:
             engine = core.new_engine(host, media.udp_port, advertised, rtp, first, last, other)
         except OSError as error:
             raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
+        if (pixels := media.pixel_program) is not None:
+            engine.set_pixels(str(pixels))
         loop, both = asyncio.get_running_loop(), other is not None
         self.media = Media(engine, loop, None, phone_host=self._phone_host, both_versions=both)
         self._cleanup.callback(self.media.close)

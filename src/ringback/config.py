@@ -5,6 +5,8 @@ Later sources win: ``ringback.toml``, then ``RINGBACK_*`` in the environment (``
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -249,6 +251,25 @@ class Media(Section):
         default=None,
         description="IP address that browsers and phones reach this machine at. Unset: the listeners' address.",
     )
+    pixels: Path | None = Field(
+        default=None,
+        description="Program that makes video phones' pictures where none can be passed on. Unset: ringback-pixels "
+        "beside this Python or on the PATH.",
+    )
+
+    @field_validator("pixels")
+    @classmethod
+    def _program(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.X_OK):
+            raise ValueError(f"{value} is no program that can be run")
+        return value
+
+    @property
+    def pixel_program(self) -> Path | None:
+        """The program, where there is one."""
+        beside = Path(sys.executable).with_name("ringback-pixels")
+        found = str(beside) if beside.exists() else shutil.which("ringback-pixels")
+        return self.pixels or (Path(found) if found else None)
 
     @field_validator("rtp_ports")
     @classmethod

@@ -106,6 +106,12 @@ class Engine(Protocol):
         """A phone leg goes to another room with its port and streams; it hears everybody there (``set_sources``)."""
 
     def set_muted(self, leg: str, muted: bool) -> None: ...
+    def set_name(self, leg: str, name: str) -> None:
+        """What is written on a leg's picture where it is shown among others."""
+
+    def set_pixels(self, program: str) -> None:
+        """The program that makes pictures where none can be passed on; it is started when one is needed."""
+
     def close_leg(self, leg: str) -> None:
         """Idempotent; an unknown leg is ignored, as in every verb here."""
 

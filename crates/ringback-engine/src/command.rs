@@ -1,6 +1,7 @@
 //! What the caller asks of the worker; every one is a value in a queue.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ringback_audio::ToneShape;
@@ -24,6 +25,8 @@ pub enum Command {
     OpenPhoneVideo { leg: String, rtp: PhoneSocket, rtcp: PhoneSocket },
     SetPhoneVideo { leg: String, media: Option<Box<VideoMedia>> },
     WantPicture { leg: String },
+    SetPixels(PathBuf),
+    SetName { leg: String, name: String },
     MovePhone { leg: String, room: String },
     SendDigits { leg: String, digits: String, duration_ms: u32, gap_ms: u32 },
     PlayTone { leg: String, shape: Option<ToneShape> },

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -188,6 +189,16 @@ impl Engine {
     /// A phone needs a whole picture of what it is shown.
     pub fn want_picture(&self, leg: &str) {
         self.send(Command::WantPicture { leg: leg.into() });
+    }
+
+    /// The program that makes pictures where none can be passed on; it is started when one is needed.
+    pub fn set_pixels(&self, program: PathBuf) {
+        self.send(Command::SetPixels(program));
+    }
+
+    /// What is written on a leg's picture where it is shown among others.
+    pub fn set_name(&self, leg: &str, name: &str) {
+        self.send(Command::SetName { leg: leg.into(), name: name.into() });
     }
 
     /// Take a phone leg to another room, its port and its streams with it.

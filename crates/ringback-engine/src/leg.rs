@@ -20,6 +20,8 @@ pub struct Leg {
     pub spurt: u32,
     /// Whose sound it hears, for phones and in-process participants; `None`: everybody else's.
     pub sources: Option<HashSet<String>>,
+    /// What is written on its picture: hostile text.
+    pub name: String,
     pub kind: Kind,
 }
 

@@ -6,6 +6,7 @@
 
 mod audio;
 mod command;
+mod composing;
 mod config;
 mod counters;
 mod crypto;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -50,11 +50,6 @@ impl Maker {
             deaths: 0,
             retry: None,
         })
-    }
-
-    /// What is readable while something can be taken.
-    pub fn watched(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
     }
 
     /// Number of the process, while one runs.
@@ -206,8 +201,8 @@ impl Pictures for Maker {
         }
     }
 
-    fn event_fd(&self) -> RawFd {
-        self.ready.as_raw_fd()
+    fn event_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
     }
 
     fn take(&mut self) -> Vec<Made> {

@@ -19,6 +19,7 @@ use rustix::event::epoll;
 use crate::crypto::{Crypto, PhoneCrypto};
 use crate::event::Event;
 use crate::phone::ntp_now;
+use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::shared::{LegCounters, VideoCounters};
 use crate::sys;
@@ -68,6 +69,12 @@ pub struct VideoMedia {
     pub fir: bool,
     /// Bits in a second that it is sent at most.
     pub bitrate_bps: u32,
+    /// Pixels across of a picture that is made for it.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+    /// Pictures in a second.
+    pub fps: u8,
 }
 
 /// A phone's pictures.
@@ -102,6 +109,9 @@ pub struct Outgoing {
     pub shown: Option<TrackKey>,
     pub next: Option<TrackKey>,
     pub chosen: Option<Instant>,
+    /// What is made for it, and whether it is shown that already.
+    pub making: Option<PictureId>,
+    pub made: Option<PictureId>,
     /// Added to VP8's picture ids and to its count of lowest layers.
     picture_offset: u16,
     layer_offset: u8,
@@ -121,6 +131,8 @@ impl Outgoing {
             shown: None,
             next: None,
             chosen: None,
+            making: None,
+            made: None,
             picture_offset: 0,
             layer_offset: 0,
             last_picture: (random >> 48) as u16 & 0x7fff,
@@ -331,6 +343,7 @@ impl Worker {
             video.media = None;
             (video.out.shown, video.out.next) = (None, None);
             shared.video.set_shown("");
+            self.stop_composing(key);
             self.hide_phone_video(key);
             return;
         };
@@ -357,15 +370,22 @@ impl Worker {
             Some(_) => video.latch.update(now, config),
             None => video.latch = Latch::new(now, config),
         }
-        if before.as_ref().is_some_and(|b| (b.codec, b.mode, b.send) != (media.codec, media.mode, media.send)) {
+        let changed =
+            before.as_ref().is_some_and(|b| (b.codec, b.mode, b.send) != (media.codec, media.mode, media.send));
+        if changed {
             (video.out.shown, video.out.next) = (None, None);
         }
         video.out.chosen = None;
         video.stream += 1;
         let (shows, listened) = (media.listen, before.as_ref().is_some_and(|m| m.listen));
+        if changed {
+            self.stop_composing(key);
+        }
         if shows && !listened {
+            let track = self.tracks.publish(&room, &id, "video", key, None);
+            let Some(video) = self.phone_video(key) else { return };
             video.asked = None;
-            video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
+            video.track = Some(track);
         } else if !shows {
             self.hide_phone_video(key);
         }
@@ -387,6 +407,7 @@ impl Worker {
         let (room, id) = (leg.room.clone(), leg.id.clone());
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         (video.out.shown, video.out.next, video.out.chosen) = (None, None, None);
+        (video.out.making, video.out.made) = (None, None);
         video.stream += 1;
         if video.media.as_ref().is_some_and(|m| m.listen) {
             video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
@@ -538,6 +559,9 @@ impl Worker {
     pub fn phone_wants_picture(&mut self, key: LegKey) {
         let Some(leg) = self.legs.get_mut(&key) else { return };
         LegCounters::add(&leg.shared.video.key_frames_wanted, 1);
+        if self.want_made_key_frame(key, None) {
+            return;
+        }
         let shown = self.phone_video(key).and_then(|video| video.out.next.or(video.out.shown));
         shown.into_iter().for_each(|track| self.want_keyframe(track));
     }
@@ -625,6 +649,9 @@ mod tests {
             pli: true,
             fir: false,
             bitrate_bps: 900_000,
+            width: 1280,
+            height: 720,
+            fps: 15,
         }
     }
 

@@ -5,7 +5,7 @@
 //! in it; what is made comes back by [`Pictures::take`]. Makers work elsewhere, in processes that may die: then
 //! [`Made::Lost`] says so, and the picture is asked for anew.
 
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 
 use ringback_rtp::video::{Frame, VideoCodec};
 
@@ -106,7 +106,7 @@ pub trait Pictures: Send {
     fn bitrate(&mut self, picture: PictureId, bps: u32);
 
     /// Readable while something can be taken.
-    fn event_fd(&self) -> RawFd;
+    fn event_fd(&self) -> BorrowedFd<'_>;
 
     /// Everything that came since the last call, oldest first.
     fn take(&mut self) -> Vec<Made>;

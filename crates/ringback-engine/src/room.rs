@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ringback_sfu::Speaker;
 
+use crate::composing::Making;
 use crate::sound::Sound;
 use crate::viewing::Pictures;
 use crate::worker::LegKey;
@@ -19,6 +20,8 @@ pub struct Room {
     pub pictures: Pictures,
     /// Phones that can be shown pictures.
     pub viewers: Vec<LegKey>,
+    /// What is made because it cannot be passed on.
+    pub making: Option<Box<Making>>,
 }
 
 impl Room {
@@ -31,6 +34,7 @@ impl Room {
             sound: Sound::default(),
             pictures: Pictures::default(),
             viewers: Vec::new(),
+            making: None,
         }
     }
 }

@@ -36,6 +36,12 @@ pub struct Pictures {
 }
 
 impl Pictures {
+    /// Whose pictures come now, and whether it is a screen.
+    pub fn live(&self, now: Instant) -> impl Iterator<Item = (TrackKey, LegKey, bool)> {
+        let live = self.live.iter().filter(move |(_, picture)| now < picture.seen + GONE);
+        live.map(|(track, picture)| (*track, picture.leg, picture.is_screen))
+    }
+
     fn forget(&mut self, track: TrackKey) {
         self.live.remove(&track);
     }
@@ -47,7 +53,7 @@ fn fits(source: Format, phone: Format) -> bool {
     source.kind == phone.kind && (source.kind == FormatKind::Vp8 || mode(source) <= mode(phone))
 }
 
-fn codec_of(format: Format) -> VideoCodec {
+pub fn codec_of(format: Format) -> VideoCodec {
     if format.kind == FormatKind::H264 { VideoCodec::H264 } else { VideoCodec::Vp8 }
 }
 
@@ -62,10 +68,8 @@ impl Worker {
             Picture { leg: from, format: packet.format, ssrc: packet.ssrc, seen: now, is_screen, limited: None };
         let known = room.pictures.live.entry(track).or_insert(picture);
         (known.format, known.ssrc, known.seen) = (packet.format, packet.ssrc, now);
-        if room.viewers.is_empty() {
-            return;
-        }
-        let viewers = room.viewers.clone();
+        let (id, viewers) = (room.id.clone(), room.viewers.clone());
+        self.feed_maker(&id, track, source, packet);
         for viewer in viewers.into_iter().filter(|viewer| *viewer != from) {
             self.show_to_phone(viewer, from, track, source, packet);
         }
@@ -92,6 +96,9 @@ impl Worker {
         if video.out.shown == Some(track) {
             video.send(source, packet, joins, &shared.video, now);
         }
+        if joins {
+            self.stop_composing(viewer);
+        }
     }
 
     /// Decide whom a phone is to be shown: the speaker, else who is shown, else whoever has been here longest.
@@ -109,14 +116,22 @@ impl Worker {
             let id = self.legs.get(leg).map(|leg| &leg.id);
             sources.as_ref().is_none_or(|sources| id.is_some_and(|id| sources.contains(&**id)))
         };
-        let live = room.pictures.live.iter().filter(|(_, picture)| {
-            picture.leg != viewer && now < picture.seen + GONE && fits(picture.format, format) && may(&picture.leg)
-        });
-        let best = live.max_by_key(|(track, picture)| {
+        let live = || {
+            room.pictures
+                .live
+                .iter()
+                .filter(|(_, picture)| picture.leg != viewer && now < picture.seen + GONE && may(&picture.leg))
+        };
+        let rank = |(track, picture): &(&TrackKey, &Picture)| {
             let spoke = speaker == Some(picture.leg);
             (picture.is_screen, spoke, shown == Some(**track), std::cmp::Reverse(**track))
-        });
-        let Some((&best, _)) = best else { return };
+        };
+        let fitting = |(_, picture): &(&TrackKey, &Picture)| fits(picture.format, format);
+        let best = live().max_by_key(rank);
+        if self.pixels.is_some() && best.is_some_and(|best| !fitting(&best)) {
+            return self.compose_for(viewer);
+        }
+        let Some((&best, _)) = live().filter(fitting).max_by_key(rank) else { return };
         let Some(video) = self.phone_video(viewer) else { return };
         if video.out.shown == Some(best) {
             video.out.next = None;
@@ -164,6 +179,7 @@ impl Worker {
     pub fn forget_picture_in(&mut self, room: &str, leg: LegKey, track: TrackKey) {
         let Some(room) = self.rooms.get_mut(room) else { return };
         room.pictures.forget(track);
+        room.making.as_deref_mut().into_iter().for_each(|making| making.forget(track));
         let viewers = room.viewers.clone();
         for viewer in viewers.into_iter().filter(|viewer| *viewer != leg) {
             let Some(leg) = self.legs.get_mut(&viewer) else { continue };

@@ -251,6 +251,7 @@ impl Worker {
             let stays = tracks.get(&*mid.to_string()).is_some_and(|source| *source == old.source);
             if !stays {
                 self.tracks.unsubscribe(old.track, key, *mid);
+                self.drop_copy(&room, key, *mid);
             }
             stays
         });
@@ -388,6 +389,9 @@ impl Worker {
             }
             PeerEvent::Packet(packet) => self.published_packet(key, &packet),
             PeerEvent::KeyframeWanted(mid) => {
+                if self.want_made_key_frame(key, Some(mid)) {
+                    return;
+                }
                 let wanted = self.webrtc_leg(key).and_then(|leg| leg.received.get(&mid)).map(|r| r.track);
                 wanted.into_iter().for_each(|track| self.want_keyframe(track));
             }
@@ -438,7 +442,8 @@ impl Worker {
         for &(key, mid) in &subscribers {
             match self.send_to(key, mid, source, packet, false) {
                 Ok(true) => {}
-                Ok(false) => self.want_transcoding(track, key, mid),
+                Ok(false) if packet.format.kind.is_audio() => self.want_transcoding(track, key, mid),
+                Ok(false) => self.want_copy(track, key, mid),
                 Err(what) => broken.push((key, what)),
             }
         }

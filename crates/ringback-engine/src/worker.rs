@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -106,6 +107,11 @@ pub struct Worker {
     pub mailbox: Arc<Mailbox>,
     pub counters: Arc<EngineCounters>,
     pub epoll: OwnedFd,
+    /// The program that makes pictures, the rooms that have a maker, and the newest numbers of makers and pictures.
+    pub pixels: Option<PathBuf>,
+    pub makers: HashMap<u64, Arc<str>>,
+    pub last_maker: u64,
+    pub last_picture: u64,
     /// Telephones' sockets. `epoll` tells that one is ready, once, until it is asked to again.
     pub phones: OwnedFd,
     /// When they are looked at next, without being told.
@@ -132,6 +138,7 @@ pub enum Token {
     Phones,
     VideoRtp(LegKey),
     VideoRtcp(LegKey),
+    Maker(u64),
 }
 
 impl Token {
@@ -146,6 +153,7 @@ impl Token {
             Token::Phones => (6, 0),
             Token::VideoRtp(key) => (7, key.0),
             Token::VideoRtcp(key) => (8, key.0),
+            Token::Maker(number) => (9, number),
         };
         epoll::EventData::new_u64(kind << 56 | number)
     }
@@ -162,6 +170,7 @@ impl Token {
             6 => Some(Token::Phones),
             7 => Some(Token::VideoRtp(LegKey(number))),
             8 => Some(Token::VideoRtcp(LegKey(number))),
+            9 => Some(Token::Maker(number)),
             _ => None,
         }
     }
@@ -209,6 +218,10 @@ impl Worker {
             mailbox: parts.mailbox,
             counters: parts.counters,
             epoll,
+            pixels: None,
+            makers: HashMap::new(),
+            last_maker: 0,
+            last_picture: 0,
             phones,
             gathered: None,
             by_id: HashMap::new(),
@@ -293,6 +306,7 @@ impl Worker {
             Token::Phones => self.gathered = Some(self.now),
             Token::VideoRtp(key) => self.of_leg(key, |worker| worker.read_video_rtp(key)),
             Token::VideoRtcp(key) => self.of_leg(key, |worker| worker.read_video_rtcp(key)),
+            Token::Maker(number) => self.maker_ready(number),
         }
     }
 
@@ -463,6 +477,11 @@ impl Worker {
                 let key = self.leg_key(&leg);
                 key.into_iter().for_each(|key| self.phone_wants_picture(key));
             }
+            Command::SetPixels(program) => self.set_pixels(program),
+            Command::SetName { leg, name } => {
+                let leg = self.leg_key(&leg).and_then(|key| self.legs.get_mut(&key));
+                leg.into_iter().for_each(|leg| leg.name.clone_from(&name));
+            }
             Command::MovePhone { leg, room } => self.move_phone(&leg, &room),
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
@@ -502,7 +521,16 @@ impl Worker {
         let room = self.room(room);
         room.legs.push(key);
         let id: Arc<str> = id.into();
-        let leg = Leg { id: id.clone(), room: room.id.clone(), shared, muted: false, spurt: 0, sources: None, kind };
+        let leg = Leg {
+            id: id.clone(),
+            room: room.id.clone(),
+            shared,
+            muted: false,
+            spurt: 0,
+            sources: None,
+            name: String::new(),
+            kind,
+        };
         self.legs.insert(key, leg);
         self.by_id.insert(id, key);
         key
@@ -570,6 +598,7 @@ impl Worker {
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.legs.retain(|other| *other != key);
         room.viewers.retain(|other| *other != key);
+        room.making.as_deref_mut().into_iter().for_each(|making| making.leave(key));
         room.speaker.forget(key.0);
         if room.legs.is_empty() && !room.kept {
             self.rooms.remove(id);

@@ -18,7 +18,7 @@ pub fn confine() -> io::Result<()> {
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, 8)?;
     // Sound comes first.
-    let _ = rustix::process::nice(5);
+    let _ = rustix::process::setpriority_process(None, 5);
     #[cfg(target_os = "linux")]
     linux()?;
     Ok(())

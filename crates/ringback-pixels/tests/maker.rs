@@ -75,7 +75,7 @@ fn run(maker: &mut Maker, cameras: &mut [Camera], mut enough: impl FnMut(&Frame,
 
 fn wait(maker: &mut Maker) -> Vec<Made> {
     let pause = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
-    let _ = poll(&mut [PollFd::from_borrowed_fd(maker.watched(), PollFlags::IN)], Some(&pause));
+    let _ = poll(&mut [PollFd::from_borrowed_fd(maker.event_fd(), PollFlags::IN)], Some(&pause));
     maker.take()
 }
 

@@ -196,6 +196,14 @@ impl Engine {
         self.off(py, |e| e.move_phone(leg, room));
     }
 
+    fn set_name(&self, py: Python<'_>, leg: &str, name: &str) {
+        self.off(py, |e| e.set_name(leg, name));
+    }
+
+    fn set_pixels(&self, py: Python<'_>, program: &str) {
+        self.off(py, |e| e.set_pixels(program.into()));
+    }
+
     fn set_muted(&self, py: Python<'_>, leg: &str, muted: bool) {
         self.off(py, |e| e.set_muted(leg, muted));
     }

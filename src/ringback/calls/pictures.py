@@ -9,7 +9,11 @@ from ringback.sdp.video import CODECS, NegotiatedVideo, VideoTerms
 
 NONE_TAKEN = "the far end takes no video that we have: the call goes on with audio only"
 NO_PORT = "no port is free for video: the call goes on with audio only"
-NO_H264_OUT = "the far end has video in H264 only: it is seen by those who can show that, and sees those who send it"
+
+
+LARGEST = 1920
+"""Pixels across or down of a picture that is made."""
+FASTEST = 60
 
 
 class Pictures:
@@ -73,6 +77,9 @@ class Pictures:
             pli=agreed.pli,
             fir=agreed.fir,
             bitrate_bps=limit * 1000,
+            width=min(self.settings.width, LARGEST) & ~1,
+            height=min(self.settings.height, LARGEST) & ~1,
+            fps=min(self.settings.fps, FASTEST),
         )
         return True
 
@@ -93,11 +100,7 @@ class Pictures:
         """What is to be said, once, of pictures that were wanted; empty: nothing."""
         if self.settings is None or self.refused:
             return ""
-        if self.port is None:
-            text = NO_PORT
-        elif self.agreed is None:
-            text = NONE_TAKEN
-        else:
-            text = NO_H264_OUT if self.codec == "H264" else ""
-        self.refused = bool(text)
-        return text
+        if self.agreed is not None and self.port is not None:
+            return ""
+        self.refused = True
+        return NO_PORT if self.port is None else NONE_TAKEN

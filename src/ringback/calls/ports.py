@@ -681,6 +681,7 @@ class PhoneVideo:
         mode: H.264's packetization-mode.
         pli, fir: Which RTCP the far end takes to be asked for a whole picture; neither: it is asked by INFO.
         bitrate_bps: The most it is sent.
+        width, height, fps: Of a picture that is made for it because none can be passed on; even.
     """
 
     remote: tuple[str, int] | None
@@ -699,6 +700,9 @@ class PhoneVideo:
     pli: bool = False
     fir: bool = False
     bitrate_bps: int = 900_000
+    width: int = 1280
+    height: int = 720
+    fps: int = 15
 
 
 class MediaLegs(Protocol):
@@ -782,6 +786,9 @@ class MediaLegs(Protocol):
 
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         """Whether a leg's audio is kept from everybody (muted by the server; also hold)."""
+
+    def set_name(self, leg: ParticipantId, name: str) -> None:
+        """What is written on a leg's picture where it is composed with others."""
 
     def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
         """A participant inside this process whose sound is PCM: int16 mono little-endian at 8000, 16000 or 48000 Hz."""

@@ -149,6 +149,9 @@ class Media:
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         self._engine.set_muted(leg, muted)
 
+    def set_name(self, leg: ParticipantId, name: str) -> None:
+        self._engine.set_name(leg, name)
+
     def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
         self._engine.open_pcm(meeting, leg, sample_rate)
 

@@ -24,6 +24,7 @@ from ringback.meetings.effects import (
     PhoneChanges,
     PhoneJoins,
     Save,
+    SetName,
     Tell,
 )
 from ringback.meetings.meeting import Life, Meeting, MeetingOver
@@ -31,8 +32,8 @@ from ringback.meetings.ports import Office, Told, Unseated
 from ringback.meetings.steps import Steps
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import RingbackError, Unavailable
-from ringback.model.events import DURABLE, MeetingEnded
-from ringback.model.ids import CallId
+from ringback.model.events import DURABLE, MeetingEnded, ParticipantJoined, ParticipantUpdated
+from ringback.model.ids import CallId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.records import (
     CallRecord,
@@ -236,6 +237,9 @@ class Actor:
                     # In this unit of work, whoever is told: what happened and the event of it are stored together.
                     if (speaker := self.speaks_as(effect)) is not None:
                         speaker._tell(effect, now, batch)
+                    if isinstance(effect.event, ParticipantJoined | ParticipantUpdated):
+                        who = effect.event.participant
+                        batch.outside.append(SetName(ParticipantId(who.id), who.user_name))
                 case Save(row):
                     batch.rows[type(row), row.id] = self.steps.counted(row) if isinstance(row, CallRecord) else row
                 case HangUp():

@@ -176,6 +176,17 @@ class SetMuted(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class SetName(Outside):
+    """What is written on somebody's picture."""
+
+    leg: ParticipantId
+    name: str
+
+    def apply(self, world: World) -> None:
+        world.media.set_name(self.leg, self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class SetPublished(Outside):
     leg: ParticipantId
     tracks: Mapping[str, str]

@@ -111,10 +111,11 @@ class Seat:
             The answer, and by mid why an m-line gets nothing.
         """
         media = self._office.world.media
-        commands.member(self._actor.meeting, self.id)
+        member = commands.member(self._actor.meeting, self.id)
         if not self._opened:
             self._opened = True
             await media.open_webrtc(self.meeting, self.id)
+            media.set_name(self.id, member.participant.user_name)
         answer = await media.webrtc_offer(self.id, sdp)
         try:
             refused = await self._ask(lambda now: commands.negotiate(self._actor.meeting, self.id, send, receive))

@@ -27,6 +27,7 @@ class FakeLeg:
     pictures_wanted: int = 0
     sources: frozenset[ParticipantId] | None = None
     muted: bool = False
+    name: str = ""
     published: dict[str, str] = field(default_factory=dict)
     subscriptions: dict[str, tuple[ParticipantId, str]] = field(default_factory=dict)
     digits: list[tuple[str, int, int]] = field(default_factory=list)
@@ -156,6 +157,10 @@ class FakeMedia:
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         if leg in self.legs:
             self.legs[leg].muted = muted
+
+    def set_name(self, leg: ParticipantId, name: str) -> None:
+        if leg in self.legs:
+            self.legs[leg].name = name
 
     def open_pcm(self, meeting: MeetingId, leg: ParticipantId, sample_rate: int) -> None:
         self._open(meeting, leg, "pcm")
