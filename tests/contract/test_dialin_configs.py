@@ -203,8 +203,10 @@ async def test_a_room_with_a_code_names_the_number_at_which_it_counts(house: Hou
     exp = int(house.clock.wall()) + 3600
     room = {"name": "help", "properties": {"dialin": {"display_name": "Caller"}, "exp": exp}}
     _, made_room = await house.ask("POST", "/v1/rooms", room)
-    assert "dialin_number" not in made_room["config"], "no number asks for codes"
+    assert "dialin_number" not in made_room["config"], "there is no number"
 
+    first = await number(house, "+15550100111")
+    assert (await house.ask("GET", "/v1/rooms/help"))[1]["config"]["dialin_number"] == first, "nothing else takes it"
     await made(house, type="pin_dialin", phone_number=await number(house))
     _, shown = await house.ask("GET", "/v1/rooms/help")
     assert shown["config"]["dialin_number"] == NUMBER

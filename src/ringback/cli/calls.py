@@ -13,6 +13,7 @@ from rich.console import Console
 from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
 from ringback.cli.fail import fail
 from ringback.cli.ladder import can_draw, draw
+from ringback.cli.plain import plain
 from ringback.cli.verdict import what_failed
 
 EVERY_S = 1.0
@@ -90,10 +91,10 @@ def show(
     )
     for step in steps:
         more = {name: value for name, value in step.items() if name not in ("at", "step")}
-        typer.echo(_printable(f"{step['at']}  {step['step']}  {_facts(more)}".rstrip()))
+        typer.echo(plain(f"{step['at']}  {step['step']}  {_facts(more)}".rstrip()))
     for other in others:
         who = other.pop("participant")
-        typer.echo(_printable(f"with {who}: {_facts({name: value for name, value in other.items() if value})}"))
+        typer.echo(plain(f"with {who}: {_facts({name: value for name, value in other.items() if value})}"))
 
 
 @app.command()
@@ -113,13 +114,13 @@ def why(
         show_json(found)
         return
     for verdict in found["verdicts"]:
-        typer.echo(_printable(verdict["sentence"]))
+        typer.echo(plain(verdict["sentence"]))
         if verdict["code"] != "healthy":
-            typer.echo(_printable(f"  {verdict['code']}, whose: {verdict['whose']}, way: {verdict['way']}"))
+            typer.echo(plain(f"  {verdict['code']}, whose: {verdict['whose']}, way: {verdict['way']}"))
         if verdict["what_to_do"]:
-            typer.echo(_printable(f"  do: {verdict['what_to_do']}"))
+            typer.echo(plain(f"  do: {verdict['what_to_do']}"))
         if verdict["evidence"]:
-            typer.echo(_printable(f"  seen: {_facts(verdict['evidence'])}"))
+            typer.echo(plain(f"  seen: {_facts(verdict['evidence'])}"))
 
 
 @app.command()
@@ -278,7 +279,7 @@ def _say(call: Mapping[str, Any], as_json: bool) -> None:
         return
     row = _row(call)
     words = [row["room"], row["direction"], row["remote"], row["state"], row["codec"], row["sentence"]]
-    typer.echo(_printable("  ".join(str(word) for word in [*words, _sounds(call)] if word)))
+    typer.echo(plain("  ".join(str(word) for word in [*words, _sounds(call)] if word)))
 
 
 def _steps(call: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -301,10 +302,6 @@ def _facts(values: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _row(call: Mapping[str, Any]) -> dict[str, Any]:

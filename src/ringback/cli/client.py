@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ringback.cli.fail import fail as fail
+from ringback.cli.plain import plain
 from ringback.config import ConfigError, Settings, load_settings
 
 TIMEOUT_SECONDS = 15.0
@@ -99,7 +100,7 @@ class Client:
         if response.status_code != 200:
             answer = self._json(response)
             info = _why(answer) if isinstance(answer, dict) else None
-            fail(_printable(str(info or f"status {response.status_code}")))
+            fail(str(info or f"status {response.status_code}"))
         return response
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
@@ -176,7 +177,7 @@ def show_fields(fields: Mapping[str, object]) -> None:
     present = {name: value for name, value in fields.items() if value not in (None, "", {}, [])}
     width = max((len(name) for name in present), default=0)
     for name, value in present.items():
-        typer.echo(f"{name:<{width}}  {_printable(_text(value))}")
+        typer.echo(f"{name:<{width}}  {_text(value)}")
 
 
 def parse_value(text: str) -> object:
@@ -209,13 +210,8 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _printable(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _printable(text: str) -> str:
-    """Names come from strangers: nothing in them may steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+        return plain(value)
+    return plain(json.dumps(value, ensure_ascii=False))
 
 
 def _local_url(settings: Settings, scheme: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.client import connect, quoted, show_json
+from ringback.cli.plain import plain
 from ringback.config import ConfigError, Settings, load_settings
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
 from ringback.telephony.networks import stun_server
@@ -147,11 +148,6 @@ def _listener(what: str, setting: str, host: str, port: int, kind: socket.Socket
 def _show(findings: list[dict[str, Any]]) -> None:
     width = max((len(finding["check"]) for finding in findings), default=0)
     for finding in findings:
-        typer.echo(f"{MARKS[finding['verdict']]} {_plain(finding['check']):<{width}}  {_plain(finding['words'])}")
+        typer.echo(f"{MARKS[finding['verdict']]} {plain(finding['check']):<{width}}  {plain(finding['words'])}")
         if finding["fix"]:
-            typer.echo(f"     {'':<{width}}  → {_plain(finding['fix'])}")
-
-
-def _plain(text: str) -> str:
-    """Carriers' words must not steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+            typer.echo(f"     {'':<{width}}  → {plain(finding['fix'])}")

@@ -4,8 +4,11 @@ from typing import NoReturn
 
 import typer
 
+from ringback.cli.plain import plain
+
 
 def fail(sentence: str) -> NoReturn:
     """Say what is wrong on stderr and end with status 1."""
-    typer.echo(f"ringback: {sentence}", err=True)
+    # What a far end or a customer wrote may be in it.
+    typer.echo(f"ringback: {plain(sentence)}", err=True)
     raise typer.Exit(1)

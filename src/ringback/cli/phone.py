@@ -14,6 +14,7 @@ import typer
 
 from ringback.cli.fail import fail
 from ringback.cli.loop import read_settings, run
+from ringback.cli.plain import plain
 from ringback.cli.softphone import sound
 from ringback.cli.softphone.line import address_towards, open_softphone
 from ringback.cli.softphone.outcome import MEANINGS, Exit
@@ -65,7 +66,7 @@ class Teller:
 
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return plain(text)
 
 
 @app.command(epilog=STATUSES)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ringback.cli.wiretext import Heard, read, shown
+from ringback.cli.plain import plain
+from ringback.cli.wiretext import Heard, read
 
 AT_ONCE = 0.45
 """Seconds; an INVITE over UDP is sent again after half a second (RFC 3261 §17.1.1.2)."""
@@ -32,11 +33,11 @@ def what_failed(messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) 
         return f"First failure: {found[0][1]}."
     if over is None:
         return "Nothing has failed so far."
-    sentence = shown(str(end.get("sentence") or "it ended"))
+    sentence = plain(str(end.get("sentence") or "it ended"))
     well = end.get("fault") in (None, "nobody")
     if well and heard:
         return f"Nothing failed: {sentence}."
-    fault = "" if well else f", fault: {shown(str(end['fault']))}"
+    fault = "" if well else f", fault: {plain(str(end['fault']))}"
     return f"{'The messages show no failure. ' if heard else ''}The call ended: {sentence}{fault}."
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ringback.cli.plain import plain
+
 _SHORT = {
     "v": "via",
     "f": "from",
@@ -100,18 +102,13 @@ def read(messages: Sequence[Mapping[str, Any]]) -> list[Heard]:
     return [_read(row) for row in messages]
 
 
-def shown(text: str) -> str:
-    """Text of strangers: nothing in it may steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def _read(row: Mapping[str, Any]) -> Heard:
-    start, *lines = [shown(line) for line in str(row["text"]).partition("\n\n")[0].split("\n")]
+    start, *lines = [plain(line) for line in str(row["text"]).partition("\n\n")[0].split("\n")]
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
         name = name.strip().lower()
         headers.setdefault(_SHORT.get(name, name), value.strip())
     at = datetime.fromisoformat(row["at"]).timestamp()
-    peer, transport, rule = (shown(row.get(key, "")) for key in ("peer", "transport", "rule"))
+    peer, transport, rule = (plain(row.get(key, "")) for key in ("peer", "transport", "rule"))
     return Heard(at, row["direction"] == "out", peer, transport, start, headers, rule)

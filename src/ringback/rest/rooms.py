@@ -53,16 +53,24 @@ async def remove_many(asked: Asked) -> object:
 
 
 async def _shown(asked: Asked, room: Room) -> dict[str, Any]:
-    """A room as Daily shows it; with the number at which its code counts, where there is one that asks for codes."""
+    """A room as Daily shows it; with the number at which its code counts, where there is one."""
     described: dict[str, Any] = dict(await asked.services.rooms.describe(room))
     config = described["config"]
     if "dialin" in config:
-        asking = asked.services.dialin_configs.all(asked.domain.id)
         own = [item["phone_number"] for item in config["dialin"].get("room_numbers", ())]
-        numbers = own or [each.phone_number for each in asking if each.type is DialinType.PIN]
-        if numbers:
-            described["config"] = {**config, "dialin_number": numbers[0]}
+        if number := next(iter(own), None) or _asking(asked):
+            described["config"] = {**config, "dialin_number": number}
     return described
+
+
+def _asking(asked: Asked) -> str | None:
+    """The domain's first number that asks for codes: by its configuration, or because nothing else takes its calls."""
+    configs = asked.services.dialin_configs.all(asked.domain.id)
+    by_config = [config.phone_number for config in configs if config.type is DialinType.PIN]
+    taken = {config.phone_number for config in configs}
+    numbers = asked.services.numbers.numbers_of(asked.domain.id)
+    free = (kept.number for kept in numbers if not kept.room and kept.number not in taken)
+    return next(iter(by_config), None) or next(free, None)
 
 
 def _only_list(asked: Asked, name: str) -> list[object]:

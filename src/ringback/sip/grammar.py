@@ -95,4 +95,4 @@ def clean(text: str) -> str:
     return "".join(c for c in whole if not (c < " " or "\x7f" <= c <= "\x9f" or c in _INVISIBLE))
 
 
-_INVISIBLE = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_INVISIBLE = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
