@@ -10,6 +10,7 @@ from stages import Failed, one_sentence, run, say, stage
 
 # What a test needs on the path, or the file → the package that brings it.
 PEERS = {
+    "/usr/lib/baresip/modules/avcodec.so": "baresip-ffmpeg",
     "/usr/share/perl5/Net/SIP.pm": "libnet-sip-perl",
     "baresip": "baresip-core",
     "chromium": "chromium",

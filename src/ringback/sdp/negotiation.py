@@ -42,6 +42,7 @@ from ringback.sdp.video import (
     answer_stream,
     feedback_of,
     limit_of,
+    may_offer,
     offer_video,
     own_keys,
     read_stream,
@@ -174,8 +175,8 @@ def make_offer(
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     formats = [str(row.payload_type) for row in rows] + [str(payload_type) for payload_type, _ in events]
     media = [Media("audio", port, _offered_protocol(protection), formats, attributes=attributes)]
-    if video is not None and (pictures := offer_video(video, own_keys(protection))) is not None:
-        media.append(pictures)
+    if video is not None and may_offer(protection):
+        media.append(offer_video(video, own_keys(protection)))
     return write(_description(session_id, version, host, _in_place(before, media), bool(protection.ice)))
 
 

@@ -107,10 +107,14 @@ def own_keys(protection: Protection) -> Protection:
     return replace(protection, secret=hmac.digest(protection.secret, b"video", "sha512"), fingerprint="", ice="")
 
 
-def offer_video(terms: VideoTerms, protection: Protection = CLEAR_ONLY) -> Media | None:
-    """The stream of our offer, keys in it where protection is wanted; ``None`` where those may not be told."""
-    if protection.policy != "off" and not protection.sdes:
-        return None
+def may_offer(protection: Protection) -> bool:
+    """Whether pictures can be offered beside a sound of this protection: never unprotected beside a protected one, and
+    their keys are told in SDP."""
+    return protection.sdes or not (protection.policy == "required" or protection.offers_dtls)
+
+
+def offer_video(terms: VideoTerms, protection: Protection = CLEAR_ONLY) -> Media:
+    """The stream of our offer, keys in it where protection is wanted."""
     chosen = [one for name in terms.codecs for one in OFFERED.get(name, ())]
     formats = [terms.agreed] if terms.agreed is not None else chosen
     protocol = "RTP/SAVP" if protection.policy == "required" else "RTP/AVP"

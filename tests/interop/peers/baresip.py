@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from interop.peers import tones
+from interop.peers.png import Image, read
 from interop.peers.process import Process
 from interop.peers.waiting import free_pair, free_port, until
 
@@ -216,6 +218,16 @@ class Baresip:
     def heard(self) -> Path | None:
         """Recording of what it heard in its newest call."""
         return max(self._recordings.glob("*-dec.wav"), key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    async def picture(self) -> Image | None:
+        """What it is shown now; ``None``: nothing yet."""
+        path = self._recordings / f"seen-{time.monotonic_ns()}.png"
+        await self.command("snapshot_recv", str(path))
+        for _ in range(20):
+            if path.is_file() and (image := read(path)) is not None:
+                return image
+            await asyncio.sleep(0.1)
+        return None
 
     def hears(self, hz: float) -> bool:
         """Whether the last second of what it heard has a tone."""

@@ -159,3 +159,20 @@ def test_streams_keep_their_places_in_a_later_offer():
 @pytest.mark.parametrize(("line", "kbps"), [("AS:300", 300), ("TIAS:250000", 250), ("AS:x", None), ("CT:5", None)])
 def test_the_bandwidth_that_a_far_end_takes_is_read(line: str, kbps: int | None):
     assert limit_of(Media("video", 1, "RTP/AVP", ["96"], other=[("b", line)])) == kbps
+
+
+@pytest.mark.parametrize(
+    ("protection", "offers"),
+    [
+        (Protection("off"), True),
+        (Protection("optional", b"0123456789abcdef"), True),
+        (Protection("optional", b"0123456789abcdef", speakable=False), True),
+        (Protection("optional", b"0123456789abcdef", False, "dtls", "sha-256 AA"), False),
+        (Protection("required", b"0123456789abcdef", False, "dtls", "sha-256 AA"), False),
+        (Protection("required", b"0123456789abcdef", True, "dtls", "sha-256 AA"), True),
+    ],
+)
+def test_pictures_are_never_in_the_clear_beside_a_sound_that_is_not(protection: Protection, offers: bool):
+    streams = parse(offered(US, protection)).media
+
+    assert [stream.kind for stream in streams] == ["audio", "video"][: 1 + offers]
