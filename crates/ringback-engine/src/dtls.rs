@@ -14,6 +14,9 @@ const SIDE_BY_SIDE: usize = 4;
 /// Handshakes that strangers may begin, in all: each costs a signature.
 const STRANGERS: u32 = 16;
 
+/// Handshakes that may break with a far end that is where it should be: then it cannot do what we can.
+const BROKEN: u32 = 4;
+
 /// What SDP said of the keys that are to be agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DtlsTerms {
@@ -49,11 +52,12 @@ pub struct Association {
     trials: Vec<Trial>,
     agreed: Option<Trial>,
     strangers: u32,
+    broken: u32,
 }
 
 impl Association {
     pub fn new(certificate: Arc<Certificate>, terms: DtlsTerms) -> Association {
-        Association { certificate, terms, trials: Vec::new(), agreed: None, strangers: 0 }
+        Association { certificate, terms, trials: Vec::new(), agreed: None, strangers: 0, broken: 0 }
     }
 
     pub fn terms(&self) -> &DtlsTerms {
@@ -139,8 +143,11 @@ impl Association {
             Err(why) => {
                 let trial = self.trials.swap_remove(at);
                 match why {
-                    // It may begin again.
-                    DtlsError::Broken(_) => Progress::Going,
+                    // It may begin again, a few times.
+                    DtlsError::Broken(_) if !trial.is_believed || self.broken + 1 < BROKEN => {
+                        self.broken += u32::from(trial.is_believed);
+                        Progress::Going
+                    }
                     why if trial.is_believed => Progress::Failed(why.to_string()),
                     _ => Progress::Going,
                 }

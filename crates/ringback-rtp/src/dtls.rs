@@ -89,6 +89,8 @@ pub struct SessionKeys {
 pub enum DtlsError {
     /// The certificate is not the one that SDP told of.
     Stranger,
+    /// Its certificate or its signature is of a kind that we do not know: RSA, or none at all.
+    Unsuitable(String),
     /// The far end knows no way to protect RTP that we know.
     NoProfile,
     /// What the far end said breaks the protocol, or it stopped answering.
@@ -99,6 +101,7 @@ impl fmt::Display for DtlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DtlsError::Stranger => f.write_str("the certificate is not the one that SDP told of"),
+            DtlsError::Unsuitable(why) => write!(f, "its certificate cannot be used: {why}"),
             DtlsError::NoProfile => f.write_str("no SRTP profile in common"),
             DtlsError::Broken(why) => write!(f, "the DTLS handshake failed: {why}"),
         }
@@ -176,7 +179,7 @@ impl Handshake {
         if let Err(error) = stepped {
             self.wake = None;
             // Nothing that comes later takes back what was agreed.
-            return if self.is_told { Ok(None) } else { Err(DtlsError::Broken(error.to_string())) };
+            return if self.is_told { Ok(None) } else { Err(broken(&error)) };
         }
         drained?;
         if self.is_told || !(self.is_connected && self.is_proved) {
@@ -209,6 +212,13 @@ impl Handshake {
                 _ => {}
             }
         }
+    }
+}
+
+fn broken(error: &dimpl::Error) -> DtlsError {
+    match error {
+        dimpl::Error::CertificateError(_) | dimpl::Error::CryptoError(_) => DtlsError::Unsuitable(error.to_string()),
+        _ => DtlsError::Broken(error.to_string()),
     }
 }
 

@@ -36,6 +36,7 @@ module opus.so
 module aubridge.so
 module sndfile.so
 module srtp.so
+module dtls_srtp.so
 module ausine.so
 module uuid.so
 module_tmp account.so
@@ -76,7 +77,7 @@ class Baresip:
         authorities: PEM file; without it nobody is called by TLS.
         certificate: PEM file with its certificate and the key.
         name: User part of its address.
-        mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), nothing.
+        mediaenc: How its sound is encrypted: ``srtp`` (offered), ``srtp-mand`` (demanded), ``dtls_srtp``, nothing.
         account: Password and ``host:port`` of a registrar where ``name`` has an account.
         proxy: ``sip:`` URI everything goes through.
         host: Its IP address.

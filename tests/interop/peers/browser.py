@@ -136,6 +136,13 @@ class Chromium:
         Args:
             insecure: Accept a certificate that nobody signed.
         """
+        page = await self.blank(url, hz=hz, insecure=insecure)
+        found = RoomPage(page.context, page)
+        await page.evaluate(COLLECT, EVENTS)
+        return found
+
+    async def blank(self, url: str, *, hz: int = 880, insecure: bool = False) -> Page:
+        """As ``open``, for a page that need not be a room's: what it does is the test's."""
         assert self._browser is not None, "it was not started"
         context = await self._browser.new_context(
             permissions=["microphone", "camera"],
@@ -144,10 +151,8 @@ class Chromium:
         )
         page = await context.new_page()
         await page.add_init_script(f"window.__microphoneHz = {hz};{LISTENING}")
-        found = RoomPage(context, page)
         await page.goto(url)
-        await page.evaluate(COLLECT, EVENTS)
-        return found
+        return page
 
 
 class RoomPage:

@@ -6,7 +6,7 @@ import pytest
 
 from ringback.calls.call import CLEAR_WARNING, Call
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Reject
-from ringback.calls.ports import Attempt
+from ringback.calls.ports import Attempt, PhoneDtls
 from ringback.calls.protection import ProtectionRules
 from ringback.meetings.effects import Effect, SetPhone, Tell
 from ringback.model.end_reason import Ending
@@ -122,6 +122,55 @@ def test_a_hold_keeps_the_keys():
     held = media(call.reoffered(protected(version=2, direction="sendonly"), at(1))).media
 
     assert held.crypto == before
+
+
+OURS = "sha-256 " + ":".join(["0A"] * 32)
+BY_DTLS = Protection("optional", b"o" * 32, False, "sdes", OURS)
+BROWSER = Protection("required", b"t" * 32, True, "dtls", "sha-256 " + ":".join(["0B"] * 32))
+
+
+def browser_phone(version: int = 1) -> bytes:
+    """An offer with DTLS and ICE, over any transport."""
+    body = make_offer(7, version, "198.51.100.7", 14000, ("PCMU",), protection=BROWSER)
+    return body + b"a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
+
+
+def test_keys_agreed_on_beside_the_sound_stay_over_later_offers_of_both_sides():
+    """RFC 5763 §6.6: the same certificates and roles are the same association; ICE goes on with it."""
+    call = dial_in(browser_phone())
+    call.protection = BY_DTLS
+    first = media(call.begin(HERE, at(0))).media
+    call.acknowledged(None, at(0.1))
+
+    again = media(call.reoffered(browser_phone(2), at(1))).media
+    (asked,) = find(call.reoffered(None, at(2)), AnswerOffer)
+
+    assert isinstance(first.crypto, PhoneDtls) and first.ice is not None and first.rtcp_port == 14000
+    assert (again.crypto, again.ice) == (first.crypto, first.ice)
+    assert isinstance(asked, AnswerOffer) and asked.sdp is not None
+    assert b"UDP/TLS/RTP/SAVP " in asked.sdp and b"a=setup:actpass" in asked.sdp and b"a=crypto" not in asked.sdp
+    assert f"a=ice-ufrag:{first.ice.ufrag}".encode() in asked.sdp
+
+
+def test_what_dtls_protected_once_is_never_clear_again():
+    """E10."""
+    call = dial_in(browser_phone())
+    call.protection = BY_DTLS
+    call.begin(HERE, at(0))
+    call.acknowledged(None, at(0.1))
+
+    assert call.reoffered(offer(version=2), at(1)) == [AnswerOffer(call.id, None, 488)]
+
+
+def test_a_far_end_with_another_certificate_is_hung_up_on():
+    """E7."""
+    call = dial_in(browser_phone())
+    call.protection = BY_DTLS
+    call.begin(HERE, at(0))
+    call.acknowledged(None, at(0.1))
+
+    assert find(call.unprotected(at(1)), Bye)
+    assert end_of(call) is Ending.NOT_PROTECTED
 
 
 def test_each_way_out_is_offered_as_its_trunk_says_and_read_that_way():
