@@ -68,7 +68,8 @@ class Engine(Protocol):
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
         ``dtmf_receive_payload_type`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``, ``listen``,
         ``trusted``, ``signalling_host``,
-        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto``, ``ice`` (None or a dict), as in
+        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto``, ``ice`` (None or a dict),
+        ``guard_echo``, ``suppress_noise``, ``level_gain``, as in
         ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
         ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``,
         ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``, or one of ``fingerprints`` (list of

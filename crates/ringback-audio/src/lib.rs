@@ -6,15 +6,19 @@
 
 mod codec;
 mod conceal;
+mod denoise;
+mod echo;
 mod frame;
 pub mod g711;
 mod g722;
+mod gain;
 mod keys;
 mod level;
 mod mix;
 mod mp3;
 mod opus;
 mod opus_packet;
+mod polish;
 mod receiver;
 mod resample;
 mod sender;
@@ -32,6 +36,7 @@ pub use mix::{Hears, Listener, MixBus, SourceKey};
 pub use mp3::{Mp3Error, decode_mp3};
 pub use opus::{OPUS_SILENCE, OpusDecoder, OpusEncoder, OpusError, OpusSettings};
 pub use opus_packet::{OpusFrames, opus_ticks};
+pub use polish::{Polish, Polishing};
 pub use receiver::{Expected, Receiver, ReceiverConfig, ReceiverStats};
 pub use resample::Resampler;
 pub use sender::{Sender, SenderConfig};

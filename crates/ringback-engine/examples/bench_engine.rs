@@ -177,6 +177,7 @@ impl Phone {
             rtcp_port: None,
             crypto: None,
             ice: None,
+            polish: Default::default(),
             trusted: true,
         };
         engine.set_phone(leg, media);

@@ -11,7 +11,7 @@ use crate::counters::count;
 use crate::event::Event;
 use crate::leg::Kind;
 use crate::sound::{Outcome, TICK};
-use crate::source::{Feed, Source, as_datagram, codec_of, expected_of, expected_of_browsers};
+use crate::source::{Source, as_datagram, codec_of, expected_of, expected_of_browsers};
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
@@ -147,6 +147,7 @@ impl Worker {
                 room.sound.sources.insert(track, source);
             }
         }
+        self.polish_phone(key);
     }
 
     /// What a phone's room hears of it until its own sound arrives.
@@ -166,11 +167,25 @@ impl Worker {
         }
     }
 
-    /// Whether a track has no payloads to forward: an in-process participant's voice, or a tone.
+    /// Whether a track has no payloads to forward: an in-process participant's voice, a tone, or what was polished.
     pub fn is_made_here(&self, track: TrackKey) -> bool {
         let room = self.tracks.get(track).and_then(|track| self.rooms.get(track.room()));
         let source = room.and_then(|room| room.sound.sources.get(&track));
-        source.is_some_and(|source| source.has_tone() || matches!(source.feed, Feed::Pcm(_)))
+        source.is_some_and(Source::is_made)
+    }
+
+    /// What a phone's sound is to go through. Browsers that have it forwarded are sent what was made of it.
+    fn polish_phone(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get(&key) else { return };
+        let Kind::Phone(phone) = &leg.kind else { return };
+        let (Some(track), Some(wanted)) = (phone.track, phone.media.as_ref().map(|media| media.polish)) else { return };
+        let source = self.rooms.get_mut(&leg.room).and_then(|room| room.sound.sources.get_mut(&track));
+        let Some(source) = source else { return };
+        source.set_polish(wanted);
+        if !wanted.is_none() {
+            let listeners = self.tracks.get(track).map(|t| t.subscribers.clone()).unwrap_or_default();
+            listeners.into_iter().for_each(|(listener, mid)| self.want_transcoding(track, listener, mid));
+        }
     }
 
     /// A browser cannot take this source as it is: it is encoded for it from the next tick on.

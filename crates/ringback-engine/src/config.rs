@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ringback_audio::Codec;
+use ringback_audio::{Codec, Polishing};
 use ringback_rtp::{IceCredentials, Network};
 
 use crate::crypto::PhoneCrypto;
@@ -75,6 +75,8 @@ pub struct PhoneMedia {
     pub crypto: Option<PhoneCrypto>,
     /// Names and password of ICE, where the far end offered that: it finds out itself where it reaches us.
     pub ice: Option<IceCredentials>,
+    /// What its sound goes through before anybody hears it.
+    pub polish: Polishing,
 }
 
 impl PhoneMedia {

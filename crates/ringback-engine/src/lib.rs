@@ -8,6 +8,8 @@ mod audio;
 mod command;
 mod composing;
 mod config;
+#[cfg(test)]
+mod content;
 mod counters;
 mod crypto;
 mod demux;
@@ -49,7 +51,7 @@ pub use engine::Engine;
 pub use event::{Event, Mailbox};
 pub use maker::Maker;
 pub use phone_video::VideoMedia;
-pub use ringback_audio::{Codec, ToneShape, decode_mp3};
+pub use ringback_audio::{Codec, Polishing, ToneShape, decode_mp3};
 pub use ringback_rtp::video::VideoCodec;
 pub use ringback_rtp::{Fingerprint, IceCredentials, MasterKey, Network, Suite};
 pub use shared::{LegCounters, Places, VideoCounters, Way};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ringback_audio::{Codec, KeyEars, Media};
+use ringback_audio::{Codec, KeyEars, Media, level_dbov};
 use ringback_rtp::{
     DtmfReceiver, Extended16, Latch, LatchConfig, Network, Reception, Rejection, ReportBlock, Reporter, Rtcp,
     RtpPacket, SrtpError, Verdict, is_rtcp, parse_compound,
@@ -52,6 +52,8 @@ pub struct PhoneLeg {
     pub early: Option<(SocketAddr, Vec<u8>)>,
     pub handshake_at: Option<Instant>,
     pub unprotected_told: bool,
+    /// Level of the 20 ms it was sent last, where its echo is looked for.
+    pub sent_dbov: f32,
     reception: Option<Reception>,
     reporter: Reporter,
     pub dtmf: DtmfReceiver,
@@ -88,6 +90,7 @@ impl PhoneLeg {
             early: None,
             handshake_at: None,
             unprotected_told: false,
+            sent_dbov: -127.0,
             reception: None,
             reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
             dtmf: DtmfReceiver::new(8000),
@@ -119,9 +122,18 @@ impl PhoneLeg {
     /// 20 ms for the phone: `from` is the source whose payloads these are, if they are one's.
     pub fn say(&mut self, media: Media<'_>, from: Option<TrackKey>, way: Way, counters: &LegCounters, at: Instant) {
         let open = self.is_open();
+        self.sent_dbov = match media {
+            Media::Pcm { pcm, .. } if self.returns_echo() => level_dbov(pcm),
+            _ => -127.0,
+        };
         let protect = self.guard.crypto.as_mut().and_then(Crypto::sender);
         let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open, protect };
         self.voice.send(media, from, way, line, at);
+    }
+
+    /// Whether it is to be kept from returning what it is sent.
+    pub fn returns_echo(&self) -> bool {
+        self.media.as_ref().is_some_and(|media| media.polish.echo)
     }
 
     /// Whether it hears a recorded sound now: not before there is somewhere to send it.
@@ -453,6 +465,7 @@ impl Worker {
             return;
         }
         let listening = phone.media.as_ref().is_some_and(|m| m.listen);
+        let polished = phone.media.as_ref().is_some_and(|m| !m.polish.is_none());
         let Some(codec) = phone.codec(packet.payload_type).filter(|_| listening) else { return };
         if !std::mem::replace(&mut phone.started, true) {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
@@ -462,7 +475,8 @@ impl Worker {
             source.push(now, packet, codec, fresh);
             source.level
         });
-        if muted || !self.tracks.is_subscribed(track) {
+        // What is polished is sent to browsers as it was made, tick by tick.
+        if muted || polished || !self.tracks.is_subscribed(track) {
             return;
         }
         let forwarded = Packet {
@@ -627,6 +641,7 @@ mod tests {
             rtcp_port: None,
             crypto: None,
             ice: None,
+            polish: Default::default(),
         }
     }
 

@@ -374,6 +374,7 @@ mod tests {
             rtcp_port: None,
             crypto: None,
             ice: None,
+            polish: Default::default(),
         }
     }
 

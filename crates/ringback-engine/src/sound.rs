@@ -183,12 +183,15 @@ impl Sound {
     }
 
     fn pull(&mut self, at: Instant, legs: &mut Legs, mixing: bool, outcome: &mut Outcome) {
+        // An echo is found by the level of what was sent: also of what is only forwarded.
+        let echoes = self.sources.values().any(Source::looks_for_echo);
         for (track, source) in &mut self.sources {
             let Some(leg) = legs.get_mut(&source.leg) else { continue };
             let is_phone = matches!(leg.kind, Kind::Phone(_));
             // A phone is always decoded: its level is known in no other way.
-            let decode = mixing || is_phone || !source.browsers.is_empty();
-            if guarded(|| source.pull(at, decode)).is_err() {
+            let decode = mixing || is_phone || echoes || !source.browsers.is_empty();
+            let sent = leg.phone().map_or(-127.0, |phone| phone.sent_dbov);
+            if guarded(|| source.pull(at, decode, sent)).is_err() {
                 outcome.failed.push(source.leg);
                 continue;
             }
@@ -256,8 +259,10 @@ impl Sound {
         match (plan, bus) {
             (Plan::Forward(track, _), _) => {
                 phone.voice.ears.rest();
-                let media = self.sources.get(&track).map_or(Media::Silence, |source| source.media(codec));
+                let source = self.sources.get(&track);
+                let media = source.map_or(Media::Silence, |source| source.media(codec));
                 phone.say(media, Some(track), Way::Forward, counters, at);
+                phone.sent_dbov = source.map_or(-127.0, |source| f32::from(source.level));
             }
             (Plan::Bus(rate, hears, heard), Some(bus)) => {
                 let mut ears = std::mem::take(&mut phone.voice.ears);

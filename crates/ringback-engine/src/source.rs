@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ringback_audio::{
-    Codec, Encoder, Expected, Media, OpusSettings, Origin, Receiver, ReceiverConfig, Resampler, TONE_RATE, Tone,
-    ToneShape, level_dbov,
+    Codec, Encoder, Expected, Media, OpusSettings, Origin, Polish, Polishing, Receiver, ReceiverConfig, Resampler,
+    TONE_RATE, Tone, ToneShape, level_dbov,
 };
 use ringback_rtp::{JitterConfig, RtpHeader, RtpPacket};
 use ringback_sfu::{Extensions, FormatKind, Mid, Packet};
@@ -44,6 +44,8 @@ pub struct Source {
     concealed_before: u64,
     /// A browser that says with each packet how loud it is: that is counted where it arrives.
     tells_level: bool,
+    /// What its sound goes through before anybody hears it, and its present 20 ms behind that.
+    polish: Option<Box<(Polish, Vec<i16>)>>,
 }
 
 /// Where its sound comes from.
@@ -100,7 +102,27 @@ impl Source {
             encoders: Vec::new(),
             concealed_before: 0,
             tells_level: false,
+            polish: None,
         }
+    }
+
+    /// What its sound is to go through from now on.
+    pub fn set_polish(&mut self, wanted: Polishing) {
+        if wanted.is_none() {
+            self.polish = None;
+            return;
+        }
+        self.polish.get_or_insert_default().0.set(wanted);
+    }
+
+    /// Whether what it was sent is kept from coming back.
+    pub fn looks_for_echo(&self) -> bool {
+        self.polish.as_deref().is_some_and(|(polish, _)| polish.wanted().echo)
+    }
+
+    /// Whether its sound is not that of its payloads: they cannot be forwarded.
+    pub fn is_made(&self) -> bool {
+        self.has_tone() || self.polish.is_some() || matches!(self.feed, Feed::Pcm(_))
     }
 
     /// A later offer/answer of a phone.
@@ -134,7 +156,7 @@ impl Source {
 
     /// The codec of its payloads, where there are any to forward.
     pub fn codec(&self) -> Option<Codec> {
-        self.codec.filter(|_| self.tone.is_none())
+        self.codec.filter(|_| self.tone.is_none() && self.polish.is_none())
     }
 
     /// A browser's packet, in the clothes of a phone's; another SSRC is another stream.
@@ -151,8 +173,9 @@ impl Source {
             || matches!(self.feed, Feed::Pcm(_)) && self.shared.pcm.as_ref().is_some_and(|pcm| !pcm.is_empty())
     }
 
-    /// The next 20 ms. `decode`: samples are needed, not only the payload.
-    pub fn pull(&mut self, at: Instant, decode: bool) {
+    /// The next 20 ms. `decode`: samples are needed, not only the payload. `sent_dbov`: level of what a telephone was
+    /// sent last, which may come back as an echo.
+    pub fn pull(&mut self, at: Instant, decode: bool, sent_dbov: f32) {
         self.resampled.iter_mut().for_each(|rated| rated.done = false);
         if let Some((tone, pcm)) = &mut self.tone {
             tone.tick(pcm);
@@ -163,11 +186,20 @@ impl Source {
             Feed::Packets(receiver) => {
                 receiver.set_decoding(decode);
                 let frame = receiver.pull(at);
-                if !frame.pcm().is_empty() || frame.origin() == Origin::Silence {
-                    let level = level_dbov(frame.pcm());
+                let mut pcm = frame.pcm();
+                if let Some((polish, polished)) = self.polish.as_deref_mut() {
+                    polished.clear();
+                    polished.extend_from_slice(pcm);
+                    if !pcm.is_empty() {
+                        polish.process(polished, frame.sample_rate(), sent_dbov);
+                    }
+                    pcm = polished;
+                }
+                if !pcm.is_empty() || frame.origin() == Origin::Silence {
+                    let level = level_dbov(pcm);
                     self.level = level.round() as i8;
                     if frame.origin() == Origin::Heard && !self.tells_level {
-                        self.shared.counters.note_sound(frame.pcm(), level);
+                        self.shared.counters.note_sound(pcm, level);
                     }
                 }
                 let stats = receiver.stats();
@@ -211,7 +243,9 @@ impl Source {
     /// Its 20 ms, for a listener of `codec`: as they came if that fits.
     pub fn media(&self, codec: Codec) -> Media<'_> {
         match (&self.feed, self.sound()) {
-            (Feed::Packets(receiver), _) if self.tone.is_none() => receiver.frame().media(codec),
+            (Feed::Packets(receiver), _) if self.tone.is_none() && self.polish.is_none() => {
+                receiver.frame().media(codec)
+            }
             (_, ([], _)) => Media::Silence,
             (_, (pcm, sample_rate)) => Media::Pcm { pcm, sample_rate },
         }
@@ -219,12 +253,12 @@ impl Source {
 
     /// Its present 20 ms as samples, empty for silence, and their rate.
     pub fn sound(&self) -> (&[i16], u32) {
-        sound(&self.feed, &self.tone, &self.shared)
+        sound(&self.feed, &self.tone, &self.shared, &self.polish)
     }
 
     /// Its 20 ms at `rate`; empty for silence.
     pub fn pcm_at(&mut self, rate: u32) -> &[i16] {
-        let (pcm, own) = sound(&self.feed, &self.tone, &self.shared);
+        let (pcm, own) = sound(&self.feed, &self.tone, &self.shared, &self.polish);
         if own == rate || pcm.is_empty() {
             return pcm;
         }
@@ -246,7 +280,7 @@ impl Source {
 
     /// This tick's packet for browsers that take `codec` and not what the source sends; `None` while it is silent.
     pub fn encoded(&mut self, codec: Codec) -> Option<Packet> {
-        let (pcm, rate) = sound(&self.feed, &self.tone, &self.shared);
+        let (pcm, rate) = sound(&self.feed, &self.tone, &self.shared, &self.polish);
         if !self.encoders.iter().any(|e| e.codec == codec) {
             self.encoders.push(Encoded::new(codec));
         }
@@ -256,10 +290,18 @@ impl Source {
 }
 
 /// The present 20 ms of a source, empty for silence, and their rate.
-fn sound<'a>(feed: &'a Feed, tone: &'a Option<(Tone, Vec<i16>)>, shared: &LegShared) -> (&'a [i16], u32) {
+fn sound<'a>(
+    feed: &'a Feed,
+    tone: &'a Option<(Tone, Vec<i16>)>,
+    shared: &LegShared,
+    polish: &'a Option<Box<(Polish, Vec<i16>)>>,
+) -> (&'a [i16], u32) {
     match (tone, feed) {
         (Some((_, pcm)), _) => (pcm, TONE_RATE),
-        (None, Feed::Packets(receiver)) => (receiver.frame().pcm(), receiver.frame().sample_rate()),
+        (None, Feed::Packets(receiver)) => {
+            let polished = polish.as_deref().map(|(_, pcm)| &pcm[..]);
+            (polished.unwrap_or(receiver.frame().pcm()), receiver.frame().sample_rate())
+        }
         (None, Feed::Pcm(pcm)) => (pcm, shared.pcm.as_ref().map_or(16_000, |queues| queues.rate)),
     }
 }

@@ -41,6 +41,7 @@ fn media() -> PhoneMedia {
         rtcp_port: None,
         crypto: None,
         ice: None,
+        polish: Default::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use ringback_engine::{
     Codec, DtlsTerms, Event, Fingerprint, IceCredentials, MasterKey, Network, PhoneCodec, PhoneCrypto, PhoneMedia,
-    SdesKeys, Suite, VideoCodec, VideoMedia,
+    Polishing, SdesKeys, Suite, VideoCodec, VideoMedia,
 };
 
 use crate::error;
@@ -42,6 +42,11 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         rtcp_port: optional(media, "rtcp_port")?,
         crypto: crypto.as_ref().map(phone_crypto).transpose()?,
         ice: ice.as_ref().map(phone_ice).transpose()?,
+        polish: Polishing {
+            echo: optional(media, "guard_echo")?.unwrap_or(false),
+            noise: optional(media, "suppress_noise")?.unwrap_or(false),
+            gain: optional(media, "level_gain")?.unwrap_or(false),
+        },
     })
 }
 

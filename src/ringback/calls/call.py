@@ -15,7 +15,7 @@ from ringback.calls.effects import Answer, AnswerOffer, AskPicture, Bye, Metered
 from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
 from ringback.calls.pictures import Pictures
-from ringback.calls.ports import IncomingInvite, PhoneMedia
+from ringback.calls.ports import IncomingInvite, PhoneMedia, PhonePolish
 from ringback.calls.press import GAP_MS, PAUSES, Presses
 from ringback.calls.protection import PRIVATE
 from ringback.calls.timeline import Timeline
@@ -65,6 +65,7 @@ class Call:
         line: What the SIP side knows it by: its id, until another call takes its far end's place (RFC 3891).
         dtmf: How keys go to it when a request leaves that open.
         finds_keys: Whether keys are looked for in its sound, where it has no better way to send them.
+        polish: What its sound goes through before anybody hears it.
         host_towards: What a far end's address is told for our sound, where both IP versions are spoken; else empty.
         protection: Whether its sound is encrypted.
         media_networks: Networks (CIDR) that its sound may come from, beside where it signals from.
@@ -89,6 +90,7 @@ class Call:
         self.reachable: Callable[[str, int], bool] = lambda host, port: True
         self.dtmf = "auto"
         self.finds_keys = False
+        self.polish = PhonePolish()
         self.host_towards: Callable[[str], str] = lambda peer: ""
         self.protection = CLEAR_ONLY
         self.media_networks: tuple[str, ...] = ()
@@ -475,6 +477,7 @@ class Call:
             phone_media(agreed),
             dtmf_tones=self.dtmf == "in-band",
             dtmf_detect=self.finds_keys or self.dtmf == "in-band",
+            polish=self.polish,
             trusted=proved,
             signalling_host=host,
             hold_fire=hold_fire,

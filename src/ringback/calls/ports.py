@@ -629,6 +629,21 @@ class PhoneIce:
 
 
 @dataclass(frozen=True, slots=True)
+class PhonePolish:
+    """What a phone's sound goes through before anybody hears it; it is encoded anew for all then.
+
+    Attributes:
+        echo: What it returns of what it is sent is kept back.
+        noise: Noise is taken out of its speech (RNNoise).
+        gain: It is brought to one loudness with others, slowly.
+    """
+
+    echo: bool = False
+    noise: bool = False
+    gain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PhoneMedia:
     """How a phone leg's stream runs, after an offer/answer.
 
@@ -651,6 +666,7 @@ class PhoneMedia:
         crypto: Keys of SRTP and SRTCP, or how they come about; ``None``: the stream is in the clear. Otherwise nothing
             is sent or taken without protection.
         ice: The far end finds out itself where it reaches us and where we are to send.
+        polish: What its sound goes through.
     """
 
     remote: tuple[str, int] | None
@@ -669,6 +685,7 @@ class PhoneMedia:
     networks: tuple[str, ...] = ()
     crypto: PhoneCrypto | PhoneDtls | None = None
     ice: PhoneIce | None = None
+    polish: PhonePolish = PhonePolish()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ringback.calls.call import Call
+from ringback.calls.ports import PhonePolish
 from ringback.calls.protection import ProtectionRules
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
@@ -34,7 +35,9 @@ class Registry:
         """A call begins in this meeting."""
         call.reachable = self._reachable
         call.host_towards = self._meetings.office.world.media.phone_host
-        call.finds_keys = actor.meeting.settings.detect_dtmf_tones
+        settings = actor.meeting.settings
+        call.finds_keys = settings.detect_dtmf_tones
+        call.polish = PhonePolish(settings.guard_phone_echo, settings.suppress_phone_noise, settings.level_phone_gain)
         dialog = call.record.dialog
         transport = dialog.transport if dialog is not None else ""
         call.protection = self.protection.of_call(transport, trunk_srtp, trunk_keys)

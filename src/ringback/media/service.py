@@ -257,6 +257,9 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "networks": list(media.networks),
         "crypto": None if media.crypto is None else crypto_fields(media.crypto),
         "ice": None if media.ice is None else ice_fields(media.ice),
+        "guard_echo": media.polish.echo,
+        "suppress_noise": media.polish.noise,
+        "level_gain": media.polish.gain,
     }
 
 

@@ -108,6 +108,9 @@ class RoomSettings:
     enable_dialout: bool = False
     enable_phone_transfer: bool = False
     detect_dtmf_tones: bool = False
+    guard_phone_echo: bool = False
+    suppress_phone_noise: bool = False
+    level_phone_gain: bool = False
     dialout: IdleTimeouts = IdleTimeouts()
     sip: SipSettings | None = None
     dialin: DialinSettings | None = None

@@ -91,6 +91,9 @@ PROPERTIES = (
     Property("enable_dialout", boolean, False),
     Property("enable_phone_transfer", boolean, False),
     Property("detect_dtmf_tones", boolean, False),
+    Property("guard_phone_echo", boolean, False),
+    Property("suppress_phone_noise", boolean, False),
+    Property("level_phone_gain", boolean, False),
     Property("dialout_config", shapes.dialout_config, idle=("dialout_geo",)),
     # access, time, limits
     Property("nbf", epoch),

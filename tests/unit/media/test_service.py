@@ -233,6 +233,9 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
             "receive_mki": b"",
         },
         "ice": None,
+        "guard_echo": False,
+        "suppress_noise": False,
+        "level_gain": False,
     }
 
 
