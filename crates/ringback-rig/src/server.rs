@@ -47,6 +47,7 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
         rtcp_port: None,
         crypto: None,
         ice: None,
+        polish: Default::default(),
         trusted: true,
     };
     engine.set_phone(leg, media);
