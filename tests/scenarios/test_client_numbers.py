@@ -180,6 +180,7 @@ async def test_without_a_trunk_or_a_meaning_it_is_404(dialled: str) -> None:
 
 
 async def test_an_account_dials_numbers_only_where_it_was_switched_on_and_the_audit_tells_who_tried() -> None:
+    """D15."""
     async with stage_with_trunk() as stage:
         bob = await dial(stage, NUMBER, "bob")
 

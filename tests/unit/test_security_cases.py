@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| ([A-F]\d+) \| .* \| `(tests/[\w/]+\.py)::(test_\w+)` \|$", re.MULTILINE)
-CASES = {"A": 15, "B": 9, "C": 16, "D": 14, "E": 15, "F": 9}
+CASES = {"A": 15, "B": 9, "C": 16, "D": 18, "E": 15, "F": 9}
 """How many there are of each kind; numbers are never given again."""
 
 

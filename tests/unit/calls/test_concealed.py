@@ -5,6 +5,7 @@ ASKED = {"phoneNumber": "+15550100", "extension": "4321#,99", "ringback": {"cons
 
 
 def test_what_is_kept_of_digits_tells_nobody_which_they_are_and_knows_them_again() -> None:
+    """D17."""
     sealer = Sealer("secret")
     kept = concealed(ASKED, sealer.fingerprint)
 

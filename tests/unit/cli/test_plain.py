@@ -9,6 +9,7 @@ HOSTILE = "busy\x1b[2J\x07\u202etxt\u200f\r\n"
 
 
 def test_nothing_that_steers_a_terminal_is_left() -> None:
+    """D18."""
     assert plain(HOSTILE) == "busy?[2J??txt???"
     assert plain("Grüße, 東京 🎉") == "Grüße, 東京 🎉"
 

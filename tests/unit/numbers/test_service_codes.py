@@ -33,6 +33,7 @@ def test_no_rule_makes_help_with_a_code_before_it(number: str, country: str) -> 
 
 @pytest.mark.parametrize("user", ["141999", "141-999", "14709061234567", "14109061234567"])
 def test_an_address_of_a_trunk_hides_nothing_behind_digits(user: str) -> None:
+    """D16."""
     trunk = Trunk("uk", hosts=(Host("sip.uk.example"),), country="44", number_format=NumberFormat.NATIONAL)
 
     with pytest.raises(NumberNotAllowed):
