@@ -623,6 +623,9 @@ mod tests {
     use crate::{ports, testing};
     use ringback_rtp::video::vp8;
 
+    /// Sequence number, timestamp, SSRC, picture id and mark of a frame.
+    type Seen = (u16, u32, u32, u16, u8);
+
     /// A far end: a socket, the leg it belongs to, and where it sends.
     struct Far {
         socket: UdpSocket,
@@ -681,8 +684,8 @@ mod tests {
             worker.video_rtp(self.key, self.socket.local_addr().unwrap(), &mut datagram);
         }
 
-        /// What it was sent: sequence number, timestamp, SSRC, picture id and mark of each frame; requests apart.
-        fn seen(&self) -> (Vec<(u16, u32, u32, u16, u8)>, usize) {
+        /// What it was sent: frames, and how many requests.
+        fn seen(&self) -> (Vec<Seen>, usize) {
             let (mut frames, mut asked) = (Vec::new(), 0);
             let mut buffer = [0; 2000];
             while let Ok(n) = self.socket.recv(&mut buffer) {
