@@ -13,7 +13,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import build
@@ -104,7 +104,9 @@ def _said(*command: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks; names choose some of them.")
     parser.add_argument("names", nargs="*")
-    wanted = parser.parse_args().names
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines and the machine there, too")
+    chosen = parser.parse_args()
+    wanted = chosen.names
     check_machine()
     peers.install_if_allowed()
     build.main()
@@ -116,6 +118,9 @@ def main() -> None:
     if not lines:
         raise Failed("No bench has such a name.")
     show(lines)
+    if chosen.json:
+        rows = [{**asdict(line), "missed": line.too_much} for line in lines]
+        chosen.json.write_text(json.dumps({"machine": machine(), "lines": rows}, indent=1) + "\n")
     missed = [line.name for line in lines if line.too_much]
     say(f"targets MISSED: {'; '.join(missed)}" if missed else "every target was met")
 

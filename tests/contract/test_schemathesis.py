@@ -63,7 +63,9 @@ ATTACKED = (
     "/ringback/calls/{call}/warm-transfer/return",
     "/ringback/usage",
 )
-EXAMPLES = 15
+QUICK, LONG = 6, 60
+"""Requests for each operation: with the other tests, and in `make soak`."""
+
 SCHEMA = schemathesis.openapi.from_dict(document(OPERATIONS, "0", "http://test/v1"))
 
 
@@ -105,15 +107,35 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 operations = SCHEMA.include(path=list(ATTACKED))
 
 
-@operations.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_nothing_that_is_sent_is_answered_otherwise_than_described(case: schemathesis.Case, server: str) -> None:
+def attacked(examples: int) -> settings:
+    """So many requests for each operation, the same ones every time."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def answered_as_described(case: schemathesis.Case, server: str) -> None:
+    """Send one request, and hold its answer against the description."""
     if "room_name" in case.path_parameters and len(str(case.path_parameters["room_name"])) % 2:
         case.path_parameters["room_name"] = "desk"  # every other time somebody is asked for who is there
     case.call_and_validate(base_url=server, headers={"Authorization": f"Bearer {KEY}"}, checks=list(CHECKS))
+
+
+@operations.parametrize()
+@attacked(QUICK)
+def test_nothing_that_is_sent_is_answered_otherwise_than_described(case: schemathesis.Case, server: str) -> None:
+    answered_as_described(case, server)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@operations.parametrize()
+@attacked(LONG)
+def test_nothing_of_much_that_is_sent_is_answered_otherwise_than_described(
+    case: schemathesis.Case, server: str
+) -> None:
+    answered_as_described(case, server)
