@@ -1,11 +1,10 @@
 """What waits for one client: numbered events, kept for a while so that one that comes back misses nothing. Pure."""
 
-import json
 from collections import deque
 from collections.abc import Mapping
 from itertools import islice
 
-from ringback.model.payload import json_text
+from ringback.model.payload import json_text, write_json
 
 MAX_KEPT = 1000
 """Events kept per client; a client that is further behind gets everything anew instead."""
@@ -16,7 +15,7 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024
 
 def body(name: str, payload: Mapping[str, object]) -> str:
     """The part of an event's frame that is the same for everybody."""
-    return f'"event":{json.dumps(name)},"payload":{json_text(payload)}'
+    return f'"event":{write_json(name)},"payload":{json_text(payload)}'
 
 
 class Mailbox:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
-from ringback.model.payload import json_text
+from ringback.model.payload import json_text, write_json
 from ringback.model.records import (
     CallRecord,
     CallState,
@@ -242,11 +242,11 @@ def _call_row(call: CallRecord) -> tuple[Any, ...]:
         "direction": call.direction.value,
         "state": call.state.value,
         "ending": call.end.ending.value if call.end else None,
-        "end": json.dumps(_plain(call.end)) if call.end else None,
+        "end": write_json(_plain(call.end)) if call.end else None,
         "dialog": _dialog_text(call.dialog) if call.dialog else None,
-        "request": json.dumps(call.request) if call.request else "{}",
-        "sound": json.dumps(call.sound) if call.sound else "{}",
-        "timeline": json.dumps(call.timeline) if call.timeline else "[]",
+        "request": write_json(call.request) if call.request else "{}",
+        "sound": write_json(call.sound) if call.sound else "{}",
+        "timeline": write_json(call.timeline) if call.timeline else "[]",
     }
     return tuple([written[name] if name in written else getattr(call, name) for name in _CALL_COLUMNS])
 
@@ -267,14 +267,14 @@ _event_head = attrgetter(*_EVENT_COLUMNS[:-2])
 
 
 def _event_row(event: EventRecord) -> tuple[Any, ...]:
-    recipients = None if event.to is None else json.dumps(event.to)
+    recipients = None if event.to is None else write_json(event.to)
     return (*_event_head(event), json_text(event.payload), recipients)
 
 
 @lru_cache(maxsize=1024)
 def _dialog_text(dialog: DialogRecord) -> str:
     """Kept, for a call that is written again has its dialog of before."""
-    return json.dumps(_plain(dialog))
+    return write_json(_plain(dialog))
 
 
 def _plain(record: EndReason | DialogRecord) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Row, bindparam, delete, func, insert, select, update
 
 from ringback.model.ids import DomainId
+from ringback.model.payload import write_json
 from ringback.model.records import EventRecord
 from ringback.model.webhook import Attempt, Delivery, DeliveryState, RetryType, Webhook, WebhookState
 from ringback.store.prepared import Prepared
@@ -185,7 +186,7 @@ def _settled(delivery: Delivery) -> dict[str, object]:
     return {
         "state": delivery.state.value,
         "next_at": delivery.next_at,
-        "attempts": json.dumps([(one.at, one.status, one.error, one.seconds) for one in delivery.attempts]),
+        "attempts": write_json([(one.at, one.status, one.error, one.seconds) for one in delivery.attempts]),
     }
 
 

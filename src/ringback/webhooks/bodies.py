@@ -4,12 +4,12 @@ The outbox speaks as clients hear it (``signalling.wire``); a webhook says the s
 tell (somebody hidden who is still there, say) has no body.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ringback.model.payload import write_json_utf8
 from ringback.model.records import EventRecord
 
 VERSION = "1.0.0"
@@ -39,7 +39,7 @@ def body_of(event: EventRecord) -> Body | None:
     event_id = f"{short}-{payload.get('session_id') or event.meeting}-{event.epoch}-{event.sequence}"
     whole = {"version": VERSION, "type": type, "id": event_id, "payload": payload, "event_ts": round(event.at, 3)}
     # Compact: receivers that sign what they parsed and wrote again then agree with the octets sent.
-    return Body(type, event_id, json.dumps(whole, separators=(",", ":"), ensure_ascii=False))
+    return Body(type, event_id, write_json_utf8(whole))
 
 
 def _meeting(event: EventRecord, told: Mapping[str, Any]) -> Payload:
