@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 
@@ -31,6 +30,7 @@ from ringback.model.errors import Unavailable
 from ringback.model.ids import CallId, DomainId, EndpointUser, RoomName
 from ringback.model.instant import Instant
 from ringback.model.room import Room
+from ringback.model.values import replace
 from ringback.numbers.endpoints import endpoint_user
 
 log = structlog.get_logger()

@@ -8,7 +8,6 @@ caller ──INVITE──▶ us ──INVITE──▶ every phone of the callee
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ringback.calls.dialin import DialIn
@@ -28,6 +27,7 @@ from ringback.model.ids import CallId, DomainId, ParticipantId, RoomId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord, CallState, Direction
 from ringback.model.room import IdleTimeouts, Permissions, Room, RoomSettings, SipSettings
+from ringback.model.values import replace
 
 NO_LIMIT = 365 * 86400.0
 """Seconds two phones may talk with nobody else there."""

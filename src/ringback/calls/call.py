@@ -6,7 +6,6 @@ handed out to be saved at each step; times of the row are Unix seconds.
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ringback.calls.codecs import phone_media
 from ringback.calls.digit_request import DigitRequest
@@ -39,6 +38,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, ParticipantType, PhoneState, Track
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.model.room import Permissions
+from ringback.model.values import replace
 from ringback.sdp.crypto import CLEAR_ONLY, Protection
 from ringback.sdp.description import heard_at
 from ringback.sdp.errors import BadSdp, NoCommonCodec, NotProtected

@@ -7,8 +7,6 @@ begin ──port──▶ ANSWERED ──ACK──▶ sound both ways ──BYE 
 ```
 """
 
-from dataclasses import replace
-
 from ringback.calls.call import Call, why
 from ringback.calls.codecs import accepted, narrowed
 from ringback.calls.effects import Answer, Reject, Ring
@@ -21,6 +19,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import ParticipantType
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions, SipSettings
+from ringback.model.values import replace
 from ringback.model.video import VideoSettings
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated

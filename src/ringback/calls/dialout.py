@@ -8,7 +8,6 @@ begin ─INVITE─▶ QUEUED ──18x──▶ RINGING ──200──▶ ANSWE
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ringback.calls.call import Call, why
 from ringback.calls.codecs import narrowed, offered
@@ -36,6 +35,7 @@ from ringback.model.participant import ParticipantType, PhoneState
 from ringback.model.records import CallRecord, CallState
 from ringback.model.room import Permissions
 from ringback.model.tones import ringing_for
+from ringback.model.values import replace
 from ringback.sdp.crypto import Protection
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_offer, read_answer

@@ -4,7 +4,6 @@ From its 202 on the caller waits in a bridge, and comes back to its room if that
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ringback.calls.call import TRANSFERRED
 from ringback.calls.effects import News, Refer
@@ -23,6 +22,7 @@ from ringback.model.events import TransferStep
 from ringback.model.ids import CallId, DomainId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.room import IdleTimeouts
+from ringback.model.values import replace
 
 
 class FarEndTransfers:

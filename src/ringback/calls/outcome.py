@@ -1,10 +1,10 @@
 """How the ways a call can fail or end on the SIP side become an ``EndReason``."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ringback.calls.ports import Failure
 from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.values import replace
 
 BY_STATUS = {
     404: (Ending.REJECTED, Fault.REMOTE),

@@ -11,7 +11,7 @@ call that ``dial`` makes; a grant that no call took is given back when the block
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ringback.calls.ports import (
     Asker,
@@ -28,6 +28,7 @@ from ringback.calls.requests import DialOutRequest
 from ringback.model.errors import Forbidden, InvalidRequest, NumberNotAllowed, RingbackError
 from ringback.model.ids import CallId, RoomName
 from ringback.model.instant import Instant
+from ringback.model.values import replace
 
 
 class Unlimited:

@@ -1,9 +1,8 @@
 """The pictures of one call: what is offered for them, what was agreed on, and what the media side is told of it."""
 
-from dataclasses import replace
-
 from ringback.calls.codecs import phone_crypto
 from ringback.calls.ports import PhoneMedia, PhoneVideo
+from ringback.model.values import replace
 from ringback.model.video import VideoSettings
 from ringback.sdp.video import CODECS, NegotiatedVideo, VideoTerms
 

@@ -4,7 +4,6 @@ A call whose row says ``queued`` may or may not have left; it is never dialled a
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import count
 
 import structlog
@@ -37,6 +36,7 @@ from ringback.model.records import (
     TransferState,
     Unit,
 )
+from ringback.model.values import replace
 
 log = structlog.get_logger()
 

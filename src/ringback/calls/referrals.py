@@ -8,7 +8,7 @@ Both only where the room's ``enable_phone_transfer`` allows it.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from ringback.model.end_reason import Ending
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
+from ringback.model.values import replace
 from ringback.numbers.endpoints import endpoint_user
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ repeat either finds the answer or is carried out as if it were the first. Of a d
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import CommandRecord
+from ringback.model.values import replace
 
 DIAL_OUT = "dialOut/start"
 

@@ -6,7 +6,7 @@ Pure, and shared by REST and signalling. A body the schema allows is never refus
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ringback.calls.display_name import clean
@@ -14,6 +14,7 @@ from ringback.calls.sip_uri import Target, parse_target
 from ringback.meetings.permissions import changed
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.model.room import Permissions
+from ringback.model.values import replace
 from ringback.model.video import VideoSettings
 from ringback.numbers.guard import NO_HELP, is_help
 

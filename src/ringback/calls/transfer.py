@@ -1,6 +1,6 @@
 """One transfer on its way: its row, and what is told of each step of it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from ringback.model.events import CallEvent, CallStep, CallTransfer, TransferSte
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
 from ringback.model.records import TransferRecord, TransferState
+from ringback.model.values import replace
 
 log = structlog.get_logger()
 

@@ -8,7 +8,6 @@ A transfer that fails gives the caller back to its room; each is told step by st
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ringback.calls.admit import check_call
 from ringback.calls.call import Call
@@ -36,6 +35,7 @@ from ringback.model.ids import CallId, DomainId, EndpointUser, RoomName
 from ringback.model.instant import Instant
 from ringback.model.records import Direction, TransferState
 from ringback.model.room import IdleTimeouts, Room
+from ringback.model.values import replace
 from ringback.numbers.endpoints import endpoint_user
 
 GIVEN_UP = EndReason(Ending.CANCELLED_LOCAL)

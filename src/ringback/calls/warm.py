@@ -12,7 +12,7 @@ itself, in the place of our call (REFER with Replaces, RFC 5589 §7); what it ca
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ringback.calls.call import TRANSFERRED, Call
 from ringback.calls.dialling import DIAL_OUT_OFF, Dialling
@@ -39,6 +39,7 @@ from ringback.model.instant import Instant
 from ringback.model.records import TransferState
 from ringback.model.room import IdleTimeouts, Room
 from ringback.model.sound import Sound
+from ringback.model.values import replace
 
 MUSIC_TIMES = 1000
 """How often the music is played at most: for longer than anybody waits."""

@@ -1,7 +1,6 @@
 """A caller who is answered before it is in any room: led by a guide, and a call like any other from then on."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ringback.calls.dialin import DialIn
 from ringback.calls.ports import IncomingInvite
@@ -12,6 +11,7 @@ from ringback.model.events import CallFacts, CallStep
 from ringback.model.instant import Instant
 from ringback.model.records import CallRecord
 from ringback.model.room import Permissions, SipSettings
+from ringback.model.values import replace
 
 LATE_POUND = 3.0
 """Seconds in which a ``#`` still belongs to the code before it."""

@@ -6,7 +6,6 @@ They are few and asked for at every call, so they are kept in memory.
 import base64
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from ringback.dialin.ports import ConfigStore, Poster, Sounds
 from ringback.model.dialin import DialinConfig, DialinType
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import DomainId
+from ringback.model.values import replace
 from ringback.rooms.checks import Check, Field, Rules, not_allowed, one_of, prose, refusal, shape, text, url
 from ringback.rooms.domains import new_uuid
 from ringback.rooms.ports import Chance, WallClock

@@ -1,7 +1,6 @@
 """The way of a call from its lobby into a room's meeting."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -21,6 +20,7 @@ from ringback.model.ids import CallId, EndpointUser
 from ringback.model.instant import Instant
 from ringback.model.records import TransferRecord, TransferState
 from ringback.model.room import Room, SipSettings
+from ringback.model.values import replace
 
 log = structlog.get_logger()
 

@@ -4,7 +4,6 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Protocol, cast
 
@@ -13,6 +12,7 @@ from ringback.dialin.ports import Poster
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import DomainId
 from ringback.model.sip_trunk import SipTrunk
+from ringback.model.values import replace
 from ringback.rooms.checks import (
     Field,
     Rules,

@@ -1,10 +1,11 @@
 """Who may come in, decided at the door and not again: times, tokens, places."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ringback.model.ids import ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.room import RoomSettings, TokenGrants
+from ringback.model.values import replace
 
 LEEWAY = 5.0
 """Seconds by which clocks may differ."""

@@ -5,7 +5,6 @@ Functions over a ``Meeting``: they check who asks, change what the meeting knows
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from ringback.meetings.effects import Effect, HangUp, SetMuted, SetPublished, SetSources, SetSubscriptions, Tell
 from ringback.meetings.hearing import Subscriptions, allowed, publishable, sources
@@ -17,6 +16,7 @@ from ringback.model.events import AppMessage, ParticipantJoined, ParticipantLeft
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import TRACKS, Participant, Track
+from ringback.model.values import replace
 
 STATES = ("off", "blocked", "playable")
 REMOTE_SWITCHES = ("setAudio", "setVideo", "setScreenShare")

@@ -6,7 +6,7 @@ place for ``GRACE`` seconds. Feed it inputs with the time; it answers with effec
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ringback.meetings.admission import Joiner, JoinRefused, check_joiner, ejection
@@ -41,6 +41,7 @@ from ringback.model.participant import Holder, Participant, PhoneState, Track
 from ringback.model.presence import Presence
 from ringback.model.records import MeetingRecord, ParticipantRecord
 from ringback.model.room import IdleTimeouts, RoomSettings
+from ringback.model.values import replace
 
 GRACE = 20.0
 """Seconds a lost connection keeps its participant."""

@@ -5,12 +5,12 @@ Daily's ``permissions`` object: ``hasPresence``, ``canSend`` (bool or list), ``c
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import cast
 
 from ringback.model.errors import InvalidRequest
 from ringback.model.participant import Participant
 from ringback.model.room import Permissions, RoomSettings, TokenGrants
+from ringback.model.values import replace
 
 SENDABLE = frozenset({"video", "audio", "screenVideo", "screenAudio", "customVideo", "customAudio"})
 ADMIN = frozenset({"participants", "streaming", "transcription"})

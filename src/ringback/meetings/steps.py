@@ -1,7 +1,6 @@
 """Says one line in the log per step of a meeting's and its calls' lives, and counts what is worth keeping of a leg."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from structlog.typing import FilteringBoundLogger
 
@@ -10,6 +9,7 @@ from ringback.meetings.silence import SilenceWatch
 from ringback.model.events import CallEvent, CallStep, Event
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.records import CallRecord, CallState, Unit
+from ringback.model.values import replace
 
 FIRSTS = {"first_heard_ms": "first_heard_at", "first_sent_ms": "first_sent_at"}
 """How long ago the first packet came and left: the media side knows it better than whoever told it to begin."""

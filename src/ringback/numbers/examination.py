@@ -5,7 +5,6 @@ The call is made on a SIP side of its own, so nothing of it reaches rooms; its s
 
 import asyncio
 import re
-from dataclasses import replace
 from typing import Protocol
 
 from ringback.calls.codecs import DIAL_OUT_DEFAULT, narrowed, phone_media
@@ -14,6 +13,7 @@ from ringback.calls.protection import ProtectionRules
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
 from ringback.model.traces import Remembered
+from ringback.model.values import replace
 from ringback.numbers.diagnosis import CallSeen, Facts, HostFacts
 from ringback.numbers.trunk import Trunk
 from ringback.sdp.description import parse

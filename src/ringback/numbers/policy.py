@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ringback.model.errors import InvalidRequest
+from ringback.model.values import replace
 from ringback.numbers.e164 import dialling_area
 from ringback.numbers.guard import PREMIUM
 

@@ -1,12 +1,12 @@
 """Buying telephone numbers and giving them back, whoever sells them; and the stock that the operator imports."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
 from ringback.model.errors import InvalidRequest, NotFound, NumberRefused
 from ringback.model.ids import NO_DOMAIN, DomainId, RoomName
+from ringback.model.values import replace
 from ringback.numbers import guard
 from ringback.numbers.e164 import country_of, is_e164
 from ringback.numbers.inventory import INVENTORY, Inventory

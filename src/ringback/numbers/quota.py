@@ -6,7 +6,7 @@ call. What is granted is stored before the call is made, so that a killed proces
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import structlog
 from ringback.calls.ports import Clock, Grant, PaidLeg, Refusal, Timer
 from ringback.model.ids import CallId, DomainId
 from ringback.model.instant import Instant
+from ringback.model.values import replace
 from ringback.numbers.ledger import DAY, Ledger, Scope, cost_of
 from ringback.numbers.policy import Caps, Policy, Rate, read_policy
 from ringback.numbers.ports import AuditEntry, AuditStore, DoNotCall, PaidRow, PaidStore, PolicyStore

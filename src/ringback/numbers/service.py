@@ -1,12 +1,12 @@
 """Trunks and telephone numbers of one server: kept, changed while it runs, and asked for ways out and for rooms."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
 from ringback.model.errors import InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import DomainId, RoomName
+from ringback.model.values import replace
 from ringback.numbers import guard
 from ringback.numbers.diagnosis import Facts, Finding, diagnose
 from ringback.numbers.e164 import country_of, is_e164

@@ -5,10 +5,9 @@ Pure functions: bytes in, bytes and facts out. All other streams are refused wit
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
-from ringback.model.values import dataclass
+from ringback.model.values import dataclass, replace
 from ringback.sdp.codecs import (
     BY_RTPMAP,
     CODECS,

@@ -6,9 +6,9 @@ Pure, and without errors of its own: a stream that cannot be agreed on is refuse
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
-from ringback.model.values import dataclass
+from ringback.model.values import dataclass, replace
 from ringback.sdp.crypto import (
     CLEAR,
     CLEAR_ONLY,

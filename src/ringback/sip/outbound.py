@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
+from ringback.model.values import replace
 from ringback.sip.bodies import SDP
 from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction, InviteClientTransaction, cancel_of

@@ -6,13 +6,14 @@ Pure: a request and the time go in, an answer and what is to be stored first com
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Protocol
 
 from ringback.model.ids import NO_DOMAIN, DomainId
 from ringback.model.instant import Instant
 from ringback.model.sip_client import Binding, SipClient
+from ringback.model.values import replace
 from ringback.sip.digest import OFFERED, Authenticator
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow

@@ -2,10 +2,9 @@
 
 import ipaddress
 import re
-from dataclasses import replace
 from functools import lru_cache
 
-from ringback.model.values import dataclass
+from ringback.model.values import dataclass, replace
 from ringback.sip.errors import SipParseError
 from ringback.sip.grammar import clean
 from ringback.sip.limits import LIMITS

@@ -1,12 +1,12 @@
 """Calls to SIP clients: every telephone of an account is called over the flow it registered by."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from ringback.calls.ports import Clock, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.model.sip_client import SipClient
+from ringback.model.values import replace
 from ringback.sip.agent import Agent
 from ringback.sip.flow import DEFAULT_PORTS, Flow
 from ringback.sip.outbound import OutboundCall

@@ -6,7 +6,7 @@ when 503 was answered, and never once a phone has rung. A trunk may also be left
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -15,6 +15,7 @@ from ringback.calls.ports import Attempt, Clock, OutgoingInvite, Timer
 from ringback.model.errors import RingbackError
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
+from ringback.model.values import replace
 from ringback.numbers.identity import host_of
 from ringback.numbers.plan import guarded
 from ringback.numbers.trunk import Redirects, Trunk

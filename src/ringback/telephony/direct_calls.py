@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ringback.calls.ports import Clock, OutgoingInvite
 from ringback.model.ids import CallId
+from ringback.model.values import replace
 from ringback.sip.agent import Agent
 from ringback.sip.flow import Flow
 from ringback.sip.grammar import TOKEN, clean

@@ -1,11 +1,11 @@
 """A SIP side of its own for looking one trunk over: another port, the same trunk, and nobody else's calls."""
 
 import asyncio
-from dataclasses import replace
 
 from ringback.calls.ports import Attempt, Carrier, Clock, MediaLegs
 from ringback.model.ids import CallId
 from ringback.model.traces import Remembered
+from ringback.model.values import replace
 from ringback.numbers.diagnosis import Facts, HostFacts
 from ringback.numbers.examination import Examination
 from ringback.numbers.trunk import Host, Trunk, key_of

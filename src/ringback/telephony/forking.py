@@ -5,9 +5,10 @@ is turned into what the call tells: every ringing, one answer, or the best of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ringback.model.ids import CallId
+from ringback.model.values import replace
 from ringback.sip.agent import Agent
 from ringback.sip.events import Answered, DialogChanged, Event, Failed, Progress, Refused, Registering
 from ringback.sip.outbound import OutboundCall

@@ -5,9 +5,9 @@ Every address is checked against policy here and then used as it is, so that no 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Protocol
 
+from ringback.model.values import replace
 from ringback.sip.flow import DEFAULT_PORTS, Flow, TlsPolicy
 from ringback.sip.uri import SipUri
 from ringback.telephony.policy import NetworkPolicy, parse_ip

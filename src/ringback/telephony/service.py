@@ -1,12 +1,12 @@
 """The SIP side of calls as ``calls.ports.Carrier``: sockets below, the stack in the middle, events above."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, DialogRecord
 from ringback.model.traces import Remembered
+from ringback.model.values import replace
 from ringback.sip.agent import Agent, AgentSettings, Chance
 from ringback.sip.events import Event, Failed, Incoming
 from ringback.sip.flow import Flow, TlsPolicy

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
 from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.model.sip_trunk import SipTrunk
+from ringback.model.values import replace
 from ringback.numbers.inbound import Refused
 from ringback.numbers.ports import TrunkState
 from ringback.numbers.trunk import Host, Trunk

@@ -7,9 +7,9 @@ dropped.
 
 import heapq
 from collections import deque
-from dataclasses import replace
 from itertools import count
 
+from ringback.model.values import replace
 from ringback.model.webhook import Attempt, Delivery, DeliveryState, RetryType, Webhook, WebhookState
 
 FAILURES_TO_BREAK = 3

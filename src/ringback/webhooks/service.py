@@ -6,7 +6,7 @@ when it runs again.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import structlog
 from ringback.calls.ports import Clock, Timer
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import DomainId
+from ringback.model.values import replace
 from ringback.model.webhook import Attempt, Delivery, DeliveryState, RetryType, Webhook, WebhookState
 from ringback.rooms.checks import refusal
 from ringback.webhooks import signing
