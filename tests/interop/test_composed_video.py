@@ -1,7 +1,9 @@
 """Video phones that others wrote and a browser that speaks another codec: pictures are made for both."""
 
+import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -18,23 +20,25 @@ pytestmark = pytest.mark.needs("baresip", "chromium")
 PACE_S = 60
 
 
-def newest(folder: Path) -> tuple[Path | None, int]:
-    """The last snapshot, and how many there are."""
-    folder.mkdir(exist_ok=True)
-    made = sorted(folder.glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
-    return (made[-1] if made else None), len(made)
+def written(path: Path) -> png.Image | None:
+    """A snapshot, once it is whole."""
+    return png.read(path) if path.exists() else None
 
 
 async def snapshot(phone: Baresip, folder: Path) -> png.Image | None:
-    """What the phone shows now."""
-    before = newest(folder)[1]
-    await phone.command("snapshot_recv", str(folder / "seen"))
-    made, count = newest(folder)
-    return png.read(made) if made is not None and count > before else None
+    """What the phone shows now: the next picture that comes is written down."""
+    path = folder / f"seen-{time.monotonic_ns()}"
+    await phone.command("snapshot_recv", str(path))
+    for _ in range(20):
+        if (seen := written(path)) is not None:
+            return seen
+        await asyncio.sleep(0.1)
+    return None
 
 
 async def sees_green(phone: Baresip, folder: Path, size: tuple[int, int]) -> png.Image:
     """Chromium's pretended camera is green all over, but for what moves on it."""
+    await asyncio.to_thread(folder.mkdir)
     last: list[object] = []
 
     async def green() -> png.Image | None:

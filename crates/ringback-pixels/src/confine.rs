@@ -17,8 +17,8 @@ pub fn confine() -> io::Result<()> {
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, 8)?;
-    // Sound comes first.
-    let _ = rustix::process::setpriority_process(None, 5);
+    // The thread that started it carries sound and comes first; this is one among others.
+    let _ = rustix::process::setpriority_process(None, 0);
     #[cfg(target_os = "linux")]
     linux()?;
     Ok(())

@@ -15,6 +15,8 @@ use crate::scale::{Part, Scratch};
 const MOST: usize = 64;
 /// A key frame is asked for again after this long.
 const ASK_AGAIN_US: u64 = 500_000;
+/// A picture that waited so long to be decoded is not.
+const STALE_US: u64 = 1_000_000;
 /// How long a source that broke a limit is shown as nobody.
 const REFUSED_US: u64 = 5_000_000;
 /// Processor time that one picture may take to decode, and that one source may take of a second.
@@ -183,7 +185,10 @@ impl Source {
             self.decoder = Decoder::new(coding);
             self.needs_key = true;
         }
-        if self.needs_key && !header.key {
+        // On a machine that cannot keep up what waited is left out, up to a key frame that did not.
+        let stale = now_us > at_us.saturating_add(STALE_US);
+        if stale || self.needs_key && !header.key {
+            self.needs_key = true;
             self.ask(id, now_us, out);
             return false;
         }
