@@ -10,7 +10,7 @@ from interop.peers.baresip import Baresip
 from interop.peers.browser import Chromium
 from interop.peers.server import Server
 from interop.peers.waiting import until
-from interop.test_dial_in import BROWSER_HZ, PHONE_HZ, address, joined
+from interop.test_dial_in import BROWSER_HZ, PHONE_HZ, joined
 from interop.test_secure_websocket import ROOT, SIP
 
 ANN_HZ, PAGE_HZ = 1320, 740
@@ -29,18 +29,6 @@ async def test_a_phone_that_knows_no_dtls_is_called_in_the_clear_where_that_is_a
 
             await page.hears(PHONE_HZ)
             await until(lambda: phone.hears(BROWSER_HZ) or None, f"baresip hears {BROWSER_HZ} Hz", 30)
-
-
-@pytest.mark.needs("baresip", "chromium")
-async def test_a_phone_that_signs_with_rsa_is_hung_up_on_and_told_why(tmp_path: Path, chromium: Chromium) -> None:
-    """A known limit: better than a call without sound."""
-    async with Server(tmp_path / "server", {"SIP__SRTP": "required"}) as server:
-        await joined(server, chromium)
-        async with Baresip(tmp_path / "phone", hz=PHONE_HZ, mediaenc="dtls_srtp") as phone:
-            await phone.command("dial", await address(server))
-
-            await phone.event("CALL_CLOSED")
-        await until(lambda: "not-protected" in server.log() or None, "the log says why", 30)
 
 
 CALL = """

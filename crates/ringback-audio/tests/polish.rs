@@ -7,17 +7,13 @@ const FRAME: usize = 160;
 
 /// A voice: harmonics of a gliding pitch in four syllables a second, with a pause after 2.2 s of every 3.
 fn voice(seconds: f64, pitch: f64, peak: f64) -> Vec<i16> {
-    paced(seconds, pitch, peak, 4.0, 3.0)
-}
-
-fn paced(seconds: f64, pitch: f64, peak: f64, syllables: f64, phrase: f64) -> Vec<i16> {
     let mut phase = 0.0;
     (0..(seconds * f64::from(RATE)) as usize)
         .map(|n| {
             let at = n as f64 / f64::from(RATE);
             phase += pitch * (1.0 + 0.15 * (at * 2.1).sin()) / f64::from(RATE);
-            let envelope = ((at * syllables * std::f64::consts::TAU).sin().max(0.0)).sqrt();
-            let pressed = at % phrase < phrase - 0.8;
+            let envelope = ((at * 4.0 * std::f64::consts::TAU).sin().max(0.0)).sqrt();
+            let pressed = at % 3.0 < 2.2;
             let tone: f64 = (1..12)
                 .map(|h| {
                     let formant = 1.0 / (1.0 + ((f64::from(h) * pitch - 600.0) / 500.0).powi(2));
@@ -146,10 +142,11 @@ fn who_speaks_into_the_echo_is_heard() {
 fn without_an_echo_nobody_is_turned_down() {
     let sent = voice(20.0, 150.0, 12_000.0);
     let levels: Vec<f32> = sent.chunks_exact(FRAME).map(level_dbov).collect();
-    let own = paced(20.0, 97.0, 9_000.0, 3.3, 2.3);
+    // In the same rhythm: the hardest to tell from an echo.
+    let own = voice(20.0, 97.0, 9_000.0);
 
     let out = polished(Polishing { echo: true, ..Polishing::default() }, &own, |n| levels[n]);
 
     let changed = level_dbov(&out) - level_dbov(&own);
-    assert!(changed.abs() < 1.0, "{changed:.1} dB");
+    assert!(changed.abs() < 2.0, "{changed:.1} dB");
 }
