@@ -61,6 +61,10 @@ class Engine(Protocol):
     def set_subscriptions(self, leg: str, tracks: dict[str, tuple[str, str]]) -> None:
         """mid → (source leg, track name): the whole receive table of a WebRTC leg."""
 
+    def set_layers(self, leg: str, layers: dict[tuple[str, str], int]) -> None:
+        """(source leg or ``*``, track name) → the highest layer wanted of its pictures, 0 the lowest: the whole table
+        of a WebRTC leg. Who is not in it is seen as well as the path allows."""
+
     def open_phone(self, room: str, leg: str) -> int:
         """Bind an even RTP port and the next one for RTCP; returns the RTP port. ``OSError`` when none is free."""
 

@@ -132,7 +132,7 @@ impl Caller {
                     outcome.events.push(Event::State { call: self.number, state: state.name() });
                 }
                 Output::Event(PeerEvent::Packet(packet)) => self.packet(&packet, now),
-                Output::Event(PeerEvent::KeyframeWanted(_)) => {}
+                Output::Event(PeerEvent::KeyframeWanted(_) | PeerEvent::Estimate(_)) => {}
                 Output::Wait(at) => {
                     if self.wake.is_none_or(|wake| at < wake) {
                         self.wake = Some(at);

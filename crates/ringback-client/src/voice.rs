@@ -88,6 +88,7 @@ impl Voice {
         Some(Packet {
             mid,
             ssrc: 0,
+            layer: 0,
             format: format_kind(self.codec).plain(),
             sequence: self.sequence,
             timestamp: self.timestamp,

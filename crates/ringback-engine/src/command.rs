@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ringback_audio::ToneShape;
 
 use crate::config::PhoneMedia;
+use crate::layers::AskedLayers;
 use crate::phone_video::VideoMedia;
 use crate::player::Player;
 use crate::ports::PhoneSocket;
@@ -20,6 +21,7 @@ pub enum Command {
     Offer { leg: String, sdp: String, request: u64 },
     SetPublished { leg: String, tracks: HashMap<String, String> },
     SetSubscriptions { leg: String, tracks: HashMap<String, (String, String)> },
+    SetLayers { leg: String, asked: AskedLayers },
     OpenPhone { room: String, leg: String, rtp: PhoneSocket, rtcp: PhoneSocket, shared: Arc<LegShared> },
     SetPhone { leg: String, media: Box<PhoneMedia> },
     OpenPhoneVideo { leg: String, rtp: PhoneSocket, rtcp: PhoneSocket },

@@ -287,7 +287,7 @@ impl Worker {
         let making = self.rooms.get_mut(room).and_then(|room| room.making.as_deref_mut());
         let Some(making) = making.filter(|making| making.shows(track)) else { return };
         if making.feed(track, stream, packet) {
-            self.want_keyframe(track);
+            self.want_picture(track);
         }
     }
 
@@ -302,7 +302,7 @@ impl Worker {
         for made in making.maker.take() {
             match made {
                 Made::Frame { picture, frame } => self.made_frame(&room, picture, &frame),
-                Made::KeyFrameWanted(source) => self.want_keyframe(TrackKey(source.0)),
+                Made::KeyFrameWanted(source) => self.want_picture(TrackKey(source.0)),
                 Made::Lost(pictures) => self.made_no_more(&room, &pictures),
             }
         }
@@ -380,6 +380,7 @@ impl Group {
         let packet = |(index, payload): (usize, Vec<u8>)| Packet {
             mid: Mid::from(""),
             ssrc: 0,
+            layer: 0,
             format,
             sequence: first + index as u64,
             timestamp: frame.timestamp,

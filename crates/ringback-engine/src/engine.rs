@@ -18,6 +18,7 @@ use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
 use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
+use crate::layers::AskedLayers;
 use crate::phone_video::VideoMedia;
 use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
@@ -157,6 +158,11 @@ impl Engine {
     /// The whole receive table of a WebRTC leg: mid → (source leg, track).
     pub fn set_subscriptions(&self, leg: &str, tracks: HashMap<String, (String, String)>) {
         self.send(Command::SetSubscriptions { leg: leg.into(), tracks });
+    }
+
+    /// The whole table of the highest layers a WebRTC leg asks for: (source leg or `*`, track) → layer.
+    pub fn set_layers(&self, leg: &str, layers: HashMap<(String, String), u8>) {
+        self.send(Command::SetLayers { leg: leg.into(), asked: AskedLayers(layers) });
     }
 
     /// Bind an even RTP port and the next one for RTCP; returns the RTP port.

@@ -16,6 +16,7 @@ mod demux;
 mod dtls;
 mod engine;
 mod event;
+mod layers;
 mod leg;
 mod maker;
 mod numbered;

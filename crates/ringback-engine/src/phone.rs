@@ -482,6 +482,7 @@ impl Worker {
         let forwarded = Packet {
             mid: Mid::from(""),
             ssrc: packet.ssrc,
+            layer: 0,
             format: format_kind(codec).plain(),
             sequence,
             timestamp: packet.timestamp,

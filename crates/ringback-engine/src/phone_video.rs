@@ -492,12 +492,10 @@ impl Worker {
         if !std::mem::replace(&mut video.started, true) {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "video".into() });
         }
-        if wants {
-            self.want_keyframe(track);
-        }
         let forwarded = Packet {
             mid: Mid::from(""),
             ssrc: packet.ssrc,
+            layer: 0,
             format,
             sequence,
             timestamp: packet.timestamp,
@@ -505,8 +503,9 @@ impl Worker {
             payload: Arc::from(packet.payload),
             extensions: Extensions::default(),
         };
-        if self.tracks.is_subscribed(track) {
-            self.forward(track, stream, &forwarded);
+        self.picture_from_phone(track, &forwarded);
+        if wants {
+            self.want_picture(track);
         }
         self.show_to_phones(key, track, stream, &forwarded);
     }
@@ -563,7 +562,7 @@ impl Worker {
             return;
         }
         let shown = self.phone_video(key).and_then(|video| video.out.next.or(video.out.shown));
-        shown.into_iter().for_each(|track| self.want_keyframe(track));
+        shown.into_iter().for_each(|track| self.want_picture(track));
     }
 
     /// Ask a phone for a whole picture, by RTCP where that was agreed on, else by SIP.

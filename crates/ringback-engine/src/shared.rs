@@ -120,6 +120,8 @@ pub struct LegCounters {
     pub unreachable: AtomicU64,
     /// Packets kept back because the far end has not proved that it wants them.
     pub packets_withheld: AtomicU64,
+    /// Key frames that its pictures were asked for.
+    pub keyframes_asked: AtomicU64,
     /// Times the way of giving it its sound changed.
     pub way_switches: AtomicU64,
     /// 20 ms each that it was given its sound in each way, by the number of `Way`.

@@ -332,6 +332,7 @@ impl Encoded {
         Some(Packet {
             mid: Mid::from(""),
             ssrc: 0,
+            layer: 0,
             format: format_kind(self.codec).plain(),
             sequence: self.sequence,
             timestamp: self.timestamp,

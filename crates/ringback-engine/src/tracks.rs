@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ringback_sfu::{KeyframeThrottle, Mid};
+use ringback_sfu::{Layers, Mid};
 
 use crate::numbered::Numbered;
 use crate::worker::LegKey;
@@ -19,8 +19,10 @@ pub struct Track {
     pub source: Option<(LegKey, Option<Mid>)>,
     /// WebRTC legs that receive it, and on which m-line.
     pub subscribers: Vec<(LegKey, Mid)>,
-    /// Key frames asked for.
-    pub keyframes: KeyframeThrottle,
+    /// The encodings of a picture, and key frames asked of each.
+    pub layers: Layers,
+    /// The layer that phones and makers of pictures are given.
+    pub for_phones: Option<u8>,
 }
 
 impl Track {
@@ -80,6 +82,8 @@ impl Tracks {
     pub fn unpublish(&mut self, key: TrackKey) {
         if let Some(track) = self.tracks.get_mut(&key) {
             track.source = None;
+            track.layers = Layers::default();
+            track.for_phones = None;
         }
         self.drop_if_unused(key);
     }
@@ -107,7 +111,8 @@ impl Tracks {
         self.last += 1;
         let key = TrackKey(self.last);
         self.by_name.insert(full.clone(), key);
-        let track = Track { name: full, source: None, subscribers: Vec::new(), keyframes: KeyframeThrottle::default() };
+        let track =
+            Track { name: full, source: None, subscribers: Vec::new(), layers: Layers::default(), for_phones: None };
         self.tracks.insert(key, track);
         key
     }

@@ -138,7 +138,7 @@ impl Worker {
         } else {
             video.out.next = Some(best);
             // Asked for again as long as none comes; the track merges what comes too often.
-            self.want_keyframe(best);
+            self.want_picture(best);
         }
         self.limit_picture(best, bitrate);
     }
@@ -153,6 +153,10 @@ impl Worker {
             return;
         }
         picture.limited = Some(now);
+        // Of several layers a phone is given one that is small enough; the others are not for it to limit.
+        if self.tracks.get(track).is_some_and(|track| track.layers.live(now).count() > 1) {
+            return;
+        }
         let (leg, ssrc) = (picture.leg, picture.ssrc);
         if let Some(webrtc) = self.webrtc_leg(leg) {
             webrtc.peer.limit(ssrc, bitrate_bps);

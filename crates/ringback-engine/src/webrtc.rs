@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ringback_rtp::Reception;
-use ringback_sfu::{Format, FormatKind, Mid, Output, Packet, Peer, PeerEvent, PeerState, Rewriter, ufrag};
+use ringback_sfu::{
+    Format, FormatKind, MOST_LAYERS, Mid, Output, Packet, Peer, PeerEvent, PeerState, Picture, Rewriter, Viewer, ufrag,
+};
 
 use crate::counters::count;
 use crate::demux::Source;
 use crate::event::Event;
+use crate::layers::{AskedLayers, new_viewer};
 use crate::shared::{LegCounters, WebrtcState};
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
-
-/// After this long without a packet a stream has stopped, and another on its m-line may follow.
-const STOPPED: Duration = Duration::from_millis(500);
 
 /// A browser or bot.
 pub struct WebrtcLeg {
@@ -34,50 +34,43 @@ pub struct WebrtcLeg {
     /// Changed since its last drain.
     pub dirty: bool,
     pub connected: bool,
+    /// The highest layers it asked for.
+    pub asked: AskedLayers,
+    /// What its path carries, in bits per second; `None` while that is unknown.
+    pub estimate: Option<u64>,
+    /// When the layers of what it sees are looked at next.
+    pub looks: Option<Instant>,
 }
 
 pub struct Published {
     pub track: TrackKey,
     pub name: String,
     pub is_audio: bool,
-    /// The stream that counts, and when it was last heard.
-    stream: Option<(u32, Instant)>,
-    reception: Option<Reception>,
-    lost: u64,
+    heard: bool,
+    /// Of each stream, with what it had lost when it was last looked at.
+    receptions: Vec<(Reception, u64)>,
 }
 
 impl Published {
     fn new(track: TrackKey, name: String, is_audio: bool) -> Published {
-        Published { track, name, is_audio, stream: None, reception: None, lost: 0 }
+        Published { track, name, is_audio, heard: false, receptions: Vec::new() }
     }
 
-    /// Whether a packet belongs to the stream that counts, and whether that one is new. Of several encodings of one
-    /// picture the first that came is taken; another one follows only when it has stopped.
-    fn accept(&mut self, ssrc: u32, now: Instant) -> Option<bool> {
-        match self.stream {
-            Some((known, last)) if known != ssrc && now < last + STOPPED => None,
-            Some((known, _)) if known == ssrc => {
-                self.stream = Some((ssrc, now));
-                Some(false)
-            }
-            _ => {
-                self.stream = Some((ssrc, now));
-                Some(true)
-            }
-        }
-    }
-
-    /// Loss and jitter of its stream, into the leg's counters.
+    /// Loss and jitter of its streams, into the leg's counters.
     fn count(&mut self, packet: &Packet, counters: &LegCounters, now: Instant) {
         let clock = packet.format.kind.clock_rate();
-        if self.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
-            self.reception = Some(Reception::new(packet.ssrc, clock));
-            self.lost = 0;
-        }
-        let Some(reception) = &mut self.reception else { return };
+        let known = self.receptions.iter().position(|(reception, _)| reception.ssrc() == packet.ssrc);
+        let at = known.unwrap_or_else(|| {
+            if self.receptions.len() >= MOST_LAYERS {
+                self.receptions.remove(0);
+            }
+            self.receptions.push((Reception::new(packet.ssrc, clock), 0));
+            self.receptions.len() - 1
+        });
+        let (reception, before) = &mut self.receptions[at];
         reception.receive(now, packet.sequence as u16, packet.timestamp);
         let lost = reception.lost().max(0) as u64;
-        counters.packets_lost.fetch_add(lost.wrapping_sub(std::mem::replace(&mut self.lost, lost)), Relaxed);
+        counters.packets_lost.fetch_add(lost.wrapping_sub(std::mem::replace(before, lost)), Relaxed);
         if self.is_audio {
             counters.jitter_us.store(reception.jitter().as_micros() as u64, Relaxed);
         }
@@ -89,6 +82,8 @@ pub struct Received {
     pub track: TrackKey,
     pub source: (String, String),
     pub rewriter: Option<Rewriter>,
+    /// Of a picture: which of its layers is seen.
+    pub viewer: Option<Viewer>,
     /// Sound keeps its payload type for the life of the m-line's SSRC (RFC 7160): what was sent first.
     pub format: Option<Format>,
     /// It is encoded for this listener; what the source itself sends does not suit it.
@@ -125,6 +120,9 @@ impl WebrtcLeg {
             wake: None,
             dirty: false,
             connected: false,
+            asked: AskedLayers::default(),
+            estimate: None,
+            looks: None,
         }
     }
 
@@ -154,6 +152,22 @@ impl WebrtcLeg {
             return Ok(true);
         };
         guarded(|| peer.write(mid, packet, sequence, timestamp, now))
+    }
+
+    /// Send a packet of a picture on `mid`, if it belongs to the layer that is seen there.
+    pub fn send_picture(&mut self, mid: Mid, packet: &Packet, picture: &Picture, now: Instant) -> Result<bool, Broken> {
+        let Some(received) = self.received.get_mut(&mid) else { return Ok(false) };
+        let Some(viewer) = &mut received.viewer else { return Ok(false) };
+        let peer = &mut self.peer;
+        // A profile of H.264, say, that the far end does not decode.
+        if received.format != Some(packet.format) {
+            if !guarded(|| peer.takes(mid, packet.format))? {
+                return Ok(false);
+            }
+            received.format = Some(packet.format);
+        }
+        let Some(place) = viewer.take(packet, picture, now) else { return Ok(false) };
+        guarded(|| peer.write_at(mid, packet, &place, now))
     }
 
     /// The format sound for `mid` is to be made in when it cannot be forwarded: what was sent there before, else the
@@ -201,7 +215,7 @@ impl Worker {
                     self.demux.name(key, &before, &ufrag);
                 }
                 self.touch(key);
-                self.want_all_keyframes(key);
+                self.begin_anew(key);
                 answer
             }
             Err(broken) => {
@@ -262,18 +276,23 @@ impl Worker {
                 continue;
             }
             let track = self.tracks.subscribe(&room, &source.0, &source.1, key, mid);
-            received.insert(mid, Received { track, source, rewriter: None, format: None, made: false, toned: false });
+            let is_audio = self.tracks.get(track).is_some_and(|track| track.is_audio());
+            let viewer = (!is_audio).then(new_viewer);
+            received.insert(
+                mid,
+                Received { track, source, rewriter: None, viewer, format: None, made: false, toned: false },
+            );
             new.push((track, mid));
         }
         if let Some(webrtc) = self.webrtc_leg(key) {
             webrtc.received = received;
         }
         for (track, mid) in new {
-            self.want_keyframe(track);
             if self.is_made_here(track) {
                 self.want_transcoding(track, key, mid);
             }
         }
+        self.look_at_layers(key);
     }
 
     /// A packet on the WebRTC port.
@@ -384,7 +403,7 @@ impl Worker {
                 }
                 self.mailbox.push(Event::WebrtcState { leg: id, state: state.name() });
                 if state == PeerState::Connected {
-                    self.want_all_keyframes(key);
+                    self.begin_anew(key);
                 }
             }
             PeerEvent::Packet(packet) => self.published_packet(key, &packet),
@@ -392,8 +411,15 @@ impl Worker {
                 if self.want_made_key_frame(key, Some(mid)) {
                     return;
                 }
-                let wanted = self.webrtc_leg(key).and_then(|leg| leg.received.get(&mid)).map(|r| r.track);
-                wanted.into_iter().for_each(|track| self.want_keyframe(track));
+                let received = self.webrtc_leg(key).and_then(|leg| leg.received.get(&mid));
+                let wanted = received.and_then(|r| Some((r.track, r.viewer.as_ref()?.layer_to_ask())));
+                wanted.into_iter().for_each(|(track, layer)| self.want_keyframe(track, layer));
+            }
+            PeerEvent::Estimate(bps) => {
+                if let Some(leg) = self.webrtc_leg(key) {
+                    leg.estimate = Some(bps);
+                    self.look_at_layers(key);
+                }
             }
         }
     }
@@ -407,32 +433,33 @@ impl Worker {
         let (muted, spurt, shared) = (leg.muted, leg.spurt, leg.shared.clone());
         let id = leg.id.clone();
         let Some(published) = leg.webrtc().and_then(|w| w.published.get_mut(&packet.mid)) else { return };
-        let (track, is_audio, started) = (published.track, published.is_audio, published.stream.is_some());
-        let Some(new) = published.accept(packet.ssrc, now) else { return };
+        let (track, is_audio) = (published.track, published.is_audio);
+        let Some(entry) = self.tracks.get_mut(track) else { return };
+        let Some(new) = entry.layers.heard(packet.layer, packet.ssrc, packet.payload.len(), now) else { return };
         published.count(packet, &shared.counters, now);
-        if !started {
+        if !std::mem::replace(&mut published.heard, true) {
             let name = published.name.clone();
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: name });
-        }
-        if new {
-            self.want_keyframe(track);
         }
         if is_audio != packet.format.kind.is_audio() || (muted && is_audio) {
             return;
         }
-        if is_audio {
-            if let Some(level) = packet.extensions.audio_level {
-                shared.counters.note_level(level.into());
+        if !is_audio {
+            self.picture_packet(track, packet, new);
+            if self.is_for_phones(track, packet) {
+                let stream = u64::from(packet.ssrc) << 16 ^ track.0.rotate_right(16);
+                self.show_to_phones(key, track, stream, packet);
             }
-            self.heard_level(key, track, packet.extensions.audio_level);
-            self.audio_packet(key, track, packet);
+            return;
         }
+        if let Some(level) = packet.extensions.audio_level {
+            shared.counters.note_level(level.into());
+        }
+        self.heard_level(key, track, packet.extensions.audio_level);
+        self.audio_packet(key, track, packet);
         let stream = u64::from(packet.ssrc) << 16 | u64::from(spurt & 0xffff);
         let source = stream ^ track.0.rotate_right(16);
         self.forward(track, source, packet);
-        if !is_audio {
-            self.show_to_phones(key, track, source, packet);
-        }
     }
 
     /// Pass a packet on to every WebRTC leg that takes it as it is.
@@ -475,49 +502,6 @@ impl Worker {
         for (key, mid) in subscribers {
             let received = self.webrtc_leg(key).and_then(|leg| leg.received.get_mut(&mid));
             received.and_then(|r| r.rewriter.as_mut()).into_iter().for_each(|rewriter| rewriter.leave_out(source));
-        }
-    }
-
-    fn want_all_keyframes(&mut self, key: LegKey) {
-        let tracks: Vec<TrackKey> =
-            self.webrtc_leg(key).map(|leg| leg.received.values().map(|r| r.track).collect()).unwrap_or_default();
-        tracks.into_iter().for_each(|track| self.want_keyframe(track));
-    }
-
-    /// Somebody needs a key frame of a track: ask its sender, not too often.
-    pub fn want_keyframe(&mut self, key: TrackKey) {
-        let now = self.now;
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        if track.is_audio() {
-            return;
-        }
-        let Some((leg, mid)) = track.source else { return };
-        if track.keyframes.want(now) {
-            self.ask_keyframe(leg, mid);
-        } else if let Some(due) = track.keyframes.due() {
-            self.timers.set(due, Timer::Keyframe(key));
-        }
-    }
-
-    /// A key frame that was asked for too early may be asked for now.
-    pub fn wake_keyframe(&mut self, key: TrackKey) {
-        let now = self.now;
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        if let Some((leg, mid)) = track.source
-            && track.keyframes.take_due(now)
-        {
-            self.ask_keyframe(leg, mid);
-        }
-    }
-
-    fn ask_keyframe(&mut self, key: LegKey, mid: Option<Mid>) {
-        let Some(mid) = mid else { return self.ask_phone_picture(key) };
-        let Some(leg) = self.webrtc_leg(key) else { return };
-        // Before its first packet there is nothing to ask for: that one begins a key frame.
-        let Some((ssrc, _)) = leg.published.get(&mid).and_then(|published| published.stream) else { return };
-        match guarded(|| leg.peer.request_keyframe(ssrc)) {
-            Ok(()) => self.touch(key),
-            Err(broken) => self.broke(key, broken),
         }
     }
 

@@ -42,6 +42,7 @@ pub struct LegKey(pub u64);
 pub enum Timer {
     Peer(LegKey),
     Keyframe(TrackKey),
+    Layers(LegKey),
     Connection(ConnectionKey),
     Phone(LegKey),
     Handshake(LegKey),
@@ -426,6 +427,7 @@ impl Worker {
             match self.timers.pop_due(self.now) {
                 Some(Timer::Peer(key)) => self.wake_peer(key),
                 Some(Timer::Keyframe(key)) => self.wake_keyframe(key),
+                Some(Timer::Layers(key)) => self.of_leg(key, |worker| worker.wake_layers(key)),
                 Some(Timer::Connection(key)) => self.wake_connection(key),
                 Some(Timer::Phone(key)) => self.of_leg(key, |worker| worker.wake_phone(key)),
                 Some(Timer::Handshake(key)) => self.of_leg(key, |worker| worker.wake_handshake(key)),
@@ -465,6 +467,7 @@ impl Worker {
             Command::Offer { leg, sdp, request } => self.offer(&leg, &sdp, request),
             Command::SetPublished { leg, tracks } => self.set_published(&leg, &tracks),
             Command::SetSubscriptions { leg, tracks } => self.set_subscriptions(&leg, tracks),
+            Command::SetLayers { leg, asked } => self.set_layers(&leg, asked),
             Command::OpenPhone { room, leg, rtp, rtcp, shared } => {
                 let now = self.now;
                 let key = self.enter(&room, &leg, shared, |_, _| Kind::Phone(Box::new(PhoneLeg::new(rtp, rtcp, now))));

@@ -96,6 +96,10 @@ impl Engine {
         self.off(py, |e| e.set_subscriptions(leg, tracks));
     }
 
+    fn set_layers(&self, py: Python<'_>, leg: &str, layers: HashMap<(String, String), u8>) {
+        self.off(py, |e| e.set_layers(leg, layers));
+    }
+
     fn open_phone(&self, py: Python<'_>, room: &str, leg: &str) -> PyResult<u16> {
         self.off(py, |e| e.open_phone(room, leg)).map_err(error::system)
     }
@@ -245,6 +249,7 @@ impl Engine {
             ("frames_silent", &c.frames_silent),
             ("frames_clipped", &c.frames_clipped),
             ("way_switches", &c.way_switches),
+            ("keyframes_asked", &c.keyframes_asked),
         ] {
             stats.set_item(name, counter.load(Relaxed))?;
         }

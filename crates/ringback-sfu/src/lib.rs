@@ -4,16 +4,22 @@
 
 mod framing;
 mod keyframes;
+mod layers;
 mod peer;
+mod picture;
 mod rewrite;
 mod speaker;
 mod stun;
+mod viewer;
 
 pub use framing::{Deframer, TooLong, frame};
 pub use keyframes::KeyframeThrottle;
+pub use layers::{Layers, MOST_LAYERS};
 pub use peer::{
     Changes, Extensions, Format, FormatKind, Identity, Mid, Offer, Output, Packet, Peer, PeerEvent, PeerState, Transmit,
 };
+pub use picture::{Picture, PictureNumbers};
 pub use rewrite::Rewriter;
 pub use speaker::Speaker;
 pub use stun::ufrag;
+pub use viewer::{Place, Viewer, Wish, share};

@@ -8,19 +8,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::Bitrate;
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
 use str0m::format::Codec;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Pt};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Pt, Rid, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo, VideoOrientation};
+use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo, VideoOrientation, Vp8Descriptor, Vp8Patch};
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
 
 pub use str0m::media::Mid;
 
+use crate::picture::PictureNumbers;
+use crate::viewer::Place;
+
 /// Most m-lines an offer may have: each costs state for as long as the peer lives.
 const MOST_MEDIA: usize = 500;
+/// What a path is believed to carry before anything is known of it, in bits per second.
+const FIRST_ESTIMATE_BPS: u64 = 2_000_000;
 /// Most SSRCs remembered per peer; beyond it they are looked up each time.
 const MOST_STREAMS: usize = 2000;
 
@@ -84,6 +89,8 @@ pub struct Packet {
     pub mid: Mid,
     /// Synchronisation source.
     pub ssrc: u32,
+    /// Which of a picture's encodings it belongs to, by the order of the sender's offer: the lowest is 0.
+    pub layer: u8,
     /// What it carries.
     pub format: Format,
     /// Sequence number extended to 64 bits.
@@ -107,6 +114,8 @@ pub enum PeerEvent {
     Packet(Packet),
     /// The far end needs a key frame of what we send on this m-line.
     KeyframeWanted(Mid),
+    /// The path to the far end carries so many bits per second.
+    Estimate(u64),
 }
 
 /// Connection of a peer.
@@ -166,6 +175,7 @@ impl Identity {
 
 struct Stream {
     mid: Mid,
+    layer: u8,
     formats: Vec<(Pt, Format)>,
 }
 
@@ -211,6 +221,7 @@ impl Peer {
             .set_dtls_cert(identity.0.clone())
             .set_ice_lite(true)
             .set_rtp_mode(true)
+            .enable_bwe(Some(Bitrate::bps(FIRST_ESTIMATE_BPS)))
             .clear_codecs()
             .enable_opus(true, false)
             .enable_g722(true, false)
@@ -368,6 +379,9 @@ impl Peer {
             }
             Event::Closed => Some(PeerEvent::State(PeerState::Closed)),
             Event::KeyframeRequest(request) => Some(PeerEvent::KeyframeWanted(request.mid)),
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                Some(PeerEvent::Estimate(estimate.as_u64()))
+            }
             Event::RtpPacket(packet) => self.packet(packet).map(PeerEvent::Packet),
             _ => None,
         }
@@ -376,10 +390,11 @@ impl Peer {
     fn packet(&mut self, packet: str0m::rtp::RtpPacket) -> Option<Packet> {
         let header = packet.header;
         let ssrc = *header.ssrc;
-        let (mid, format) = self.stream(ssrc, header.payload_type)?;
+        let (mid, layer, format) = self.stream(ssrc, header.payload_type)?;
         Some(Packet {
             mid,
             ssrc,
+            layer,
             format,
             sequence: *packet.seq_no,
             timestamp: header.timestamp,
@@ -393,25 +408,35 @@ impl Peer {
         })
     }
 
-    /// M-line and format of an incoming packet; `None` for what is neither sound nor picture (comfort noise).
-    fn stream(&mut self, ssrc: u32, pt: Pt) -> Option<(Mid, Format)> {
+    /// M-line, layer and format of an incoming packet; `None` for what is neither sound nor picture (comfort noise).
+    fn stream(&mut self, ssrc: u32, pt: Pt) -> Option<(Mid, u8, Format)> {
         let known = self.streams.get(&ssrc);
         if let Some(stream) = known
             && let Some((_, format)) = stream.formats.iter().find(|(p, _)| *p == pt)
         {
-            return Some((stream.mid, *format));
+            return Some((stream.mid, stream.layer, *format));
         }
         let format =
             self.rtc.codec_config().params().iter().find(|p| p.pt() == pt).and_then(|p| format_of(p.spec()))?;
-        let mid = match known {
-            Some(stream) => stream.mid,
-            None => self.rtc.direct_api().stream_rx(&ssrc.into())?.mid(),
+        let (mid, layer) = match known {
+            Some(stream) => (stream.mid, stream.layer),
+            None => {
+                let (mid, rid) =
+                    self.rtc.direct_api().stream_rx(&ssrc.into()).map(|stream| (stream.mid(), stream.rid()))?;
+                (mid, self.layer(mid, rid))
+            }
         };
         if self.streams.len() < MOST_STREAMS {
-            let stream = self.streams.entry(ssrc).or_insert(Stream { mid, formats: Vec::new() });
+            let stream = self.streams.entry(ssrc).or_insert(Stream { mid, layer, formats: Vec::new() });
             stream.formats.push((pt, format));
         }
-        Some((mid, format))
+        Some((mid, layer, format))
+    }
+
+    fn layer(&self, mid: Mid, rid: Option<Rid>) -> u8 {
+        let rids = self.rtc.media(mid).map(|media| media.rids_rx());
+        let (Some(Rids::Specific(rids)), Some(rid)) = (rids, rid) else { return 0 };
+        rids.iter().position(|known| *known == rid).and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX)
     }
 
     /// Whether the far end takes this format on that m-line.
@@ -435,6 +460,11 @@ impl Peer {
     /// Send a packet on an m-line; `mid`, `ssrc` of `packet` are ignored, its numbers are the listener's already.
     /// `false` when the far end does not take it there. Drain afterwards, with [`Peer::timeout`] before.
     pub fn write(&mut self, mid: Mid, packet: &Packet, sequence: u64, timestamp: u32, now: Instant) -> bool {
+        self.write_at(mid, packet, &Place { sequence, timestamp, numbers: None }, now)
+    }
+
+    /// The same for a picture whose own numbers may have to change.
+    pub fn write_at(&mut self, mid: Mid, packet: &Packet, place: &Place, now: Instant) -> bool {
         let Some(pt) = self.payload_type(mid, packet.format) else { return false };
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
@@ -444,12 +474,20 @@ impl Peer {
             video_orientation: packet.extensions.orientation,
             ..ExtensionValues::default()
         };
-        let rtp = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, packet.payload.clone())
+        let mut rtp = RtpWrite::new(pt, SeqNo::from(place.sequence), place.timestamp, now, packet.payload.clone())
             .marker(packet.marker)
             .ext_vals(extensions)
             .nackable(!packet.format.kind.is_audio());
+        if let Some(patch) = place.numbers.and_then(|numbers| patch_of(&packet.payload, numbers)) {
+            rtp = rtp.vp8_patch(patch);
+        }
         stream.write_rtp(rtp);
         true
+    }
+
+    /// What the far end would be sent if its path allowed it, in bits per second: so much is looked for.
+    pub fn set_desired_bitrate(&mut self, bps: u64) {
+        self.rtc.bwe().set_desired_bitrate(Bitrate::bps(bps));
     }
 
     /// Ask the far end for a key frame of a stream it sends. Drain afterwards.
@@ -489,6 +527,19 @@ impl Peer {
     pub fn is_alive(&self) -> bool {
         self.rtc.is_alive()
     }
+}
+
+/// Numbers as str0m writes them while it copies the payload.
+fn patch_of(payload: &[u8], numbers: PictureNumbers) -> Option<Vp8Patch> {
+    let mut patch = Vp8Descriptor::parse(payload).ok()?.patch();
+    if let Some(picture_id) = numbers.picture_id {
+        let short = payload.get(2).is_some_and(|byte| byte & 0x80 == 0);
+        patch = patch.picture_id(if short { picture_id & 0x7f } else { picture_id });
+    }
+    if let Some(tl0) = numbers.tl0 {
+        patch = patch.tl0_pic_idx(tl0);
+    }
+    patch.build().ok()
 }
 
 fn format_of(spec: str0m::format::CodecSpec) -> Option<Format> {

@@ -10,6 +10,8 @@ use std::time::Instant;
 pub struct Rewriter {
     clock_rate: u32,
     source: Option<u64>,
+    /// What the present source is not older than: earlier numbers are taken.
+    joined_at: u64,
     sequence_offset: u64,
     timestamp_offset: u32,
     next_sequence: u64,
@@ -24,6 +26,7 @@ impl Rewriter {
         Rewriter {
             clock_rate,
             source: None,
+            joined_at: 0,
             sequence_offset: 0,
             timestamp_offset: 0,
             next_sequence: u64::from(first_sequence & 0x7fff) + 1,
@@ -41,7 +44,7 @@ impl Rewriter {
             self.join(source, sequence, timestamp, now);
         }
         let out = sequence.wrapping_add(self.sequence_offset);
-        if out > u64::MAX / 2 || out == 0 {
+        if out > u64::MAX / 2 || out < self.joined_at {
             return None;
         }
         let stamp = timestamp.wrapping_add(self.timestamp_offset);
@@ -61,6 +64,7 @@ impl Rewriter {
     }
 
     fn join(&mut self, source: u64, sequence: u64, timestamp: u32, now: Instant) {
+        self.joined_at = self.next_sequence;
         let passed = self.last_at.map_or(1, |at| {
             let ticks = now.duration_since(at).as_micros() * u128::from(self.clock_rate) / 1_000_000;
             (ticks as u32).max(1)

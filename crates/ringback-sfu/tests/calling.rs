@@ -96,6 +96,7 @@ fn packet(kind: FormatKind, bytes: usize) -> Packet {
     Packet {
         mid: Mid::from("x"),
         ssrc: 1,
+        layer: 0,
         format: kind.plain(),
         sequence: 0,
         timestamp: 0,

@@ -7,7 +7,7 @@ use ringback_sfu::{
     Extensions, FormatKind, Identity, Mid, Output, Packet, Peer, PeerEvent, PeerState, Transmit, ufrag,
 };
 use str0m::change::SdpAnswer;
-use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Event, Input, Rtc};
@@ -30,19 +30,27 @@ struct Pair {
     towards_peer: Vec<Vec<u8>>,
     events: Vec<PeerEvent>,
     seen: Vec<Event>,
+    /// One in so many datagrams is lost, each way; 0: none.
+    lossy: u32,
+    seed: u32,
 }
 
 impl Pair {
     /// A client that offers one m-line for each of these, connected.
     fn connected(media: &[(MediaKind, Direction)]) -> (Pair, Vec<Mid>) {
+        Pair::connected_with(media, None)
+    }
+
+    fn connected_with(media: &[(MediaKind, Direction)], layers: Option<Simulcast>) -> (Pair, Vec<Mid>) {
         let now = Instant::now();
         let peer = Peer::new(&Identity::generate().unwrap(), &[server()], now);
         let mut client = Rtc::builder().set_rtp_mode(true).build(now);
         client.add_local_candidate(Candidate::host(client_address(), Protocol::Udp).unwrap());
         let mut api = client.sdp_api();
-        let mids = media.iter().map(|(kind, way)| api.add_media(*kind, *way, None, None, None)).collect();
+        let mids = media.iter().map(|(kind, way)| api.add_media(*kind, *way, None, None, layers.clone())).collect();
         let (offer, pending) = api.apply().unwrap();
-        let mut pair = Pair { now, peer, client, towards_peer: vec![], events: vec![], seen: vec![] };
+        let mut pair =
+            Pair { now, peer, client, towards_peer: vec![], events: vec![], seen: vec![], lossy: 0, seed: 7 };
         let answer = pair.peer.offer(&offer.to_sdp_string()).unwrap();
         let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
         pair.client.sdp_api().accept_answer(pending, answer).unwrap();
@@ -65,11 +73,19 @@ impl Pair {
         self.client.handle_input(Input::Timeout(self.now)).unwrap();
         self.drain_client();
         for datagram in std::mem::take(&mut self.towards_peer) {
+            if self.loses() {
+                continue;
+            }
             assert!(self.peer.receive(false, client_address(), &datagram, self.now).unwrap());
             self.drain_peer();
         }
         self.peer.timeout(self.now).unwrap();
         self.drain_peer();
+    }
+
+    fn loses(&mut self) -> bool {
+        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.lossy > 0 && (self.seed >> 8) % self.lossy == 0
     }
 
     fn drain_client(&mut self) {
@@ -85,6 +101,9 @@ impl Pair {
 
     fn drain_peer(&mut self) {
         for transmit in self.poll_peer() {
+            if self.loses() {
+                continue;
+            }
             let receive = Receive::new(Protocol::Udp, server(), client_address(), &transmit.contents).unwrap();
             self.client.handle_input(Input::Receive(self.now, receive)).unwrap();
             self.drain_client();
@@ -110,6 +129,14 @@ impl Pair {
         self.seen.iter().filter_map(packet).collect()
     }
 
+    fn publish_nackable(&mut self, mid: Mid, sequence: u64, payload: &[u8]) {
+        let pt = self.client.media(mid).unwrap().remote_pts()[0];
+        let mut api = self.client.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        let write = RtpWrite::new(pt, SeqNo::from(sequence), sequence as u32 * 3000, self.now, payload.to_vec());
+        stream.write_rtp(write.nackable(true));
+    }
+
     fn publish(&mut self, mid: Mid, sequence: u64, payload: &[u8]) {
         let pt = self.client.media(mid).unwrap().remote_pts()[0];
         let mut api = self.client.direct_api();
@@ -124,6 +151,7 @@ fn packet(kind: FormatKind, payload: &[u8]) -> Packet {
     Packet {
         mid: Mid::from("x"),
         ssrc: 1,
+        layer: 0,
         format: kind.plain(),
         sequence: 0,
         timestamp: 0,
@@ -175,6 +203,84 @@ fn what_the_client_sends_comes_out_with_its_m_line_and_format() {
         })
         .collect();
     assert_eq!(packets, [(mids[0], FormatKind::Opus, 60), (mids[1], FormatKind::Vp8, 900)]);
+}
+
+#[test]
+fn the_layers_of_a_camera_are_told_apart_by_the_order_of_the_offer() {
+    let mut layers = Simulcast::new();
+    ["l", "m", "h"].into_iter().for_each(|rid| layers.add_send_layer(SimulcastLayer::new(rid)));
+    let (mut pair, mids) = Pair::connected_with(&[(MediaKind::Video, Direction::SendOnly)], Some(layers));
+
+    for (rid, size) in [("h", 900), ("l", 100), ("m", 400)] {
+        let pt = pair.client.media(mids[0]).unwrap().remote_pts()[0];
+        let mut api = pair.client.direct_api();
+        let stream = api.stream_tx_by_mid(mids[0], Some(Rid::from(rid))).unwrap();
+        stream.write_rtp(RtpWrite::new(pt, SeqNo::from(5), 9000, pair.now, vec![0x10; size]));
+        pair.step();
+        pair.step();
+    }
+
+    let packets = pair.events.iter().filter_map(|event| match event {
+        PeerEvent::Packet(p) => Some((p.layer, p.payload.len())),
+        _ => None,
+    });
+    assert_eq!(packets.collect::<Vec<_>>(), [(2, 900), (0, 100), (1, 400)]);
+}
+
+#[test]
+fn pictures_are_whole_both_ways_though_one_packet_in_ten_is_lost() {
+    let (mut pair, mids) =
+        Pair::connected(&[(MediaKind::Video, Direction::SendOnly), (MediaKind::Video, Direction::RecvOnly)]);
+    pair.publish(mids[0], 1, &[2; 900]);
+    pair.step();
+    pair.lossy = 10;
+
+    // Half a second in which nothing new is sent is time to mend the end.
+    for n in 2..=300u64 {
+        pair.publish_nackable(mids[0], n, &[2; 900]);
+        let packet = packet(FormatKind::Vp8, &[0x10; 900]);
+        assert!(pair.peer.write(mids[1], &packet, n, n as u32 * 3000, pair.now));
+        pair.step();
+    }
+    pair.lossy = 0;
+    for n in 301..=303u64 {
+        pair.publish_nackable(mids[0], n, &[2; 900]);
+        assert!(pair.peer.write(mids[1], &packet(FormatKind::Vp8, &[0x10; 900]), n, n as u32 * 3000, pair.now));
+        (0..100).for_each(|_| pair.step());
+    }
+
+    let mut received: Vec<u16> = pair.received().into_iter().map(|(n, _)| n).collect();
+    let sequence = |event: &PeerEvent| if let PeerEvent::Packet(p) = event { Some(p.sequence as u16) } else { None };
+    let mut published: Vec<u16> = pair.events.iter().filter_map(sequence).collect();
+    for numbers in [&mut received, &mut published] {
+        numbers.sort_unstable();
+        numbers.dedup();
+    }
+    assert_eq!(published, (1..=303).collect::<Vec<u16>>());
+    assert_eq!(received, (2..=303).collect::<Vec<u16>>());
+}
+
+#[test]
+fn a_path_is_estimated_and_a_narrow_one_is_noticed() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Video, Direction::RecvOnly)]);
+    pair.peer.set_desired_bitrate(5_000_000);
+    let estimates = |pair: &Pair| -> Vec<u64> {
+        pair.events.iter().filter_map(|e| if let PeerEvent::Estimate(bps) = e { Some(*bps) } else { None }).collect()
+    };
+
+    let send = |pair: &mut Pair, from: u64| {
+        for n in from..from + 1000 {
+            pair.peer.write(mids[0], &packet(FormatKind::Vp8, &[0x10; 1000]), n, n as u32 * 450, pair.now);
+            pair.step();
+        }
+    };
+    send(&mut pair, 1);
+    let wide = estimates(&pair).last().copied().unwrap();
+    pair.lossy = 3;
+    send(&mut pair, 1001);
+    let narrow = estimates(&pair).last().copied().unwrap();
+
+    assert!(wide > 1_500_000 && narrow < wide / 2, "{wide} {narrow}");
 }
 
 #[test]

@@ -798,6 +798,13 @@ class MediaLegs(Protocol):
     def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
         """The whole receive table of a WebRTC leg: mid → (source participant, track name). What is left out stops."""
 
+    def set_layers(self, leg: ParticipantId, layers: Mapping[tuple[str, str], int]) -> None:
+        """The highest simulcast layer a WebRTC leg wants: (participant or ``*``, track name) → layer, 0 the lowest.
+
+        The whole table; who is not named is seen as well as the path allows. A lower layer is sent where bandwidth or
+        the sender gives no more.
+        """
+
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         """Whose audio a phone (or PCM) leg hears; ``None`` is everybody else in the meeting, the default."""
 

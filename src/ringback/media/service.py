@@ -140,6 +140,9 @@ class Media:
     def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
         self._engine.set_subscriptions(leg, {mid: (source, track) for mid, (source, track) in tracks.items()})
 
+    def set_layers(self, leg: ParticipantId, layers: Mapping[tuple[str, str], int]) -> None:
+        self._engine.set_layers(leg, dict(layers))
+
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         self._engine.set_sources(leg, None if sources is None else sorted(sources))
 

@@ -39,6 +39,7 @@ class Seat:
         self._actor = actor
         self._office = office
         self._opened = False
+        self._layers: Mapping[tuple[str, str], int] = {}
         self.id = who
 
     @property
@@ -116,6 +117,8 @@ class Seat:
             self._opened = True
             await media.open_webrtc(self.meeting, self.id)
             media.set_name(self.id, member.participant.user_name)
+            if self._layers:
+                media.set_layers(self.id, self._layers)
         answer = await media.webrtc_offer(self.id, sdp)
         try:
             refused = await self._ask(lambda now: commands.negotiate(self._actor.meeting, self.id, send, receive))
@@ -123,6 +126,13 @@ class Seat:
             media.close_leg(self.id)
             raise
         return answer, refused
+
+    def set_layers(self, layers: Mapping[tuple[str, str], int]) -> None:
+        """The highest layers this client wants to see: (participant or ``*``, track name) → layer, the whole table."""
+        commands.member(self._actor.meeting, self.id)
+        self._layers = layers
+        if self._opened:
+            self._office.world.media.set_layers(self.id, layers)
 
     async def _do(self, step: Callable[[Meeting, Instant], list[Effect]]) -> None:
         await self._ask(lambda now: (step(self._actor.meeting, now), None))

@@ -358,6 +358,10 @@ class Connection:
         sdp, refused = await seat.offer(offer.sdp, offer.send, offer.receive)
         return {"sdp": sdp, "refused": [{"mid": mid, "reason": why} for mid, why in refused.items()]}
 
+    async def receive_layers(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
+        seat.set_layers(requests.read_layers(fields))
+        return {}
+
     async def track(self, seat: Seat, fields: Mapping[str, object]) -> Fields:
         said = requests.mapping(fields, "blocked")
         why = {key: True for key in BLOCKED if said.get(key) is True}
@@ -492,6 +496,7 @@ Verb = Callable[[Connection, Seat, Mapping[str, object]], Awaitable[Fields]]
 VERBS: dict[str, Verb] = {
     "leave": Connection.leave,
     "offer": Connection.offer,
+    "receive-layers": Connection.receive_layers,
     "track": Connection.track,
     "app-message": Connection.app_message,
     "set-user-name": Connection.set_user_name,

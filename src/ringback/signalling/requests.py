@@ -13,6 +13,8 @@ MAX_USER_DATA = 4096
 MAX_DEPTH = 32
 MAX_LINES = 500
 """m-lines one client may name."""
+HIGHEST_LAYER = 15
+"""Simulcast layers are counted from 0; what a client names beyond those there are means the highest."""
 
 COUNTERS = ("underruns_bot", "underruns_path", "ticks_late")
 """What only a client can count, by the names of ``core.Callers.stats``."""
@@ -99,6 +101,17 @@ def read_offer(fields: Mapping[str, object]) -> Offer:
     for line in _lines(fields, "receive"):
         receive[text(line, "mid", 32)] = (ParticipantId(text(line, "session_id", 64)), text(line, "track", 64))
     return Offer(text(fields, "sdp", 256 * 1024), send, receive)
+
+
+def read_layers(fields: Mapping[str, object]) -> dict[tuple[str, str], int]:
+    """``layers`` of ``receive-layers``: (session id or ``*``, track) → the highest layer wanted, 0 the lowest."""
+    layers: dict[tuple[str, str], int] = {}
+    for line in _lines(fields, "layers"):
+        layer = line.get("layer")
+        if not isinstance(layer, int) or isinstance(layer, bool) or not 0 <= layer <= HIGHEST_LAYER:
+            raise InvalidRequest(f'"layer" must be a number from 0 to {HIGHEST_LAYER}')
+        layers[text(line, "session_id", 64), text(line, "track", 64)] = layer
+    return layers
 
 
 def read_recipients(fields: Mapping[str, object]) -> tuple[ParticipantId, ...] | None:

@@ -30,6 +30,7 @@ class FakeLeg:
     name: str = ""
     published: dict[str, str] = field(default_factory=dict)
     subscriptions: dict[str, tuple[ParticipantId, str]] = field(default_factory=dict)
+    layers: dict[tuple[str, str], int] = field(default_factory=dict)
     digits: list[tuple[str, int, int]] = field(default_factory=list)
     pcm: bytearray = field(default_factory=bytearray)
     tone: Tone | None = None
@@ -145,6 +146,10 @@ class FakeMedia:
     def set_subscriptions(self, leg: ParticipantId, tracks: Mapping[str, tuple[ParticipantId, str]]) -> None:
         if leg in self.legs:
             self.legs[leg].subscriptions = dict(tracks)
+
+    def set_layers(self, leg: ParticipantId, layers: Mapping[tuple[str, str], int]) -> None:
+        if leg in self.legs:
+            self.legs[leg].layers = dict(layers)
 
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         if leg in self.legs:

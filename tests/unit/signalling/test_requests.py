@@ -13,6 +13,7 @@ from ringback.signalling.requests import (
     read_counters,
     read_frame,
     read_join,
+    read_layers,
     read_offer,
     read_recipients,
 )
@@ -141,3 +142,19 @@ def test_counters_of_a_client_are_numbers_by_names_we_know():
     for bad in (-1, 1.5, True, "3", 2**53):
         with pytest.raises(InvalidRequest, match="underruns_bot"):
             read_counters({"counters": {"underruns_bot": bad}})
+
+
+def test_layers_are_named_for_somebody_or_everybody() -> None:
+    lines = [
+        {"session_id": "*", "track": "video", "layer": 0},
+        {"session_id": "ann", "track": "video", "layer": 2},
+    ]
+
+    assert read_layers({"layers": lines}) == {("*", "video"): 0, ("ann", "video"): 2}
+    assert read_layers({}) == {}
+
+
+@pytest.mark.parametrize("layer", [None, -1, 16, "1", True, 1.5])
+def test_a_layer_is_a_small_number(layer: object) -> None:
+    with pytest.raises(InvalidRequest, match="layer"):
+        read_layers({"layers": [{"session_id": "*", "track": "video", "layer": layer}]})

@@ -18,7 +18,7 @@ export type * from "./types";
 // ── call ──
 import { CallCore, type InputSettings } from "./call-core";
 import { type Engine } from "./engine";
-import type { DailyAccess, DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyRoomInfo, DailySendDtmfOptions, DailySipCallTransferOptions, DailySipReferOptions, WarmTransferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, DailyWaitingParticipant, DailyWaitingParticipantUpdate, MeetingState, StartScreenShareOptions } from "./types";
+import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyReceiveSettings, DailyReceiveSettingsUpdates, DailyRoomInfo, DailySendDtmfOptions, DailySendSettings, DailySingleParticipantReceiveSettings, DailySipCallTransferOptions, DailySipReferOptions, WarmTransferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
 export declare class Call extends CallCore {
     constructor(options?: DailyFactoryOptions, engine?: Engine, onDestroyed?: (call: Call) => void);
     meetingState(): MeetingState;
@@ -26,15 +26,6 @@ export declare class Call extends CallCore {
     load(options?: DailyCallOptions): Promise<void>;
     startCamera(options?: DailyCallOptions): Promise<DailyDeviceInfos>;
     join(options?: DailyCallOptions): Promise<DailyParticipantsObject | undefined>;
-    requestAccess({ name }?: {
-        access?: {
-            level: "full";
-        };
-        name?: string;
-    }): Promise<{
-        access: DailyAccess;
-        granted: boolean;
-    }>;
     destroy(): Promise<void>;
     participants(): DailyParticipantsObject;
     participantCounts(): DailyParticipantCounts;
@@ -43,18 +34,10 @@ export declare class Call extends CallCore {
     }): Promise<DailyRoomInfo | DailyPendingRoomInfo | null>;
     meetingSessionSummary(): DailyMeetingSessionSummary;
     accessState(): {
-        access: DailyAccess;
-        awaitingAccess?: {
+        access: "unknown" | {
             level: "full";
         };
     };
-    waitingParticipants(): Record<string, DailyWaitingParticipant>;
-    updateWaitingParticipant(id: string, update: DailyWaitingParticipantUpdate): Promise<{
-        id: string;
-    }>;
-    updateWaitingParticipants(updates: Record<string, DailyWaitingParticipantUpdate>): Promise<{
-        ids: string[];
-    }>;
     getActiveSpeaker(): {
         peerId?: string;
     };
@@ -104,6 +87,13 @@ export declare class Call extends CallCore {
     getNetworkTopology(): Promise<{
         topology: "sfu" | "none";
     }>;
+    getReceiveSettings(): Promise<DailyReceiveSettings>;
+    getReceiveSettings(id: string, options?: {
+        showInheritedValues?: boolean;
+    }): Promise<DailySingleParticipantReceiveSettings>;
+    updateReceiveSettings(updates: DailyReceiveSettingsUpdates): Promise<DailyReceiveSettings>;
+    getSendSettings(): DailySendSettings | null;
+    updateSendSettings(settings: DailySendSettings): Promise<DailySendSettings>;
     sendAppMessage(data: unknown, to?: string | string[]): this;
     startDialOut(options: DailyStartDialoutOptions): Promise<DailyStartDialoutResult>;
     stopDialOut({ sessionId }: {
@@ -127,11 +117,11 @@ import { LevelObserver } from "./media/levels";
 import { ScreenShare } from "./media/screen";
 import { NetworkStats } from "./media/stats";
 import { Session, type SessionEvents } from "./session";
+import { ReceiveSettings } from "./settings/receive";
 import type { JoinReply, WireParticipant } from "./signalling/wire";
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
-import { WaitingRoom } from "./state/waiting";
-import type { DailyAccess, DailyCallOptions, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyParticipantsObject, DailyWaitingParticipant, MeetingState, TrackName } from "./types";
+import type { DailyCallOptions, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyParticipantsObject, DailySendSettings, MeetingState, TrackName } from "./types";
 type AllEvents = {
     [K in DailyEvent]: DailyEventObject<K>;
 };
@@ -165,7 +155,7 @@ export declare class CallCore {
 export {};
 
 // ── events ──
-import type { DailyAccess, DailyCameraErrorObject, DailyDeviceInfos, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipant, DailyParticipantCounts, DailyParticipantsObject, DailyWaitingParticipant } from "./types";
+import type { DailyCameraErrorObject, DailyDeviceInfos, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyReceiveSettings, DailySendSettings, DailyParticipant, DailyParticipantCounts, DailyParticipantsObject } from "./types";
 export interface TelephonyPayload {
     provider?: string;
     sessionId?: string;
@@ -282,6 +272,12 @@ export interface DailyEventMap {
         participantsAudioLevel: Record<string, number>;
     };
     "network-quality-change": Pick<DailyNetworkStats, "networkState" | "networkStateReasons" | "threshold" | "quality">;
+    "receive-settings-updated": {
+        receiveSettings: DailyReceiveSettings;
+    };
+    "send-settings-updated": {
+        sendSettings: DailySendSettings;
+    };
     "network-connection": {
         type: "signaling" | "peer-to-peer" | "sfu";
         event: "connected" | "interrupted";
@@ -289,16 +285,9 @@ export interface DailyEventMap {
         sfu_id?: string;
     };
     "access-state-updated": {
-        access: DailyAccess;
-        awaitingAccess?: {
-            level: "full";
-        };
-    };
-    "waiting-participant-added": {
-        participant: DailyWaitingParticipant;
-    };
-    "waiting-participant-removed": {
-        participant: DailyWaitingParticipant;
+        access: {
+            level: "full" | "none" | "lobby";
+        } | "unknown";
     };
     "meeting-session-summary-updated": {
         meetingSession: DailyMeetingSessionSummary;
@@ -346,19 +335,6 @@ export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "d
 export {};
 
 // ── types ──
-export type DailyAccess = "unknown" | {
-    level: "none" | "lobby" | "full";
-};
-export interface DailyWaitingParticipant {
-    id: string;
-    name: string;
-    awaitingAccess: {
-        level: "full";
-    };
-}
-export interface DailyWaitingParticipantUpdate {
-    grantRequestedAccess: boolean;
-}
 export type MeetingState = "new" | "loading" | "loaded" | "joining-meeting" | "joined-meeting" | "left-meeting" | "error";
 export type TrackName = "audio" | "video" | "screenAudio" | "screenVideo";
 export declare const TRACK_NAMES: readonly TrackName[];
@@ -508,6 +484,28 @@ export interface DailyNetworkStats {
         averageNetworkRoundTripTime?: number | null;
     };
 }
+export interface DailyTrackReceiveSettings {
+    layer?: number;
+}
+export type DailySingleParticipantReceiveSettings = Record<string, DailyTrackReceiveSettings>;
+export type DailyReceiveSettings = Record<string, DailySingleParticipantReceiveSettings>;
+export type DailyReceiveSettingsUpdates = Record<string, Record<string, {
+    layer?: number | "inherit";
+} | "inherit" | undefined> | "inherit">;
+type SendEncoding = Pick<RTCRtpEncodingParameters, "maxBitrate" | "maxFramerate" | "scaleResolutionDownBy" | "active">;
+export interface DailyVideoSendSettings {
+    maxQuality?: "low" | "medium" | "high";
+    encodings?: {
+        low: SendEncoding;
+        medium?: SendEncoding;
+        high?: SendEncoding;
+    };
+    allowAdaptiveLayers?: boolean;
+}
+export interface DailySendSettings {
+    video?: string | DailyVideoSendSettings;
+    screenVideo?: string | DailyVideoSendSettings;
+}
 export interface DailyBrowserInfo {
     supported: boolean;
     mobile: boolean;
@@ -532,8 +530,8 @@ export interface DailyCallOptions {
     subscribeToTracksAutomatically?: boolean;
     dailyConfig?: Record<string, unknown>;
     inputSettings?: unknown;
-    receiveSettings?: unknown;
-    sendSettings?: unknown;
+    receiveSettings?: DailyReceiveSettingsUpdates;
+    sendSettings?: DailySendSettings;
 }
 export interface DailyFactoryOptions extends DailyCallOptions {
     allowMultipleCallInstances?: boolean;

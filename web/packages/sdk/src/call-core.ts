@@ -10,6 +10,8 @@ import { ScreenShare } from "./media/screen";
 import { NetworkStats } from "./media/stats";
 import { checkOptions } from "./options";
 import { Session, type SessionEvents } from "./session";
+import { ReceiveSettings } from "./settings/receive";
+import { encodingsFor } from "./settings/send";
 import type { JoinReply, WireParticipant } from "./signalling/wire";
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
@@ -22,6 +24,7 @@ import type {
   DailyMeetingSessionSummary,
   DailyParticipantsObject,
   DailyWaitingParticipant,
+  DailySendSettings,
   MeetingState,
   TrackName,
 } from "./types";
@@ -60,6 +63,8 @@ export class CallCore {
   protected session: Session | null = null;
   protected options: DailyFactoryOptions;
   protected inputSettings: InputSettings = {};
+  protected readonly receiveSettings = new ReceiveSettings();
+  protected sendSettings: DailySendSettings = {};
   protected state: MeetingState = "new";
   protected destroyed = false;
   protected reply: JoinReply | null = null;
@@ -79,6 +84,7 @@ export class CallCore {
   ) {
     this.callClientId = uuid();
     this.options = checkOptions(options);
+    this.obeySettings(options);
     this.devices = new DeviceManager(engine);
     this.screen = new ScreenShare(engine);
     this.publisher = new Publisher({
@@ -130,6 +136,7 @@ export class CallCore {
     for (const name of ["participant-joined", "participant-updated", "participant-left"] as const) {
       this.roster.on(name, (payload) => this.emit(name, payload));
     }
+    this.roster.on("participant-left", ({ participant }) => this.receiveSettings.forget(participant.session_id));
     for (const name of ["track-started", "track-stopped", "participant-counts-updated"] as const) {
       this.roster.on(name, (payload) => this.emit(name, payload));
     }
@@ -149,7 +156,10 @@ export class CallCore {
     session.on("joined", (reply) => this.handleJoined(reply));
     session.on("local", (wire) => this.handleLocal(wire));
     session.on("asked", (changes) => this.handleAsked(changes));
-    session.on("resynced", () => this.publisher.repeat());
+    session.on("resynced", () => {
+      this.publisher.repeat();
+      this.tellLayers();
+    });
     session.on("network", (payload) => this.emit("network-connection", payload));
     session.on("passed", ({ name, payload }) => this.emit(name, payload as never));
     session.on("speaker", (peerId) => {
@@ -174,6 +184,7 @@ export class CallCore {
     this.roster.setLocal(reply.local);
     this.obeyStartOff(reply);
     this.publisher.handleJoined(this.canSend());
+    if (this.receiveSettings.table().length > 0) this.tellLayers();
     this.stats.watch(({ networkState, networkStateReasons, threshold, quality }) =>
       this.emit("network-quality-change", { networkState, networkStateReasons, threshold, quality }),
     );
@@ -305,6 +316,12 @@ export class CallCore {
 
   protected merge(options: DailyCallOptions): void {
     this.options = { ...this.options, ...checkOptions(options) };
+    this.obeySettings(options);
+  }
+
+  protected obeySettings({ receiveSettings, sendSettings }: DailyCallOptions): void {
+    if (receiveSettings !== undefined) this.receiveSettings.update(receiveSettings);
+    if (sendSettings !== undefined) this.sendSettings = { ...this.sendSettings, ...sendSettings };
   }
 
   protected onlyLocal(): DailyParticipantsObject {
@@ -329,6 +346,14 @@ export class CallCore {
   protected async request(type: string, fields: object, retry = true): Promise<Record<string, unknown>> {
     if (this.session === null) throw new Error(`${type} only supported after join.`);
     return this.session.request(type, fields, retry);
+  }
+
+  protected encodings(name: TrackName): RTCRtpEncodingParameters[] | undefined {
+    return name === "video" || name === "screenVideo" ? encodingsFor(name, this.sendSettings) : undefined;
+  }
+
+  protected tellLayers(): void {
+    this.tell("receive-layers", { layers: this.receiveSettings.table() });
   }
 
   /** A request nobody waits for: a refusal becomes a `nonfatal-error`. */

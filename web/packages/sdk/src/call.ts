@@ -7,6 +7,7 @@ import { checkRefer, checkTransfer } from "./checks/transfer";
 import { browserEngine, type Engine } from "./engine";
 import { fitsUserData } from "./options";
 import { type JoinOptions, Session } from "./session";
+import { checkSendSettings } from "./settings/send";
 import { SignallingError } from "./signalling/wire";
 import { checkUpdates, wireUpdate } from "./state/updates";
 import type {
@@ -22,8 +23,12 @@ import type {
   DailyParticipantsObject,
   DailyParticipantUpdateOptions,
   DailyPendingRoomInfo,
+  DailyReceiveSettings,
+  DailyReceiveSettingsUpdates,
   DailyRoomInfo,
   DailySendDtmfOptions,
+  DailySendSettings,
+  DailySingleParticipantReceiveSettings,
   DailySipCallTransferOptions,
   DailySipReferOptions,
   WarmTransferOptions,
@@ -152,7 +157,7 @@ export class Call extends CallCore {
   private openSession(): Session {
     this.state = "joining-meeting";
     this.emit("joining-meeting", {});
-    const session = new Session(this.engine, this.roster);
+    const session = new Session(this.engine, this.roster, (name) => this.encodings(name));
     this.session = session;
     this.wireSession(session);
     return session;
@@ -401,6 +406,44 @@ export class Call extends CallCore {
 
   getNetworkTopology(): Promise<{ topology: "sfu" | "none" }> {
     return Promise.resolve({ topology: this.state === "joined-meeting" ? "sfu" : "none" });
+  }
+
+  // ── layers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  getReceiveSettings(): Promise<DailyReceiveSettings>;
+  getReceiveSettings(id: string, options?: { showInheritedValues?: boolean }): Promise<DailySingleParticipantReceiveSettings>;
+  getReceiveSettings(
+    id?: string,
+    { showInheritedValues = false }: { showInheritedValues?: boolean } = {},
+  ): Promise<DailyReceiveSettings | DailySingleParticipantReceiveSettings> {
+    this.alive();
+    return Promise.resolve(id === undefined ? this.receiveSettings.all() : this.receiveSettings.one(id, showInheritedValues));
+  }
+
+  /** The highest simulcast layer wanted of somebody's pictures; bandwidth or the sender may give a lower one. */
+  async updateReceiveSettings(updates: DailyReceiveSettingsUpdates): Promise<DailyReceiveSettings> {
+    this.alive();
+    const changed = this.receiveSettings.update(updates);
+    if (changed && this.state === "joined-meeting") {
+      await this.request("receive-layers", { layers: this.receiveSettings.table() });
+    }
+    const receiveSettings = this.receiveSettings.all();
+    if (changed) this.emit("receive-settings-updated", { receiveSettings });
+    return receiveSettings;
+  }
+
+  getSendSettings(): DailySendSettings | null {
+    return Object.keys(this.sendSettings).length > 0 ? this.sendSettings : null;
+  }
+
+  /** How camera and screen are encoded from now on: a preset's name, or layers from low to high. */
+  async updateSendSettings(settings: DailySendSettings): Promise<DailySendSettings> {
+    this.alive();
+    checkSendSettings(settings);
+    this.sendSettings = { ...this.sendSettings, ...settings };
+    await this.session?.peer.applyEncodings();
+    this.emit("send-settings-updated", { sendSettings: this.sendSettings });
+    return this.sendSettings;
   }
 
   // ── messages and telephones ───────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,8 @@ import type {
   DailyFatalError,
   DailyMeetingSessionSummary,
   DailyNetworkStats,
+  DailyReceiveSettings,
+  DailySendSettings,
   DailyParticipant,
   DailyParticipantCounts,
   DailyParticipantsObject,
@@ -110,6 +112,8 @@ export interface DailyEventMap {
     DailyNetworkStats,
     "networkState" | "networkStateReasons" | "threshold" | "quality"
   >;
+  "receive-settings-updated": { receiveSettings: DailyReceiveSettings };
+  "send-settings-updated": { sendSettings: DailySendSettings };
   "network-connection": {
     type: "signaling" | "peer-to-peer" | "sfu";
     event: "connected" | "interrupted";

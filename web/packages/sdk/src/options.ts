@@ -1,12 +1,14 @@
 /** Call options: which there are, which values they take, and joining several sets of them (later ones win). */
 
+import { checkReceiveSettings } from "./settings/receive";
+import { checkSendSettings } from "./settings/send";
 import type { DailyCallOptions, DailyFactoryOptions } from "./types";
 
 const USER_DATA_LIMIT = 4096;
 
 const isString = (value: unknown) => typeof value === "string";
 const isBoolean = (value: unknown) => typeof value === "boolean";
-const isObject = (value: unknown) => typeof value === "object" && value !== null;
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 const isSource = (value: unknown) => isString(value) || isBoolean(value) || isObject(value);
 
 const CHECKS: Record<string, readonly [(value: unknown) => boolean, string]> = {
@@ -21,8 +23,8 @@ const CHECKS: Record<string, readonly [(value: unknown) => boolean, string]> = {
   subscribeToTracksAutomatically: [isBoolean, "subscribeToTracksAutomatically should be a boolean"],
   dailyConfig: [isObject, "dailyConfig should be an object"],
   inputSettings: [isObject, "inputSettings should be an object"],
-  receiveSettings: [isObject, "receiveSettings should be an object"],
-  sendSettings: [isObject, "sendSettings should be an object"],
+  receiveSettings: [isReceiveSettings, "receiveSettings should name participants or 'base', each with layers by track"],
+  sendSettings: [isSendSettings, "sendSettings should be presets or settings of video and screenVideo"],
   allowMultipleCallInstances: [isBoolean, "allowMultipleCallInstances should be a boolean"],
   strictMode: [isBoolean, "strictMode should be a boolean"],
 };
@@ -53,6 +55,23 @@ export function fitsUserData(value: unknown): boolean {
   if (value === undefined) return true;
   try {
     return JSON.stringify(value).length <= USER_DATA_LIMIT;
+  } catch {
+    return false;
+  }
+}
+
+function isReceiveSettings(value: unknown): boolean {
+  return isObject(value) && passes(() => checkReceiveSettings(value, false));
+}
+
+function isSendSettings(value: unknown): boolean {
+  return isObject(value) && passes(() => checkSendSettings(value));
+}
+
+function passes(check: () => void): boolean {
+  try {
+    check();
+    return true;
   } catch {
     return false;
   }

@@ -16,7 +16,7 @@ import {
 } from "./signalling/wire";
 import type { Roster } from "./state/roster";
 import { waitingOf } from "./state/waiting";
-import type { DailyFatalError, DailyFatalErrorType, DailyWaitingParticipant } from "./types";
+import type { DailyFatalError, DailyFatalErrorType, DailyWaitingParticipant, TrackName } from "./types";
 import { VERSION } from "./version";
 
 /** An event whose payload is passed on to the application as the server wrote it. */
@@ -63,12 +63,14 @@ export class Session extends Emitter<SessionEvents> {
   constructor(
     engine: Engine,
     private readonly roster: Roster,
+    encodings?: (name: TrackName) => RTCRtpEncodingParameters[] | undefined,
   ) {
     super();
     this.connection = new SignallingConnection(engine);
     this.peer = new PeerManager({
       createPeer: engine.createPeer,
       offer: async (request) => (await this.connection.request("offer", request)) as unknown as OfferReply,
+      ...(encodings && { encodings }),
     });
     this.wire();
   }

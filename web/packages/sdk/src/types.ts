@@ -211,6 +211,34 @@ export interface DailyNetworkStats {
   };
 }
 
+/** `layer`: the highest simulcast layer wanted, 0 the lowest. */
+export interface DailyTrackReceiveSettings {
+  layer?: number;
+}
+
+/** By track: `video`, `screenVideo`. */
+export type DailySingleParticipantReceiveSettings = Record<string, DailyTrackReceiveSettings>;
+/** By session id; `base` is for everybody who is not named. */
+export type DailyReceiveSettings = Record<string, DailySingleParticipantReceiveSettings>;
+/** `inherit` takes back what was said; `*` is everybody who is named. */
+export type DailyReceiveSettingsUpdates = Record<
+  string,
+  Record<string, { layer?: number | "inherit" } | "inherit" | undefined> | "inherit"
+>;
+
+type SendEncoding = Pick<RTCRtpEncodingParameters, "maxBitrate" | "maxFramerate" | "scaleResolutionDownBy" | "active">;
+export interface DailyVideoSendSettings {
+  maxQuality?: "low" | "medium" | "high";
+  encodings?: { low: SendEncoding; medium?: SendEncoding; high?: SendEncoding };
+  allowAdaptiveLayers?: boolean;
+}
+
+/** A preset's name, or settings. */
+export interface DailySendSettings {
+  video?: string | DailyVideoSendSettings;
+  screenVideo?: string | DailyVideoSendSettings;
+}
+
 export interface DailyBrowserInfo {
   supported: boolean;
   mobile: boolean;
@@ -238,8 +266,8 @@ export interface DailyCallOptions {
   subscribeToTracksAutomatically?: boolean;
   dailyConfig?: Record<string, unknown>;
   inputSettings?: unknown;
-  receiveSettings?: unknown;
-  sendSettings?: unknown;
+  receiveSettings?: DailyReceiveSettingsUpdates;
+  sendSettings?: DailySendSettings;
 }
 
 export interface DailyFactoryOptions extends DailyCallOptions {

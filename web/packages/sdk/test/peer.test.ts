@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { PeerManager, type Subscription } from "../src/media/peer";
 import { type OfferReply, type OfferRequest, SignallingError } from "../src/signalling/wire";
+import type { TrackName } from "../src/types";
 import { FakeTrack } from "./fakes/devices";
 import { type FakePeer, peerFactory } from "./fakes/peer";
 import { settle } from "./fakes/wire";
@@ -9,7 +10,7 @@ const MIC = new FakeTrack("audio").asTrack();
 const CAMERA = new FakeTrack("video").asTrack();
 const audioOf = (session_id: string, generation = 1): Subscription => ({ session_id, track: "audio", generation });
 
-function start() {
+function start(encodings?: (name: TrackName) => RTCRtpEncodingParameters[] | undefined) {
   const { create, peers } = peerFactory();
   const offers: (OfferRequest & { answer: (more?: Partial<OfferReply>) => Promise<void>; refuse: (e: Error) => Promise<void> })[] = [];
   const offer = (request: OfferRequest) =>
@@ -24,7 +25,7 @@ function start() {
       };
       offers.push({ ...request, answer, refuse });
     });
-  const manager = new PeerManager({ createPeer: create, offer });
+  const manager = new PeerManager({ createPeer: create, offer, ...(encodings && { encodings }) });
   const heard: string[] = [];
   const name = ({ session_id, track, generation }: Subscription) => `${session_id}/${track}/${generation}`;
   manager.on("received", ({ subscription }) => heard.push(`received ${name(subscription)}`));
@@ -245,13 +246,17 @@ describe("the peer connection", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("a camera's bitrate is bounded, a microphone's is the browser's affair", async () => {
-    const { manager, peer } = start();
+  test("a camera is encoded as it is told, also later, a microphone's encoding is the browser's affair", async () => {
+    const wanted = [{ rid: "l", maxBitrate: 100_000 }];
+    const { manager, peer } = start((name) => (name === "video" ? wanted : undefined));
     void manager.setSend("audio", MIC);
     void manager.setSend("video", CAMERA);
     await settle();
 
     expect(peer().transceivers[0]?.encodings).toBeUndefined();
-    expect(peer().transceivers[1]?.encodings).toEqual([{ maxBitrate: 1_500_000 }]);
+    expect(peer().transceivers[1]?.encodings).toEqual([{ rid: "l", maxBitrate: 100_000 }]);
+    wanted[0] = { rid: "l", maxBitrate: 50_000 };
+    await manager.applyEncodings();
+    expect(peer().transceivers[1]?.encodings).toEqual([{ rid: "l", maxBitrate: 50_000 }]);
   });
 });

@@ -12,8 +12,6 @@ const DISCONNECTED_PATIENCE_MS = 3_000;
 const LONGEST_RESTART_PAUSE_MS = 15_000;
 /** Pauses before a refused offer is made again; after the last refusal the meeting is given up. */
 const OFFER_RETRY_PAUSES_MS = [500, 2_000];
-const VIDEO_MAX_BITRATE_BPS = 1_500_000;
-const SCREEN_MAX_BITRATE_BPS = 2_500_000;
 
 /** One stream of somebody's: a new generation is another stream. */
 export interface Subscription {
@@ -37,6 +35,8 @@ export interface PeerDeps {
   createPeer: () => RTCPeerConnection;
   /** Takes an offer to the server. Rejects when it was refused, or never answered. */
   offer: (request: OfferRequest) => Promise<OfferReply>;
+  /** How a picture is encoded, the lowest layer first. */
+  encodings?: (name: TrackName) => RTCRtpEncodingParameters[] | undefined;
 }
 
 interface Receiving {
@@ -71,11 +71,23 @@ export class PeerManager extends Emitter<PeerEvents> {
       return;
     }
     if (track === null) return;
-    const init: RTCRtpTransceiverInit = { direction: "sendonly", ...encodingsFor(name) };
+    const sendEncodings = this.deps.encodings?.(name);
+    const init: RTCRtpTransceiverInit = { direction: "sendonly", ...(sendEncodings && { sendEncodings }) };
     const transceiver = this.ensurePeer().addTransceiver(track, init);
     this.sending.set(name, transceiver);
     this.renegotiate();
     await new Promise<void>((resolve) => this.unpublished.push({ transceiver, resolve }));
+  }
+
+  /** What is sent already is encoded as the settings say now. */
+  async applyEncodings(): Promise<void> {
+    for (const [name, { sender }] of this.sending) {
+      const wanted = this.deps.encodings?.(name);
+      if (wanted === undefined) continue;
+      const parameters = sender.getParameters();
+      parameters.encodings.forEach((encoding, at) => Object.assign(encoding, { ...wanted[at], rid: encoding.rid }));
+      await sender.setParameters(parameters);
+    }
   }
 
   /** The whole list of streams to receive; what is not in it stops. */
@@ -256,10 +268,4 @@ function keyOf({ session_id, track, generation }: Subscription): string {
 
 function restartPause(restarts: number): number {
   return restarts === 0 ? 0 : Math.min(1_000 * 2 ** restarts, LONGEST_RESTART_PAUSE_MS);
-}
-
-function encodingsFor(name: TrackName): Pick<RTCRtpTransceiverInit, "sendEncodings"> {
-  if (name === "video") return { sendEncodings: [{ maxBitrate: VIDEO_MAX_BITRATE_BPS }] };
-  if (name === "screenVideo") return { sendEncodings: [{ maxBitrate: SCREEN_MAX_BITRATE_BPS }] };
-  return {};
 }

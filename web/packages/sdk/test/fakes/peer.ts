@@ -11,13 +11,18 @@ export class FakeTransceiver {
   mid: string | null = null;
   currentDirection: string | null = null;
   readonly receiver: { track: MediaStreamTrack };
-  readonly sender: { track: MediaStreamTrack | null; replaceTrack: (track: MediaStreamTrack | null) => Promise<void> };
+  readonly sender: {
+    track: MediaStreamTrack | null;
+    replaceTrack: (track: MediaStreamTrack | null) => Promise<void>;
+    getParameters: () => { encodings: RTCRtpEncodingParameters[] };
+    setParameters: (parameters: { encodings: RTCRtpEncodingParameters[] }) => Promise<void>;
+  };
 
   constructor(
     readonly kind: string,
     public direction: Direction,
     track: MediaStreamTrack | null,
-    readonly encodings: RTCRtpEncodingParameters[] | undefined,
+    public encodings: RTCRtpEncodingParameters[] | undefined,
   ) {
     this.receiver = { track: new FakeTrack(kind as "audio").asTrack() };
     this.sender = {
@@ -25,6 +30,11 @@ export class FakeTransceiver {
       replaceTrack: (next) => {
         if (next !== null && next.kind !== kind) return Promise.reject(new TypeError("wrong kind"));
         this.sender.track = next;
+        return Promise.resolve();
+      },
+      getParameters: () => ({ encodings: structuredClone(this.encodings ?? []) }),
+      setParameters: ({ encodings }) => {
+        this.encodings = encodings;
         return Promise.resolve();
       },
     };
