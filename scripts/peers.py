@@ -30,6 +30,7 @@ PEERS = {
     "sipsak": "sipsak",
     "sox": "sox",
     "svwar": "sipvicious",
+    "turnserver": "coturn",
     "twinkle-console": "twinkle-console",
     # Brings libvpx, which pictures of phones are made with.
     "vpxenc": "vpx-tools",

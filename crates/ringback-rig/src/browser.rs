@@ -107,7 +107,7 @@ impl Browser {
             let time = (self.sequence * 257) as u32;
             let mut api = self.rtc.direct_api();
             let Some(stream) = api.stream_tx_by_mid(mid, None) else { continue };
-            stream.write_rtp(RtpWrite::new(pt, sequence, time, now, vec![0; size]));
+            stream.write_rtp(RtpWrite::new(pt, sequence, time, now, vec![0x10; size]));
             if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
                 drain(&mut self.rtc, &self.socket, |_| {});
             }

@@ -26,6 +26,10 @@ use crate::viewer::Place;
 const MOST_MEDIA: usize = 500;
 /// What a path is believed to carry before anything is known of it, in bits per second.
 const FIRST_ESTIMATE_BPS: u64 = 2_000_000;
+/// In the offers of those who say when packets arrived, so that their path can be estimated: browsers, not bots.
+const TELLS_ARRIVALS: &str = "transport-wide-cc";
+/// The least by which time must pass for str0m's pacer between two packets that may go at once.
+const PACER_STEP: Duration = Duration::from_micros(1);
 /// Most SSRCs remembered per peer; beyond it they are looked up each time.
 const MOST_STREAMS: usize = 2000;
 
@@ -212,35 +216,20 @@ pub struct Peer {
     streams: HashMap<u32, Stream>,
     payload_types: HashMap<(Mid, Format), Option<Pt>>,
     connected: bool,
+    /// What it was made of, until its first offer has said whether its path can be estimated.
+    unoffered: Option<Identity>,
+    /// The time as last told.
+    now: Instant,
+    /// Something left since the time was told.
+    sent: bool,
 }
 
 impl Peer {
     /// A peer that can be reached at `local` (UDP, and TCP of the same number).
     pub fn new(identity: &Identity, local: &[SocketAddr], now: Instant) -> Peer {
-        let mut config = RtcConfig::new()
-            .set_dtls_cert(identity.0.clone())
-            .set_ice_lite(true)
-            .set_rtp_mode(true)
-            .enable_bwe(Some(Bitrate::bps(FIRST_ESTIMATE_BPS)))
-            .clear_codecs()
-            .enable_opus(true, false)
-            .enable_g722(true, false)
-            .enable_pcmu(true, false)
-            .enable_pcma(true, false)
-            .enable_vp8(true);
-        let constrained_baseline = 0x42_e0_1f;
-        config.codec_config().add_h264(127.into(), Some(121.into()), true, constrained_baseline);
-        config.codec_config().add_h264(125.into(), Some(107.into()), false, constrained_baseline);
-        let mut rtc = config.build(now);
-        for &address in local {
-            if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
-                rtc.add_local_candidate(candidate);
-            }
-            if let Ok(candidate) = Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build() {
-                rtc.add_local_candidate(candidate);
-            }
-        }
-        Peer::of(rtc, local)
+        let mut peer = Peer::of(serving(identity, local, None, now), local, now);
+        peer.unoffered = Some(identity.clone());
+        peer
     }
 
     /// A peer that calls a server: sound only. It is reached nowhere before [`Peer::reach_at`].
@@ -260,12 +249,21 @@ impl Peer {
         // A path that is gone is noticed within 10 s, and looked at every 2 s.
         config.set_max_stun_rto(Duration::from_secs(2));
         config.set_max_stun_retransmits(5);
-        Peer::of(config.build(now), &[])
+        Peer::of(config.build(now), &[], now)
     }
 
-    fn of(rtc: Rtc, local: &[SocketAddr]) -> Peer {
-        let (streams, payload_types) = (HashMap::new(), HashMap::new());
-        Peer { rtc, local: local.to_vec(), pending: None, streams, payload_types, connected: false }
+    fn of(rtc: Rtc, local: &[SocketAddr], now: Instant) -> Peer {
+        Peer {
+            rtc,
+            local: local.to_vec(),
+            pending: None,
+            streams: HashMap::new(),
+            payload_types: HashMap::new(),
+            connected: false,
+            unoffered: None,
+            now,
+            sent: false,
+        }
     }
 
     /// Make an offer; `None` when there is nothing to change. One that was made before and not answered is void.
@@ -313,6 +311,11 @@ impl Peer {
             return Err(format!("the offer has more than {MOST_MEDIA} m-lines"));
         }
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|e| format!("the offer cannot be read: {e}"))?;
+        if let Some(identity) = self.unoffered.take()
+            && sdp.contains(TELLS_ARRIVALS)
+        {
+            self.rtc = serving(&identity, &self.local, Some(FIRST_ESTIMATE_BPS), self.now);
+        }
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|e| format!("the offer is refused: {e}"))?;
         self.payload_types.clear();
         self.streams.clear();
@@ -327,6 +330,7 @@ impl Peer {
     /// A packet from the network. Drain afterwards. `false`: not understood, nothing changed.
     pub fn receive(&mut self, tcp: bool, source: SocketAddr, datagram: &[u8], now: Instant) -> Result<bool, String> {
         let Some(receive) = self.receive_of(tcp, source, datagram) else { return Ok(false) };
+        (self.now, self.sent) = (now, false);
         self.rtc.handle_input(Input::Receive(now, receive)).map_err(|e| e.to_string())?;
         Ok(true)
     }
@@ -340,6 +344,7 @@ impl Peer {
 
     /// Time passed. Drain afterwards.
     pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
+        (self.now, self.sent) = (now, false);
         self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
@@ -347,8 +352,14 @@ impl Peer {
     pub fn poll(&mut self) -> Result<Output, String> {
         loop {
             match self.rtc.poll_output().map_err(|e| e.to_string())? {
+                // Its pacer lets one packet go each time that it is told another time: what may go now is to go now.
+                str0m::Output::Timeout(at) if self.sent && at <= self.now + PACER_STEP => {
+                    (self.now, self.sent) = (at.max(self.now), false);
+                    self.rtc.handle_input(Input::Timeout(self.now)).map_err(|e| e.to_string())?;
+                }
                 str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
                 str0m::Output::Transmit(t) => {
+                    self.sent = true;
                     let tcp = !matches!(t.proto, Protocol::Udp);
                     return Ok(Output::Transmit(Transmit {
                         tcp,
@@ -527,6 +538,34 @@ impl Peer {
     pub fn is_alive(&self) -> bool {
         self.rtc.is_alive()
     }
+}
+
+/// str0m for a server: `estimated` from the start with so many bits per second, or without looking at its path.
+fn serving(identity: &Identity, local: &[SocketAddr], estimated: Option<u64>, now: Instant) -> Rtc {
+    let mut config = RtcConfig::new()
+        .set_dtls_cert(identity.0.clone())
+        .set_ice_lite(true)
+        .set_rtp_mode(true)
+        .enable_bwe(estimated.map(Bitrate::bps))
+        .clear_codecs()
+        .enable_opus(true, false)
+        .enable_g722(true, false)
+        .enable_pcmu(true, false)
+        .enable_pcma(true, false)
+        .enable_vp8(true);
+    let constrained_baseline = 0x42_e0_1f;
+    config.codec_config().add_h264(127.into(), Some(121.into()), true, constrained_baseline);
+    config.codec_config().add_h264(125.into(), Some(107.into()), false, constrained_baseline);
+    let mut rtc = config.build(now);
+    for &address in local {
+        if let Ok(candidate) = Candidate::host(address, Protocol::Udp) {
+            rtc.add_local_candidate(candidate);
+        }
+        if let Ok(candidate) = Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build() {
+            rtc.add_local_candidate(candidate);
+        }
+    }
+    rtc
 }
 
 /// Numbers as str0m writes them while it copies the payload.

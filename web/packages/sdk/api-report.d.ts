@@ -18,7 +18,7 @@ export type * from "./types";
 // ── call ──
 import { CallCore, type InputSettings } from "./call-core";
 import { type Engine } from "./engine";
-import type { DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyReceiveSettings, DailyReceiveSettingsUpdates, DailyRoomInfo, DailySendDtmfOptions, DailySendSettings, DailySingleParticipantReceiveSettings, DailySipCallTransferOptions, DailySipReferOptions, WarmTransferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, MeetingState, StartScreenShareOptions } from "./types";
+import type { DailyAccess, DailyCallOptions, DailyDeviceInfos, DailyFactoryOptions, DailyIceConfig, DailyMeetingSessionSummary, DailyNetworkStats, DailyParticipantCounts, DailyParticipantsObject, DailyParticipantUpdateOptions, DailyPendingRoomInfo, DailyReceiveSettings, DailyReceiveSettingsUpdates, DailyRoomInfo, DailySendDtmfOptions, DailySendSettings, DailySingleParticipantReceiveSettings, DailySipCallTransferOptions, DailySipReferOptions, WarmTransferOptions, DailySetInputDevicesOptions, DailyStartDialoutOptions, DailyStartDialoutResult, DailyWaitingParticipant, DailyWaitingParticipantUpdate, MeetingState, StartScreenShareOptions } from "./types";
 export declare class Call extends CallCore {
     constructor(options?: DailyFactoryOptions, engine?: Engine, onDestroyed?: (call: Call) => void);
     meetingState(): MeetingState;
@@ -26,6 +26,15 @@ export declare class Call extends CallCore {
     load(options?: DailyCallOptions): Promise<void>;
     startCamera(options?: DailyCallOptions): Promise<DailyDeviceInfos>;
     join(options?: DailyCallOptions): Promise<DailyParticipantsObject | undefined>;
+    requestAccess({ name }?: {
+        access?: {
+            level: "full";
+        };
+        name?: string;
+    }): Promise<{
+        access: DailyAccess;
+        granted: boolean;
+    }>;
     destroy(): Promise<void>;
     participants(): DailyParticipantsObject;
     participantCounts(): DailyParticipantCounts;
@@ -34,10 +43,18 @@ export declare class Call extends CallCore {
     }): Promise<DailyRoomInfo | DailyPendingRoomInfo | null>;
     meetingSessionSummary(): DailyMeetingSessionSummary;
     accessState(): {
-        access: "unknown" | {
+        access: DailyAccess;
+        awaitingAccess?: {
             level: "full";
         };
     };
+    waitingParticipants(): Record<string, DailyWaitingParticipant>;
+    updateWaitingParticipant(id: string, update: DailyWaitingParticipantUpdate): Promise<{
+        id: string;
+    }>;
+    updateWaitingParticipants(updates: Record<string, DailyWaitingParticipantUpdate>): Promise<{
+        ids: string[];
+    }>;
     getActiveSpeaker(): {
         peerId?: string;
     };
@@ -92,6 +109,7 @@ export declare class Call extends CallCore {
         showInheritedValues?: boolean;
     }): Promise<DailySingleParticipantReceiveSettings>;
     updateReceiveSettings(updates: DailyReceiveSettingsUpdates): Promise<DailyReceiveSettings>;
+    setIceConfig(config: DailyIceConfig): this;
     getSendSettings(): DailySendSettings | null;
     updateSendSettings(settings: DailySendSettings): Promise<DailySendSettings>;
     sendAppMessage(data: unknown, to?: string | string[]): this;
@@ -121,7 +139,8 @@ import { ReceiveSettings } from "./settings/receive";
 import type { JoinReply, WireParticipant } from "./signalling/wire";
 import { Publisher } from "./state/publisher";
 import { Roster } from "./state/roster";
-import type { DailyCallOptions, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyParticipantsObject, DailySendSettings, MeetingState, TrackName } from "./types";
+import { WaitingRoom } from "./state/waiting";
+import type { DailyAccess, DailyCallOptions, DailyFactoryOptions, DailyFatalError, DailyMeetingSessionSummary, DailyParticipantsObject, DailyWaitingParticipant, DailySendSettings, MeetingState, TrackName } from "./types";
 type AllEvents = {
     [K in DailyEvent]: DailyEventObject<K>;
 };
@@ -155,7 +174,7 @@ export declare class CallCore {
 export {};
 
 // ── events ──
-import type { DailyCameraErrorObject, DailyDeviceInfos, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyReceiveSettings, DailySendSettings, DailyParticipant, DailyParticipantCounts, DailyParticipantsObject } from "./types";
+import type { DailyAccess, DailyCameraErrorObject, DailyDeviceInfos, DailyFatalError, DailyMeetingSessionSummary, DailyNetworkStats, DailyReceiveSettings, DailySendSettings, DailyParticipant, DailyParticipantCounts, DailyParticipantsObject, DailyWaitingParticipant } from "./types";
 export interface TelephonyPayload {
     provider?: string;
     sessionId?: string;
@@ -285,9 +304,16 @@ export interface DailyEventMap {
         sfu_id?: string;
     };
     "access-state-updated": {
-        access: {
-            level: "full" | "none" | "lobby";
-        } | "unknown";
+        access: DailyAccess;
+        awaitingAccess?: {
+            level: "full";
+        };
+    };
+    "waiting-participant-added": {
+        participant: DailyWaitingParticipant;
+    };
+    "waiting-participant-removed": {
+        participant: DailyWaitingParticipant;
     };
     "meeting-session-summary-updated": {
         meetingSession: DailyMeetingSessionSummary;
@@ -335,6 +361,19 @@ export declare const PASSED_ON: readonly ["dialin-ready", "dialin-connected", "d
 export {};
 
 // ── types ──
+export type DailyAccess = "unknown" | {
+    level: "none" | "lobby" | "full";
+};
+export interface DailyWaitingParticipant {
+    id: string;
+    name: string;
+    awaitingAccess: {
+        level: "full";
+    };
+}
+export interface DailyWaitingParticipantUpdate {
+    grantRequestedAccess: boolean;
+}
 export type MeetingState = "new" | "loading" | "loaded" | "joining-meeting" | "joined-meeting" | "left-meeting" | "error";
 export type TrackName = "audio" | "video" | "screenAudio" | "screenVideo";
 export declare const TRACK_NAMES: readonly TrackName[];
@@ -483,6 +522,11 @@ export interface DailyNetworkStats {
         worstAudioSendPacketLoss?: number | null;
         averageNetworkRoundTripTime?: number | null;
     };
+}
+export interface DailyIceConfig {
+    iceServers?: RTCIceServer[];
+    placement?: "front" | "back" | "replace";
+    iceTransportPolicy?: RTCIceTransportPolicy;
 }
 export interface DailyTrackReceiveSettings {
     layer?: number;

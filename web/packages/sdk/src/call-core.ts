@@ -21,6 +21,7 @@ import type {
   DailyCallOptions,
   DailyFactoryOptions,
   DailyFatalError,
+  DailyIceConfig,
   DailyMeetingSessionSummary,
   DailyParticipantsObject,
   DailyWaitingParticipant,
@@ -350,6 +351,11 @@ export class CallCore {
 
   protected encodings(name: TrackName): RTCRtpEncodingParameters[] | undefined {
     return name === "video" || name === "screenVideo" ? encodingsFor(name, this.sendSettings) : undefined;
+  }
+
+  protected ice(): Pick<RTCConfiguration, "iceServers" | "iceTransportPolicy"> {
+    const { iceServers, iceTransportPolicy } = (this.options.dailyConfig?.iceConfig ?? {}) as DailyIceConfig;
+    return { ...(iceServers && { iceServers }), ...(iceTransportPolicy && { iceTransportPolicy }) };
   }
 
   protected tellLayers(): void {

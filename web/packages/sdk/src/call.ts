@@ -17,6 +17,7 @@ import type {
   DailyFactoryOptions,
   DailyFatalError,
   DailyFatalErrorType,
+  DailyIceConfig,
   DailyMeetingSessionSummary,
   DailyNetworkStats,
   DailyParticipantCounts,
@@ -157,7 +158,10 @@ export class Call extends CallCore {
   private openSession(): Session {
     this.state = "joining-meeting";
     this.emit("joining-meeting", {});
-    const session = new Session(this.engine, this.roster, (name) => this.encodings(name));
+    const session = new Session(this.engine, this.roster, {
+      ice: () => this.ice(),
+      encodings: (name) => this.encodings(name),
+    });
     this.session = session;
     this.wireSession(session);
     return session;
@@ -430,6 +434,13 @@ export class Call extends CallCore {
     const receiveSettings = this.receiveSettings.all();
     if (changed) this.emit("receive-settings-updated", { receiveSettings });
     return receiveSettings;
+  }
+
+  /** STUN and TURN servers for the connection that the next `join()` makes. */
+  setIceConfig(config: DailyIceConfig): this {
+    this.alive();
+    this.options = { ...this.options, dailyConfig: { ...this.options.dailyConfig, iceConfig: config } };
+    return this;
   }
 
   getSendSettings(): DailySendSettings | null {

@@ -2,7 +2,7 @@
 
 export interface Engine {
   createSocket: (url: string) => WebSocket;
-  createPeer: () => RTCPeerConnection;
+  createPeer: (ice: Pick<RTCConfiguration, "iceServers" | "iceTransportPolicy">) => RTCPeerConnection;
   mediaDevices: MediaDevices | undefined;
   random: () => number;
 }
@@ -12,7 +12,7 @@ export function browserEngine(): Engine {
   const { mediaDevices } = navigator as { mediaDevices?: MediaDevices };
   return {
     createSocket: (url) => new WebSocket(url),
-    createPeer: () => new RTCPeerConnection({ bundlePolicy: "max-bundle" }),
+    createPeer: (ice) => new RTCPeerConnection({ bundlePolicy: "max-bundle", ...ice }),
     mediaDevices,
     random: Math.random,
   };

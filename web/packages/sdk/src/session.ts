@@ -52,6 +52,12 @@ export interface JoinOptions {
   userData?: unknown;
 }
 
+export interface SessionSettings {
+  /** Servers that help to find a path, for the next peer connection. */
+  ice?: () => Pick<RTCConfiguration, "iceServers" | "iceTransportPolicy">;
+  encodings?: (name: TrackName) => RTCRtpEncodingParameters[] | undefined;
+}
+
 const PASSED = new Set<string>(PASSED_ON);
 
 export class Session extends Emitter<SessionEvents> {
@@ -63,12 +69,12 @@ export class Session extends Emitter<SessionEvents> {
   constructor(
     engine: Engine,
     private readonly roster: Roster,
-    encodings?: (name: TrackName) => RTCRtpEncodingParameters[] | undefined,
+    { ice, encodings }: SessionSettings = {},
   ) {
     super();
     this.connection = new SignallingConnection(engine);
     this.peer = new PeerManager({
-      createPeer: engine.createPeer,
+      createPeer: () => engine.createPeer(ice?.() ?? {}),
       offer: async (request) => (await this.connection.request("offer", request)) as unknown as OfferReply,
       ...(encodings && { encodings }),
     });

@@ -211,6 +211,13 @@ export interface DailyNetworkStats {
   };
 }
 
+/** `placement` makes no difference: the server brings no ICE servers of its own. */
+export interface DailyIceConfig {
+  iceServers?: RTCIceServer[];
+  placement?: "front" | "back" | "replace";
+  iceTransportPolicy?: RTCIceTransportPolicy;
+}
+
 /** `layer`: the highest simulcast layer wanted, 0 the lowest. */
 export interface DailyTrackReceiveSettings {
   layer?: number;
