@@ -79,6 +79,7 @@ fn call(identities: &[Identity; 2]) -> Call {
     let sound = Packet {
         mid: "x".into(),
         ssrc: 1,
+        layer: 0,
         format: FormatKind::Pcmu.plain(),
         sequence: 0,
         timestamp: 0,
