@@ -1,16 +1,14 @@
 """Video phones that others wrote and a browser that speaks another codec: pictures are made for both."""
 
-import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
-from interop.peers import png
 from interop.peers.baresip import Baresip
 from interop.peers.browser import Chromium
+from interop.peers.png import Image
 from interop.peers.server import Server
 from interop.peers.waiting import until
 from interop.test_video import address, joined, sees_bars
@@ -20,29 +18,12 @@ pytestmark = pytest.mark.needs("baresip", "chromium")
 PACE_S = 60
 
 
-def written(path: Path) -> png.Image | None:
-    """A snapshot, once it is whole."""
-    return png.read(path) if path.exists() else None
-
-
-async def snapshot(phone: Baresip, folder: Path) -> png.Image | None:
-    """What the phone shows now: the next picture that comes is written down."""
-    path = folder / f"seen-{time.monotonic_ns()}"
-    await phone.command("snapshot_recv", str(path))
-    for _ in range(20):
-        if (seen := written(path)) is not None:
-            return seen
-        await asyncio.sleep(0.1)
-    return None
-
-
-async def sees_green(phone: Baresip, folder: Path, size: tuple[int, int]) -> png.Image:
+async def sees_green(phone: Baresip, size: tuple[int, int]) -> Image:
     """Chromium's pretended camera is green all over, but for what moves on it."""
-    await asyncio.to_thread(folder.mkdir)
     last: list[object] = []
 
-    async def green() -> png.Image | None:
-        seen = await snapshot(phone, folder)
+    async def green() -> Image | None:
+        seen = await phone.picture()
         if seen is None:
             return None
         red, green, blue = seen.mean(0.1, 0.3, 0.4, 0.6)
@@ -84,8 +65,8 @@ async def test_a_phone_of_h264_sees_a_browser_of_vp8_and_goes_on_when_the_pixel_
         await phone.dial(await address(server))
         await sees_bars(page, (640, 360))
 
-        first = await sees_green(phone, tmp_path / "first", (1280, 720))
-        second = await sees_green(phone, tmp_path / "second", (1280, 720))
+        first = await sees_green(phone, (1280, 720))
+        second = await sees_green(phone, (1280, 720))
         assert first.rows != second.rows, "and it moves"
 
         killed = pixel_process()
@@ -96,4 +77,4 @@ async def test_a_phone_of_h264_sees_a_browser_of_vp8_and_goes_on_when_the_pixel_
             return pixel_process() not in (killed, None) or None
 
         await until(another, "another pixel process runs", 30)
-        await sees_green(phone, tmp_path / "third", (1280, 720))
+        await sees_green(phone, (1280, 720))

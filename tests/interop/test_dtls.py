@@ -96,7 +96,8 @@ async def test_jssip_in_a_browser_calls_a_room_with_its_own_sound_holds_and_hang
 
             await page.evaluate("window.__session.hold()")
             await until(lambda: page.evaluate("window.__session.isOnHold().local || null"), "JsSIP holds", 20)
-            await page.evaluate("window.__session.unhold()")
+            # Refused while its hold is not agreed on.
+            await until(lambda: page.evaluate("window.__session.unhold() || null"), "JsSIP offers to resume", 20)
             await until(lambda: page.evaluate("!window.__session.isOnHold().local || null"), "JsSIP resumes", 20)
             await until(page_hears, "the page hears Ann again", 30)
             await page.evaluate("window.__session.terminate()")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,6 +107,7 @@ class Baresip:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
         self._recordings.mkdir()
+        self._seen = tempfile.TemporaryDirectory(prefix="seen-")
         self.port, self._control = free_pair(), free_port()
         listening = self.port + 1 if transport == "tls" else self.port
         shown = f"[{host}]" if ":" in host else host
@@ -158,6 +160,7 @@ class Baresip:
         if self._writer is not None:
             self._writer.close()
         await self._process.stop()
+        self._seen.cleanup()
 
     async def kill(self) -> None:
         """As a flat battery does: nobody is told."""
@@ -222,7 +225,8 @@ class Baresip:
 
     async def picture(self) -> Image | None:
         """What it is shown now; ``None``: nothing yet."""
-        path = self._recordings / f"seen-{time.monotonic_ns()}.png"
+        # It cuts names off after 99 characters; pytest's folders are longer.
+        path = Path(self._seen.name) / f"{time.monotonic_ns()}.png"
         await self.command("snapshot_recv", str(path))
         for _ in range(20):
             if path.is_file() and (image := read(path)) is not None:

@@ -19,7 +19,15 @@ def at_8_khz(sound: Samples, rate: int) -> Samples:
 
 
 def likeness(heard: Samples, known: Samples) -> float:
-    """How alike the best match of ``known`` in ``heard`` is, both at 8 kHz: 1 is the same, below 0.3 is chance."""
+    """How alike the best match of ``known`` in ``heard`` is, both at 8 kHz: 1 is the same, below 0.3 is chance.
+
+    Looked for whole, and in three pieces: a jitter buffer that leaves out or adds 10 ms leaves the words as they were.
+    """
+    pieces = [_best_match(heard, piece) for piece in np.array_split(known, 3)]
+    return max(_best_match(heard, known), sum(pieces) / len(pieces))
+
+
+def _best_match(heard: Samples, known: Samples) -> float:
     if len(heard) < len(known):
         return 0.0
     size = 1 << (len(heard) + len(known)).bit_length()
