@@ -11,6 +11,9 @@ from interop.peers.waiting import until
 
 pytestmark = pytest.mark.needs("chromium")
 
+STAYS = 20
+"""Frames in a row."""
+
 # A video of our own for the other's camera: its size, how many frames it showed, and the longest time between two.
 WATCH = """
 () => {
@@ -43,23 +46,23 @@ async def seen(page: RoomPage) -> Mapping[str, Any] | None:
 
 
 async def shown(page: RoomPage, layer: int, least: int, most: int) -> Mapping[str, Any]:
-    """Ask for a layer and wait until a picture of that width moves."""
+    """Ask for a layer and wait until pictures of that width stay: a switch may have been under way."""
     await page.evaluate(f"window.ringback.call.updateReceiveSettings({{base: {{video: {{layer: {layer}}}}}}})")
+    since: int | None = None
 
-    async def fits() -> Mapping[str, Any] | None:
+    async def stays() -> Mapping[str, Any] | None:
+        nonlocal since
         now = await seen(page)
-        return now if now and least <= now["width"] <= most else None
+        if now is None or not least <= now["width"] <= most:
+            since = None
+            return None
+        since = now["frames"] if since is None else since
+        return now if now["frames"] >= since + STAYS else None
 
     try:
-        first = await until(fits, f"a picture of {least} to {most} pixels", 30)
+        return await until(stays, f"pictures of {least} to {most} pixels stay", 40)
     except AssertionError as error:
         raise AssertionError(f"{error}; it shows {await seen(page)}\n" + "\n".join(page.console[-20:])) from None
-
-    async def moves() -> Mapping[str, Any] | None:
-        now = await seen(page)
-        return now if now and now["frames"] >= first["frames"] + 3 else None
-
-    return await until(moves, "the picture moves", 30)
 
 
 async def test_a_browser_is_shown_the_layer_it_asks_for(server: Server, chromium: Chromium) -> None:
