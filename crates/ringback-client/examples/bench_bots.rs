@@ -217,25 +217,8 @@ impl Phone {
         let leg = format!("phone-{n}");
         let port = engine.open_phone(&format!("room-{n}"), &leg).unwrap();
         let codec = PhoneCodec { codec: Codec::Pcmu, payload_type: 0, receive_payload_type: 0, ptime: TICK };
-        let media = PhoneMedia {
-            remote: Some(socket.local_addr().unwrap()),
-            codec,
-            receive: vec![],
-            dtmf_payload_type: None,
-            dtmf_receive_payload_type: None,
-            dtmf_detect: false,
-            dtmf_tones: false,
-            send: true,
-            listen: true,
-            signalling_host: None,
-            hold_fire: false,
-            networks: vec![],
-            rtcp_port: None,
-            crypto: None,
-            ice: None,
-            polish: Default::default(),
-            trusted: true,
-        };
+        let media =
+            PhoneMedia { remote: Some(socket.local_addr().unwrap()), trusted: true, ..PhoneMedia::plain(codec) };
         engine.set_phone(&leg, media);
         Phone { socket, to: (LOCAL, port).into(), packet: Vec::new(), buffer: [0; 2048] }
     }

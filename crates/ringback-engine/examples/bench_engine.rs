@@ -163,22 +163,8 @@ impl Phone {
         let codec_on_wire = PhoneCodec { codec, payload_type, receive_payload_type: payload_type, ptime: TICK };
         let media = PhoneMedia {
             remote: Some(socket.local_addr().unwrap()),
-            codec: codec_on_wire,
-            receive: vec![],
-            dtmf_payload_type: None,
-            dtmf_receive_payload_type: None,
-            dtmf_tones: false,
-            dtmf_detect: false,
-            send: true,
-            listen: true,
-            signalling_host: None,
-            hold_fire: false,
-            networks: vec![],
-            rtcp_port: None,
-            crypto: None,
-            ice: None,
-            polish: Default::default(),
             trusted: true,
+            ..PhoneMedia::plain(codec_on_wire)
         };
         engine.set_phone(leg, media);
         Phone {

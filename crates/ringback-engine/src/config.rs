@@ -80,6 +80,29 @@ pub struct PhoneMedia {
 }
 
 impl PhoneMedia {
+    /// Both ways in the clear, with a far end that has yet to be heard; all else is left out.
+    pub fn plain(codec: PhoneCodec) -> PhoneMedia {
+        PhoneMedia {
+            remote: None,
+            codec,
+            receive: Vec::new(),
+            dtmf_payload_type: None,
+            dtmf_receive_payload_type: None,
+            dtmf_tones: false,
+            dtmf_detect: false,
+            send: true,
+            listen: true,
+            trusted: false,
+            signalling_host: None,
+            hold_fire: false,
+            networks: Vec::new(),
+            rtcp_port: None,
+            crypto: None,
+            ice: None,
+            polish: Polishing::default(),
+        }
+    }
+
     /// Whether RTP and RTCP share a port (RFC 5761).
     pub fn is_muxed(&self) -> bool {
         self.rtcp_port.is_some_and(|port| self.remote.is_none_or(|remote| remote.port() == port))

@@ -98,25 +98,7 @@ fn wire(codec: Codec) -> PhoneCodec {
 }
 
 fn media(codec: Codec, remote: SocketAddr) -> PhoneMedia {
-    PhoneMedia {
-        remote: Some(remote),
-        codec: wire(codec),
-        receive: vec![],
-        dtmf_payload_type: None,
-        dtmf_receive_payload_type: None,
-        dtmf_tones: false,
-        dtmf_detect: false,
-        send: true,
-        listen: true,
-        trusted: true,
-        signalling_host: None,
-        hold_fire: false,
-        networks: vec![],
-        rtcp_port: None,
-        crypto: None,
-        ice: None,
-        polish: Default::default(),
-    }
+    PhoneMedia { remote: Some(remote), trusted: true, ..PhoneMedia::plain(wire(codec)) }
 }
 
 impl Phone {

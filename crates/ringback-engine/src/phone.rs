@@ -627,22 +627,9 @@ mod tests {
         };
         PhoneMedia {
             remote: Some(far()),
-            codec,
-            receive: vec![],
             dtmf_payload_type: Some(101),
             dtmf_receive_payload_type: Some(101),
-            dtmf_tones: false,
-            dtmf_detect: false,
-            send: true,
-            listen: true,
-            trusted: false,
-            signalling_host: None,
-            hold_fire: false,
-            networks: vec![],
-            rtcp_port: None,
-            crypto: None,
-            ice: None,
-            polish: Default::default(),
+            ..PhoneMedia::plain(codec)
         }
     }
 

@@ -357,25 +357,7 @@ mod tests {
 
     fn media() -> PhoneMedia {
         let ptime = Duration::from_millis(20);
-        PhoneMedia {
-            remote: None,
-            codec: PhoneCodec { codec: Codec::Pcmu, payload_type: 0, receive_payload_type: 0, ptime },
-            receive: vec![],
-            dtmf_payload_type: None,
-            dtmf_receive_payload_type: None,
-            dtmf_tones: false,
-            dtmf_detect: false,
-            send: true,
-            listen: true,
-            trusted: false,
-            signalling_host: None,
-            hold_fire: false,
-            networks: vec![],
-            rtcp_port: None,
-            crypto: None,
-            ice: None,
-            polish: Default::default(),
-        }
+        PhoneMedia::plain(PhoneCodec { codec: Codec::Pcmu, payload_type: 0, receive_payload_type: 0, ptime })
     }
 
     fn certificate() -> Certificate {

@@ -26,22 +26,10 @@ fn codec(codec: Codec, payload_type: u8) -> PhoneCodec {
 fn media() -> PhoneMedia {
     PhoneMedia {
         remote: SIGNALLED.parse().ok(),
-        codec: codec(Codec::Pcmu, 0),
         receive: vec![codec(Codec::Pcma, 8), codec(Codec::G722, 9)],
         dtmf_payload_type: Some(101),
         dtmf_receive_payload_type: Some(101),
-        dtmf_tones: false,
-        dtmf_detect: false,
-        send: true,
-        listen: true,
-        trusted: false,
-        signalling_host: None,
-        hold_fire: false,
-        networks: vec![],
-        rtcp_port: None,
-        crypto: None,
-        ice: None,
-        polish: Default::default(),
+        ..PhoneMedia::plain(codec(Codec::Pcmu, 0))
     }
 }
 

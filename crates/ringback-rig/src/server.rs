@@ -33,22 +33,10 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
         PhoneCodec { codec: Codec::Pcmu, payload_type: 0, receive_payload_type: 0, ptime: Duration::from_millis(20) };
     let media = PhoneMedia {
         remote: Some(far),
-        codec,
-        receive: vec![],
         dtmf_payload_type: Some(101),
         dtmf_receive_payload_type: Some(101),
-        dtmf_tones: false,
-        dtmf_detect: false,
-        send: true,
-        listen: true,
-        signalling_host: None,
-        hold_fire: false,
-        networks: vec![],
-        rtcp_port: None,
-        crypto: None,
-        ice: None,
-        polish: Default::default(),
         trusted: true,
+        ..PhoneMedia::plain(codec)
     };
     engine.set_phone(leg, media);
     Ok(SocketAddrV4::new(LOCAL.into(), port))

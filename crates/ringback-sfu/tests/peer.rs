@@ -85,7 +85,7 @@ impl Pair {
 
     fn loses(&mut self) -> bool {
         self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        self.lossy > 0 && (self.seed >> 8) % self.lossy == 0
+        self.lossy > 0 && (self.seed >> 8).is_multiple_of(self.lossy)
     }
 
     fn drain_client(&mut self) {
