@@ -138,7 +138,8 @@ class ClientNumbers:
         here = media.open_phone(meeting.id, ParticipantId(invite.call))
         caller = self._caller(actor, invite, request.number, now)
         try:
-            callee = self._dialling.dial(actor, request, route, now, make=partial(_callee, caller))
+            # The number is shown no name: what a phone calls itself is nobody's word.
+            callee = self._dialling.dial(actor, request, route, now, make=partial(CalleeLeg, caller))
         except RingbackError:
             media.close_leg(caller.leg)
             raise
@@ -160,11 +161,6 @@ class ClientNumbers:
         record = self._registry.record(actor, invite.call, Direction.DIAL_IN, now, dialog=invite.dialog, **common)
         facts = CallFacts(invite.call, Direction.DIAL_IN, "daily", endpoint=number, **common)
         return CallerLeg(invite, record, facts, actor.meeting.settings, CallId(""))
-
-
-def _callee(caller: CallerLeg, *call: Any, **more: Any) -> CalleeLeg:
-    """The number's call. It is shown no name: what a phone calls itself is nobody's word."""
-    return CalleeLeg(caller, *call, **more)
 
 
 def _forbidden(rule: str) -> Refusal:
