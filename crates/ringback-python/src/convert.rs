@@ -19,14 +19,10 @@ pub fn address(text: &str) -> PyResult<IpAddr> {
 
 /// `ringback.core.Engine.set_phone`'s dict.
 pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
-    let remote: Option<(String, u16)> = optional(media, "remote")?;
     let receive: Vec<Bound<'_, PyDict>> = optional(media, "receive")?.unwrap_or_default();
-    let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
-    let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
     let ice: Option<Bound<'_, PyDict>> = optional(media, "ice")?;
-    let signalling_host: Option<String> = optional(media, "signalling_host")?;
     Ok(PhoneMedia {
-        remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
+        remote: remote(media)?,
         codec: phone_codec(&required(media, "codec")?)?,
         receive: receive.iter().map(phone_codec).collect::<PyResult<_>>()?,
         dtmf_payload_type: optional(media, "dtmf_payload_type")?,
@@ -36,11 +32,11 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         send: optional(media, "send")?.unwrap_or(true),
         listen: optional(media, "listen")?.unwrap_or(true),
         trusted: optional(media, "trusted")?.unwrap_or(false),
-        signalling_host: signalling_host.and_then(|host| host.parse().ok()),
+        signalling_host: signalling_host(media)?,
         hold_fire: optional(media, "hold_fire")?.unwrap_or(false),
-        networks: networks.iter().map(|text| network(text)).collect::<PyResult<_>>()?,
+        networks: networks(media)?,
         rtcp_port: optional(media, "rtcp_port")?,
-        crypto: crypto.as_ref().map(phone_crypto).transpose()?,
+        crypto: crypto(media)?,
         ice: ice.as_ref().map(phone_ice).transpose()?,
         polish: Polishing {
             echo: optional(media, "guard_echo")?.unwrap_or(false),
@@ -52,14 +48,10 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
 
 /// `ringback.core.Engine.set_phone_video`'s dict.
 pub fn video_media(media: &Bound<'_, PyDict>) -> PyResult<VideoMedia> {
-    let remote: Option<(String, u16)> = optional(media, "remote")?;
-    let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
-    let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
-    let signalling_host: Option<String> = optional(media, "signalling_host")?;
     let name: String = required(media, "codec")?;
     let payload_type: u8 = required(media, "payload_type")?;
     Ok(VideoMedia {
-        remote: remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()?,
+        remote: remote(media)?,
         codec: VideoCodec::from_name(&name).ok_or_else(|| error::argument(format!("unknown video codec {name:?}")))?,
         mode: optional(media, "mode")?.unwrap_or(0),
         payload_type,
@@ -67,11 +59,11 @@ pub fn video_media(media: &Bound<'_, PyDict>) -> PyResult<VideoMedia> {
         send: optional(media, "send")?.unwrap_or(true),
         listen: optional(media, "listen")?.unwrap_or(true),
         trusted: optional(media, "trusted")?.unwrap_or(false),
-        signalling_host: signalling_host.and_then(|host| host.parse().ok()),
+        signalling_host: signalling_host(media)?,
         hold_fire: optional(media, "hold_fire")?.unwrap_or(false),
-        networks: networks.iter().map(|text| network(text)).collect::<PyResult<_>>()?,
+        networks: networks(media)?,
         rtcp_port: optional(media, "rtcp_port")?,
-        crypto: crypto.as_ref().map(phone_crypto).transpose()?,
+        crypto: crypto(media)?,
         pli: optional(media, "pli")?.unwrap_or(false),
         fir: optional(media, "fir")?.unwrap_or(false),
         bitrate_bps: optional(media, "bitrate_bps")?.unwrap_or(900_000),
@@ -79,6 +71,27 @@ pub fn video_media(media: &Bound<'_, PyDict>) -> PyResult<VideoMedia> {
         height: optional(media, "height")?.unwrap_or(720),
         fps: optional(media, "fps")?.unwrap_or(15),
     })
+}
+
+/// Where a stream goes, of sound or of pictures.
+fn remote(media: &Bound<'_, PyDict>) -> PyResult<Option<SocketAddr>> {
+    let remote: Option<(String, u16)> = optional(media, "remote")?;
+    remote.map(|(ip, port)| address(&ip).map(|ip| SocketAddr::new(ip, port))).transpose()
+}
+
+fn signalling_host(media: &Bound<'_, PyDict>) -> PyResult<Option<IpAddr>> {
+    let host: Option<String> = optional(media, "signalling_host")?;
+    Ok(host.and_then(|host| host.parse().ok()))
+}
+
+fn networks(media: &Bound<'_, PyDict>) -> PyResult<Vec<Network>> {
+    let networks: Vec<String> = optional(media, "networks")?.unwrap_or_default();
+    networks.iter().map(|text| network(text)).collect()
+}
+
+fn crypto(media: &Bound<'_, PyDict>) -> PyResult<Option<PhoneCrypto>> {
+    let crypto: Option<Bound<'_, PyDict>> = optional(media, "crypto")?;
+    crypto.as_ref().map(phone_crypto).transpose()
 }
 
 /// A network in CIDR form; an address alone is a network of one.
