@@ -1,13 +1,15 @@
 """The real HTTP application over a real SQLite file, real rooms, meetings and calls; telephony and media pretend."""
 
+import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from sqlalchemy import Connection
 
 from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
@@ -41,6 +43,8 @@ from ringback.webhooks.service import Webhooks
 KEY = "key-of-the-first-domain"
 SIP_DOMAIN = "sip.example.test"
 PUBLIC_URL = "https://rooms.example.test"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -80,6 +84,57 @@ class FakeTraces(dict[tuple[str, str], Remembered]):
         return self.get((sip_call_id, our_tag), Remembered())
 
 
+class WatchedDatabase(Database):
+    """A real one that knows whether it is asked something just now."""
+
+    def __init__(self, url: str, sealer: Sealer) -> None:
+        self._asked = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        super().__init__(url, sealer)
+
+    async def write(self, work: Callable[[Connection], T], *, flush: bool = True) -> T:
+        with self._busy():
+            return await super().write(work, flush=flush)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        with self._busy():
+            return await super().read(work)
+
+    async def idle(self) -> None:
+        """Return once every question that was asked has its answer."""
+        await asyncio.wait_for(self._idle.wait(), 30)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._idle.is_set()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._asked += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._asked -= 1
+            if not self._asked:
+                self._idle.set()
+
+
+class StoreClock(VirtualClock):
+    """Stands still while the real store works: otherwise minutes would pass before a call's end is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.database: WatchedDatabase | None = None
+
+    async def settled(self) -> None:
+        await super().settled()
+        while self.database is not None and not self.database.is_idle:
+            await self.database.idle()
+            await super().settled()
+
+
 @asynccontextmanager
 async def a_house(
     folder: Path,
@@ -91,8 +146,8 @@ async def a_house(
     release_after: float = 0.0,
 ) -> AsyncIterator[House]:
     """Build it, and take it down."""
-    clock, chance = VirtualClock(), random.Random(seed)
-    database = Database(f"sqlite:///{folder / 'ringback.db'}", Sealer("a secret for tests"))
+    clock, chance = StoreClock(), random.Random(seed)
+    clock.database = database = WatchedDatabase(f"sqlite:///{folder / 'ringback.db'}", Sealer("a secret for tests"))
     addresses = Addresses(PUBLIC_URL, SIP_DOMAIN, bare)
     domains = Domains(database.domains, clock, chance)
     rooms = Rooms(database.rooms, domains, addresses, clock, chance, caps)

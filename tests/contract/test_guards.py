@@ -130,17 +130,13 @@ async def test_a_burst_with_a_stolen_key_leaks_no_more_than_the_caps(tmp_path: P
 
         policy = (await house.ask("GET", "/v1/ringback/dialout-policy"))[1]
         assert set(answers) <= {200, 400, 403}
-        # The clock of this test jumps on while the real store commits the hang-ups: a moment for each call.
-        assert policy["today"]["spent"] <= 10.0 and policy["today"]["minutes"] <= 60.0 + 12 * 2 / 60
+        assert policy["today"]["spent"] <= 10.0 and policy["today"]["minutes"] <= 60.0
         assert policy["today"]["spent"] > 3.0, "the caps, and not the test, ended it"
         assert policy["today"]["calls"] == 0, "nothing is still talking"
         dialled = {phone.attempts[0].uri for phone in house.carrier.phones.values()}
         assert not any("+1900" in uri or "+252" in uri for uri in dialled)
-        for _ in range(200):
-            rows = await house.database.paid.since(0, "main")
-            if all(row.ended_at is not None for row in rows):
-                break
-            await asyncio.sleep(0.01)
+        rows = await house.database.paid.since(0, "main")
+        assert all(row.ended_at is not None for row in rows)
         assert sum(row.cost or 0 for row in rows) == pytest.approx(policy["today"]["spent"], abs=1e-3)
         assert {row.asker_kind for row in rows} == {"key"}
         _, audit = await house.ask("GET", "/v1/ringback/audit?limit=100")

@@ -63,15 +63,19 @@ class VirtualClock:
     async def run_for(self, seconds: float) -> None:
         """Let time pass, stopping at each wake-up on the way and letting what it caused run."""
         until = self._mono + seconds
-        await settle()
+        await self.settled()
         while (at := self.next_timer()) is not None and at <= until:
             self._mono = max(self._mono, at)
             timer = heapq.heappop(self._timers)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 callback()
-            await settle()
+            await self.settled()
         self._mono = until
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Return once nothing is left to do at this moment. One that has real threads to wait for says so here."""
         await settle()
 
 
