@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,20 +15,26 @@ from ringback.telephony import streams
 from unit.sip.test_parser import TORTURE, VECTORS, rows
 
 COST_S = 0.02
-SOON_S = 3.0
+TRIES = 3
+SOON_S = 20.0
 PATIENCE_S = 0.5
+Answer = TypeVar("Answer")
 PROMISES_MORE = {"rfc4475/clerr.dat", "content-length-too-long.sip"}
 """More octets than come: by UDP 400 at once; on a stream the rest is waited for, then the connection is closed."""
 
 
-@pytest.fixture
-async def ann(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Phone]:
+@asynccontextmanager
+async def a_phone() -> AsyncIterator[Phone]:
     """A SIP side that turns every caller away with 480; the messages share branches, so each gets its own."""
-    patient = streams.Framer
-    monkeypatch.setattr(streams, "Framer", lambda now: patient(now, patience=PATIENCE_S))
     async with running() as phone:
         phone.incoming = lambda invite: phone.telephony.reject(invite.call, 480)  # type: ignore[attr-defined]
         yield phone
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = streams.Framer
+    monkeypatch.setattr(streams, "Framer", lambda now: patient(now, patience=PATIENCE_S))
 
 
 def allowed(row: dict[str, str]) -> list[int]:
@@ -72,31 +80,41 @@ async def assert_alive(port: int) -> None:
     assert await ask_datagram(port, OPTIONS % (7, 7), True) == [200]
 
 
+async def at_little_cost(ask: Callable[[int], Awaitable[Answer]]) -> Answer:
+    """What a phone answers, within the CPU-time it may cost. What else the machine does costs now and then, not thrice.
+
+    Each try has a phone of its own: to one that knows the message, it is a repetition and costs less.
+    """
+    for _ in range(TRIES):
+        async with a_phone() as phone:
+            begun = time.thread_time()
+            answer = await ask(phone.port)
+            cost = time.thread_time() - begun
+            await assert_alive(phone.port)
+        if cost < COST_S:
+            return answer
+    raise AssertionError(f"{1000 * cost:.0f} ms of CPU for one message, {TRIES} times")
+
+
 @pytest.mark.parametrize("row", [*rows(VECTORS), *rows(TORTURE)], ids=lambda row: row["file"])
-async def test_each_message_by_udp_gets_an_answer_it_may_get_at_little_cost(ann: Phone, row: dict[str, str]) -> None:
+async def test_each_message_by_udp_gets_an_answer_it_may_get_at_little_cost(row: dict[str, str]) -> None:
     """C11, F4, F5, F6, F7."""
     data = Path(row["path"]).read_bytes()  # noqa: ASYNC240
-    begun = time.process_time()
 
-    answers = await ask_datagram(ann.port, data, bool(allowed(row)))
+    answers = await at_little_cost(lambda port: ask_datagram(port, data, bool(allowed(row))))
 
-    assert time.process_time() - begun < COST_S
     assert not allowed(row) or answers[-1] in allowed(row), row["what"]
-    await assert_alive(ann.port)
 
 
 @pytest.mark.parametrize("row", [*rows(VECTORS), *rows(TORTURE)], ids=lambda row: row["file"])
-async def test_each_message_by_tcp_gets_an_answer_it_may_get_at_little_cost(ann: Phone, row: dict[str, str]) -> None:
+async def test_each_message_by_tcp_gets_an_answer_it_may_get_at_little_cost(row: dict[str, str]) -> None:
     """C11, F7: what cannot be read ends the connection as well."""
     data = Path(row["path"]).read_bytes()  # noqa: ASYNC240
-    begun = time.process_time()
 
-    answers, closed = await ask_stream(ann.port, data, allowed(row))
+    answers, closed = await at_little_cost(lambda port: ask_stream(port, data, allowed(row)))
 
-    assert time.process_time() - begun < COST_S
     if row["file"] in PROMISES_MORE:
         assert (answers, closed) == ([], True)
     else:
         assert not allowed(row) or set(answers) & set(allowed(row)), row["what"]
         assert closed or row["parse"] != "bad", "a stream that makes no sense is closed"
-    await assert_alive(ann.port)
