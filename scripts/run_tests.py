@@ -27,7 +27,7 @@ SUMMARY = re.compile(
 RED = re.compile(r"^(?:FAILED|ERROR) (?P<id>tests/\S+?\.py::.+?)(?: - .*)?$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 MOST_AGAIN = 5
-"""As many failures of tests that ran beside others are looked at again, alone; more are no accident."""
+"""As many failures of a suite are looked at again, alone; more are no accident."""
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class Suite:
 
     Attributes:
         name: For people and for the log's file name.
-        alone: Runs the tests it is given one after the other. A suite that has this runs several at a time, and what
-            failed there has a second run by itself (docs/decisions/0090).
+        alone: Runs the tests it is given one after the other. Of a suite that has this, what failed has a second run
+            by itself (docs/decisions/0090).
         summary: Lines in which the runner counted, in the order they came.
         red: The tests that failed, by pytest's names.
     """
@@ -75,12 +75,12 @@ def suites() -> list[Suite]:
         Suite("import contracts", [BIN / "lint-imports"]),
         Suite("types", [BIN / "mypy"]),
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
-        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2))),
+        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2)), alone=alone()),
         Suite("Rust", rust),
         Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
-        # By itself: what is listened to there is the machine's own pace.
-        Suite("sound", pytest(SOUND)),
-        Suite("browser", ["npm", "run", "--silent", "e2e"], cwd=WEB),
+        # By itself: what is listened to there is the machine's own pace, which other machines may share.
+        Suite("sound", pytest(SOUND), alone=alone()),
+        Suite("browser", ["npm", "run", "--silent", "e2e", "--", "--retry=1"], cwd=WEB),
         Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
     ]
 
@@ -105,14 +105,14 @@ def run_all(wanted: Sequence[Suite]) -> None:
 
 
 def _run_again(suite: Suite, runner: Sequence[str | Path], env: Mapping[str, str]) -> None:
-    """Ask whether what failed beside others fails alone too; that answer counts, and both are shown."""
+    """Ask whether what failed fails alone too; that answer counts, and both are shown."""
     say(f"{suite.name}: alone now: {', '.join(suite.red)}")
     again = Suite(f"{suite.name} again", [*runner, *suite.red])
     _run(again, env)
     suite.code = again.code
     suite.seconds += again.seconds
     verdict = "passed alone" if again.code == 0 else "FAILED alone too"
-    suite.summary += [*again.summary, *(f"failed beside others, {verdict}: {test}" for test in suite.red)]
+    suite.summary += [*again.summary, *(f"failed at first, {verdict}: {test}" for test in suite.red)]
 
 
 def _run(suite: Suite, env: Mapping[str, str]) -> None:

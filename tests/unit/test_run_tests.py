@@ -35,7 +35,7 @@ def test_what_passes_alone_passes_and_both_runs_are_told(runner: ModuleType, cap
     runner.run_all([suite(runner, BESIDE_OTHERS, "import sys; print('alone', sys.argv[1:])")])
     told = capfd.readouterr().out
     assert "alone ['tests/a.py::test_one[x y]', 'tests/b.py::test_two']" in told
-    assert "failed beside others, passed alone: tests/b.py::test_two" in told
+    assert "failed at first, passed alone: tests/b.py::test_two" in told
 
 
 def test_what_fails_alone_too_fails_and_is_named(runner: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
