@@ -34,6 +34,8 @@ class Engine(Protocol):
         - ``digit``: ``leg``, ``digit``, ``duration_ms``, ``volume`` (RFC 4733: 0..63, dBm0 without sign), ``in_band``
           (found in the sound)
         - ``picture-wanted``: ``leg`` (a phone that is to be asked for a whole picture by SIP)
+        - ``pictures-shown``: ``leg`` (a phone), ``layout`` (``none``, ``one``, ``speaker``, ``grid``), ``of`` (list of
+          leg and track name: whom it is shown from now on, the most important first)
         - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.participant import Seen
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Seen:
     silent: list[str] = field(default_factory=list)
     unprotected: list[tuple[str, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    seen: list[tuple[str, Seen | None]] = field(default_factory=list)
 
     def webrtc_state(self, leg: ParticipantId, state: str) -> None:
         self.states.append((leg, state))
@@ -38,6 +40,9 @@ class Seen:
         self.speakers.append((meeting, leg))
 
     def picture_lost(self, leg: ParticipantId) -> None: ...
+
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+        self.seen.append((leg, seen))
 
     def leg_silent(self, leg: ParticipantId) -> None:
         self.silent.append(leg)

@@ -2,6 +2,7 @@
 
 from ringback.calls.ports import PhoneVideo
 from ringback.model.ids import CallId, ParticipantId
+from ringback.model.participant import Seen, SeenLayout
 from ringback.model.room import SipSettings
 from ringback.sdp.description import parse
 from ringback.sdp.negotiation import make_offer
@@ -140,3 +141,20 @@ async def test_a_call_for_which_no_second_port_is_free_goes_on_with_sound():
 
         assert phone.state == "answered" and len(parse(phone.offer).media) == 1
         assert pictures(stage, phone.call) is None
+
+
+async def test_everybody_is_told_what_a_phone_is_shown_and_nothing_of_who_is_not_here():
+    async with Stage() as stage:
+        phone = await dialled(stage)
+        bob = await stage.join("hello", "Bob")
+        gone = ParticipantId("somebody-who-left")
+        seen = Seen(SeenLayout.SPEAKER, ((bob.id, "screenVideo"), (gone, "video")))
+
+        stage.media_events.pictures_shown(ParticipantId(phone.call), seen)
+        await stage.settle()
+        shown = bob.last("participant-updated")["participant"]
+        assert shown["sees"] == {"layout": "speaker", "tracks": [{"session_id": bob.id, "track": "screenVideo"}]}
+
+        stage.media_events.pictures_shown(ParticipantId(phone.call), None)
+        await stage.settle()
+        assert "sees" not in bob.last("participant-updated")["participant"]

@@ -14,6 +14,7 @@ use rustix::event::epoll;
 
 use crate::maker::Maker;
 use crate::pictures::{Encoding, Layout, Made, PictureId, Pictures, Scene, SourceId, Tile};
+use crate::seen::{Arranged, Seen};
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::viewing::codec_of;
@@ -70,6 +71,18 @@ impl Making {
     fn shows(&self, track: TrackKey) -> bool {
         let is = |tile: &Tile| tile.source == Some(SourceId(track.0));
         self.groups.values().any(|group| group.scene.tiles.iter().any(is))
+    }
+
+    /// What is seen in a picture that is made.
+    pub fn seen_in(&self, picture: PictureId) -> Option<Seen> {
+        let scene = &self.groups.get(&picture)?.scene;
+        let tracks: Vec<TrackKey> = scene.tiles.iter().filter_map(|tile| Some(TrackKey(tile.source?.0))).collect();
+        let arranged = match scene.layout {
+            Layout::Grid if tracks.len() > 1 => Arranged::Grid,
+            Layout::Speaker if tracks.len() > 1 => Arranged::Speaker,
+            _ => Arranged::One,
+        };
+        Some(Seen { arranged, tracks })
     }
 
     /// A leg has gone, or is shown something else.

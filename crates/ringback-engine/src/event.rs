@@ -47,6 +47,15 @@ pub enum Event {
         /// Leg id.
         leg: String,
     },
+    /// A phone with a screen is shown something else.
+    PicturesShown {
+        /// Leg id.
+        leg: String,
+        /// `none`, `one`, `speaker` (the first large) or `grid`.
+        layout: &'static str,
+        /// Leg ids and track names of those who are shown, the most important first.
+        of: Vec<(String, String)>,
+    },
     /// What a phone was played came to its end.
     Played {
         /// Leg id.

@@ -29,6 +29,7 @@ pub mod pictures;
 mod player;
 mod ports;
 mod room;
+mod seen;
 mod shared;
 mod sound;
 mod source;

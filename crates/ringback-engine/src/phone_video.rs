@@ -21,6 +21,7 @@ use crate::event::Event;
 use crate::phone::ntp_now;
 use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
+use crate::seen::Seen;
 use crate::shared::{LegCounters, VideoCounters};
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -99,6 +100,8 @@ pub struct PhoneVideo {
     fir_sequence: u8,
     last_fir: Option<u8>,
     pub out: Outgoing,
+    /// What it was said to be shown (see `seen`).
+    pub told: Seen,
 }
 
 /// The stream towards a phone.
@@ -195,6 +198,7 @@ impl PhoneVideo {
             fir_sequence: 0,
             last_fir: None,
             out: Outgoing::new(),
+            told: Seen::default(),
         }
     }
 
@@ -591,8 +595,8 @@ impl Worker {
             video.reporter.report(now, ntp_now(), &sent, video.reception.as_mut(), random, &mut report);
             video.send_rtcp(report);
         }
-        let due = video.reporter.due().max(now + Duration::from_secs(1));
-        self.timers.set(due, Timer::PhoneVideo(key));
+        self.timers.set(now + Duration::from_secs(1), Timer::PhoneVideo(key));
+        self.tell_seen(key);
     }
 
     /// Undo everything a phone's pictures were entered in.

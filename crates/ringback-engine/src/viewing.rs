@@ -81,6 +81,7 @@ impl Worker {
         if video.out.chosen.is_none_or(|at| now >= at + LOOK) {
             video.out.chosen = Some(now);
             self.choose_picture(viewer);
+            self.tell_seen(viewer);
         }
         let shown_as = self.legs.get(&from).map(|leg| leg.id.clone());
         let Some(leg) = self.legs.get_mut(&viewer) else { return };

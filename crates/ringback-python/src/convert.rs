@@ -193,6 +193,12 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("leg", leg)?;
             "picture-wanted"
         }
+        Event::PicturesShown { leg, layout, of } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("layout", layout)?;
+            fields.set_item("of", of)?;
+            "pictures-shown"
+        }
         Event::Played { leg, sound } => {
             fields.set_item("leg", leg)?;
             fields.set_item("sound", sound)?;

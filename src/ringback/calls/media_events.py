@@ -14,6 +14,7 @@ from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import ActiveSpeakerChanged
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
+from ringback.model.participant import Seen
 
 log = structlog.get_logger()
 
@@ -44,6 +45,10 @@ class MediaReports:
 
     def picture_lost(self, leg: ParticipantId) -> None:
         self._post(leg, lambda call, now: call.picture_lost(now))
+
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+        if (actor := self._meetings.by_call.get(CallId(leg))) is not None:
+            actor.post(lambda now: actor.meeting.phone_sees(CallId(leg), seen))
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self._post(leg, lambda call, now: call.played(sound_id, now))

@@ -11,6 +11,7 @@ from typing import Protocol
 from ringback.model.dialin import DialinConfig
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.instant import Instant
+from ringback.model.participant import Seen
 from ringback.model.records import (
     CallRecord,
     CommandRecord,
@@ -857,6 +858,9 @@ class MediaEvents(Protocol):
 
     def picture_lost(self, leg: ParticipantId) -> None:
         """A phone that takes no such RTCP is to be asked for a whole picture."""
+
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+        """A phone with a screen is shown something else now; ``None``: nothing."""
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         """The sound of that ``Sound.id`` that a leg was played came to its end."""

@@ -12,6 +12,7 @@ from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneDtls
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
+from ringback.model.participant import Seen, SeenLayout
 from ringback.model.sound import Sound
 from ringback.model.tones import Tone
 
@@ -206,6 +207,12 @@ class Media:
         if self.events is not None:
             self.events.picture_lost(fields["leg"])
 
+    def _shown(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            tracks = tuple((ParticipantId(leg), track) for leg, track in fields["of"])
+            seen = Seen(SeenLayout(fields["layout"]), tracks) if tracks else None
+            self.events.pictures_shown(fields["leg"], seen)
+
     def _played(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
             self.events.played(fields["leg"], fields["sound"])
@@ -233,6 +240,7 @@ HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
     "media-started": Media._started,
     "digit": Media._digit,
     "picture-wanted": Media._picture,
+    "pictures-shown": Media._shown,
     "played": Media._played,
     "active-speaker": Media._speaker,
     "leg-silent": Media._silent,

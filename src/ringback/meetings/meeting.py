@@ -37,7 +37,7 @@ from ringback.model.events import (
 )
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
-from ringback.model.participant import Holder, Participant, PhoneState, Track
+from ringback.model.participant import Holder, Participant, PhoneState, Seen, Track
 from ringback.model.presence import Presence
 from ringback.model.records import MeetingRecord, ParticipantRecord
 from ringback.model.room import IdleTimeouts, RoomSettings
@@ -312,6 +312,17 @@ class Meeting:
             effects.append(SetSources(who.id, sources(changed, self.participants())))
             effects.append(SetMuted(who.id, member.silenced))
         return effects + self._answered(call, state, now)
+
+    def phone_sees(self, call: CallId, seen: Seen | None) -> list[Effect]:
+        """A telephone is shown something else. Of whom others are not told, they are not told here."""
+        member = self.members.get(ParticipantId(call))
+        if member is None:
+            return []
+        if seen is not None:
+            known = {who.id for who in self.participants() if not who.hidden}
+            tracks = tuple((who, track) for who, track in seen.tracks if who in known)
+            seen = replace(seen, tracks=tracks) if tracks else None
+        return self.update(member, replace(member.participant, sees=seen))
 
     def call_ends(self, call: CallId, now: Instant) -> list[Effect]:
         """A call no longer exists; its participant, if it got that far, leaves."""

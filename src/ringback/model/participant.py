@@ -50,6 +50,27 @@ class Track:
     generation: int = 0
 
 
+class SeenLayout(StrEnum):
+    """How what a phone is shown stands. Values are wire values."""
+
+    ONE = "one"
+    SPEAKER = "speaker"
+    GRID = "grid"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a phone with a screen is shown.
+
+    Attributes:
+        layout: One alone, the first large and others beside, or all alike.
+        tracks: Who, and which of its tracks (``video``, ``screenVideo``), the most important first.
+    """
+
+    layout: SeenLayout
+    tracks: tuple[tuple[ParticipantId, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """Someone or something in a meeting.
@@ -60,6 +81,7 @@ class Participant:
         will_eject_at: Unix seconds, when a limit will remove it.
         type: Set for telephones only; ``phone_state`` and ``held_by`` go with it.
         held_by: Who has the call on hold: the far end us, the room the far end, or each the other.
+        sees: What it is shown; ``None``: nothing, or it is no telephone with a screen.
     """
 
     id: ParticipantId
@@ -74,6 +96,7 @@ class Participant:
     tracks: Mapping[str, Track] = field(default_factory=dict)
     phone_state: PhoneState | None = None
     held_by: frozenset[Holder] = frozenset()
+    sees: Seen | None = None
 
     @property
     def on_hold(self) -> bool:

@@ -69,6 +69,9 @@ def participant(who: Participant) -> Fields:
         payload["callState"] = who.phone_state.value if who.phone_state else None
         payload["onHold"] = who.on_hold
         payload["heldBy"] = sorted(who.held_by)
+    if who.sees is not None:
+        tracks = [{"session_id": seen, "track": name} for seen, name in who.sees.tracks]
+        payload["sees"] = {"layout": who.sees.layout.value, "tracks": tracks}
     return payload
 
 

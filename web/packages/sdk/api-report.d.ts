@@ -416,6 +416,13 @@ export interface DailyParticipantPermissions {
     canAdmin: boolean | Set<string>;
 }
 export type DailyParticipantType = "remote-media-player" | "sip-dial-in" | "sip-dial-out" | "pstn-dial-in" | "pstn-dial-out" | "unknown";
+export interface RingbackSeen {
+    layout: "one" | "speaker" | "grid";
+    tracks: {
+        session_id: string;
+        track: TrackName;
+    }[];
+}
 export interface DailyParticipant {
     session_id: string;
     user_id: string;
@@ -432,6 +439,7 @@ export interface DailyParticipant {
     callState?: "ringing" | "answered";
     onHold?: boolean;
     heldBy?: ("far-end" | "room")[];
+    sees?: RingbackSeen;
     audio: boolean;
     video: boolean;
     screen: boolean;

@@ -24,6 +24,7 @@ from ringback.calls.ports import (
 from ringback.calls.protection import ProtectionRules
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId
+from ringback.model.participant import Seen
 from ringback.model.records import DialogRecord
 from ringback.sdp.crypto import Protection
 from ringback.sdp.errors import BadSdp, NoCommonCodec
@@ -303,6 +304,9 @@ class Softphone:
         """There are only two."""
 
     def picture_lost(self, leg: ParticipantId) -> None:
+        """A telephone without a screen."""
+
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
         """A telephone without a screen."""
 
     def leg_silent(self, leg: ParticipantId) -> None:

@@ -80,6 +80,13 @@ export type DailyParticipantType =
   | "pstn-dial-out"
   | "unknown";
 
+/** What a phone with a screen is shown: one alone, the first large and others beside, or all alike. */
+export interface RingbackSeen {
+  layout: "one" | "speaker" | "grid";
+  /** The most important first. */
+  tracks: { session_id: string; track: TrackName }[];
+}
+
 export interface DailyParticipant {
   session_id: string;
   user_id: string;
@@ -99,6 +106,8 @@ export interface DailyParticipant {
   /** Phones only (Ringback): whether either side has put the other on hold, and who. */
   onHold?: boolean;
   heldBy?: ("far-end" | "room")[];
+  /** Phones with a screen only (Ringback): what the phone is shown now; absent while that is nothing. */
+  sees?: RingbackSeen;
   // What older applications read.
   audio: boolean;
   video: boolean;

@@ -98,6 +98,23 @@ describe.runIf(there)("the room's page", () => {
     await expect.poll(() => row.count()).toBe(0);
   });
 
+  test("a phone with a screen says what it is shown, on its tile and in the list", async () => {
+    const { page } = await visit(browser, `${server.url}/hello`);
+    await join(page, "Ann");
+    const id = server.addPhone("Grandma");
+    const tile = page.locator(`[data-testid=tile][data-session-id="${id}"]`);
+    await tile.waitFor();
+    expect(await tile.getByTestId("sees").count()).toBe(0);
+
+    const me = await page.locator("[data-testid=tile][data-local]").getAttribute("data-session-id");
+    server.changePhone(id, { sees: { layout: "one", tracks: [{ session_id: me, track: "video" }] } });
+    await expect.poll(() => tile.getByTestId("sees").textContent()).toBe("Sees you");
+    const row = page.locator(`[data-testid=person][data-session-id="${id}"]`);
+    await expect.poll(() => row.textContent()).toContain("Sees you");
+    server.changePhone(id, { sees: undefined });
+    await expect.poll(() => tile.getByTestId("sees").count()).toBe(0);
+  });
+
   test("a caller's name is text and nothing else", async () => {
     const { page, complaints } = await visit(browser, `${server.url}/hello`);
     await join(page, "Ann");

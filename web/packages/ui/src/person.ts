@@ -31,6 +31,27 @@ export function callWords(person: DailyParticipant): string | null {
   return person.callState === "ringing" ? "Ringing…" : "Answered";
 }
 
+/** What a phone is shown: in a few words, and with everybody's name. */
+export interface Seen {
+  words: string;
+  names: string;
+}
+
+/** Null for whoever is shown nothing, or is no phone with a screen. */
+export function seenWords({ sees }: DailyParticipant, people: readonly DailyParticipant[]): Seen | null {
+  const names = (sees?.tracks ?? []).flatMap(({ session_id, track }) => {
+    const who = people.find((one) => one.session_id === session_id);
+    if (who === undefined) return [];
+    if (track === "screenVideo") return [who.local ? "your screen" : `${nameOf(who)}’s screen`];
+    return [who.local ? "you" : nameOf(who)];
+  });
+  const [first] = names;
+  if (sees === undefined || first === undefined) return null;
+  const others = names.length > 1 ? `${first} and ${names.length - 1} more` : first;
+  const words = sees.layout === "grid" && names.length > 1 ? `a grid of ${names.length}` : others;
+  return { words: `Sees ${words}`, names: `Is shown ${names.join(", ")}` };
+}
+
 export function isSilent(person: DailyParticipant): boolean {
   const { state } = person.tracks.audio;
   return state === "off" || state === "blocked";

@@ -1,7 +1,7 @@
 import type { DailyParticipant } from "ringback-js";
 import { describe, expect, test } from "vitest";
 import { dialRefusal, dialTarget } from "../src/dial";
-import { callWords, isPhone, mayAdminister, nameOf } from "../src/person";
+import { callWords, isPhone, mayAdminister, nameOf, seenWords } from "../src/person";
 import { placeOf } from "../src/place";
 import { clean, initials } from "../src/text";
 
@@ -80,6 +80,28 @@ describe("people", () => {
   ])("the call of %j is %j", (more, words) => {
     expect(callWords(person(more))).toBe(words);
     expect(isPhone(person(more))).toBe(words !== null);
+  });
+
+  const [ann, bob, me] = [
+    person({ session_id: "a", user_name: "Ann" }),
+    person({ session_id: "b", user_name: "Bob" }),
+    person({ session_id: "m", user_name: "Me", local: true }),
+  ];
+  test.each([
+    ["one", [["a", "video"]], "Sees Ann", "Is shown Ann"],
+    ["one", [["m", "video"]], "Sees you", "Is shown you"],
+    ["one", [["b", "screenVideo"]], "Sees Bob’s screen", "Is shown Bob’s screen"],
+    ["speaker", [["b", "video"], ["a", "video"], ["m", "video"]], "Sees Bob and 2 more", "Is shown Bob, Ann, you"],
+    ["grid", [["a", "video"], ["b", "video"]], "Sees a grid of 2", "Is shown Ann, Bob"],
+    ["speaker", [["gone", "video"], ["a", "video"]], "Sees Ann", "Is shown Ann"],
+  ])("a phone that is shown %s of %j says %j", (layout, tracks, words, names) => {
+    const sees = { layout, tracks: tracks.map(([session_id, track]) => ({ session_id, track })) };
+    expect(seenWords(person({ sees }), [ann, bob, me])).toEqual({ words, names });
+  });
+
+  test("whoever is shown nothing that is here says nothing", () => {
+    expect(seenWords(person({}), [ann])).toBeNull();
+    expect(seenWords(person({ sees: { layout: "one", tracks: [{ session_id: "gone", track: "video" }] } }), [ann])).toBeNull();
   });
 
   test("whoever has no name has a word for what they are", () => {

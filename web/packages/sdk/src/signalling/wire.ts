@@ -1,6 +1,6 @@
 /** The frames of the signalling protocol (docs/signalling.md), and how a room's URL leads to it. */
 
-import type { DailyBlocked, DailyOff, DailyParticipantType, TrackName } from "../types";
+import type { DailyBlocked, DailyOff, DailyParticipantType, RingbackSeen, TrackName } from "../types";
 
 export interface WireTrack {
   state: "off" | "blocked" | "playable";
@@ -31,6 +31,7 @@ export interface WireParticipant {
   callState?: "ringing" | "answered";
   onHold?: boolean;
   heldBy?: ("far-end" | "room")[];
+  sees?: RingbackSeen;
 }
 
 export interface WireRoom {

@@ -64,6 +64,7 @@ export function buildParticipant(
     ...(wire.callState && { callState: wire.callState }),
     ...(wire.onHold !== undefined && { onHold: wire.onHold }),
     ...(wire.heldBy !== undefined && { heldBy: wire.heldBy }),
+    ...(wire.sees !== undefined && { sees: wire.sees }),
     audio: on("audio"),
     video: on("video"),
     screen: on("screenVideo"),

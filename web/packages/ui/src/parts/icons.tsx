@@ -42,6 +42,13 @@ export const CamIcon = ({ off = false }: { off?: boolean }) => (
   </Icon>
 );
 
+export const EyeIcon = () => (
+  <Icon>
+    <path d="M2.5 12S6 5.5 12 5.5s9.5 6.5 9.5 6.5-3.5 6.5-9.5 6.5S2.5 12 2.5 12z" />
+    <circle cx="12" cy="12" r="2.8" />
+  </Icon>
+);
+
 export const ScreenIcon = () => (
   <Icon>
     <rect x="3" y="4.5" width="18" height="12" rx="2" />

@@ -2,7 +2,7 @@
 
 import type { DailyParticipant } from "ringback-js";
 import type { RoomModel } from "../model";
-import { callWords, isPhone, isSilent, nameOf } from "../person";
+import { callWords, isPhone, isSilent, nameOf, seenWords } from "../person";
 import { initials } from "../text";
 import { CloseIcon, HangUpIcon, MicIcon, PhoneIcon } from "./icons";
 
@@ -52,6 +52,7 @@ export function People({ model }: { model: RoomModel }) {
 function Person({ person, model }: { person: DailyParticipant; model: RoomModel }) {
   const name = nameOf(person);
   const phone = isPhone(person);
+  const seen = seenWords(person, model.people.value);
   return (
     <li
       data-testid="person"
@@ -78,6 +79,11 @@ function Person({ person, model }: { person: DailyParticipant; model: RoomModel 
             <span class="who-state" data-testid="call-state">
               {callWords(person)}
             </span>
+          </span>
+        )}
+        {seen !== null && (
+          <span class="who-line who-state" title={seen.names}>
+            {seen.words}
           </span>
         )}
       </span>

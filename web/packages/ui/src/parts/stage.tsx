@@ -4,9 +4,9 @@ import { arrange, gridFor, pageAt, rowWidth, tileBox } from "@ringback/layout";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { DailyParticipant } from "ringback-js";
 import type { RoomModel } from "../model";
-import { callWords, isPhone, isSilent, nameOf } from "../person";
+import { callWords, isPhone, isSilent, nameOf, type Seen, seenWords } from "../person";
 import { initials } from "../text";
-import { MicIcon, PauseIcon, PhoneIcon } from "./icons";
+import { EyeIcon, MicIcon, PauseIcon, PhoneIcon } from "./icons";
 import { Video } from "./media";
 
 interface TileSpec {
@@ -43,7 +43,7 @@ export function Stage({ model }: { model: RoomModel }) {
         <div class="tiles" style={{ width: `${rowWidth(grid, box)}px` }}>
           {current.ids.map((id) => {
             const tile = tiles.get(id);
-            return tile && <Tile key={id} tile={tile} speaking={model.speaker.value === id} box={box} />;
+            return tile && <Tile key={id} tile={tile} people={model.people.value} speaking={model.speaker.value === id} box={box} />;
           })}
         </div>
       </div>
@@ -73,12 +73,20 @@ function tilesOf(people: readonly DailyParticipant[]): TileSpec[] {
   });
 }
 
-function Tile({ tile, speaking, box }: { tile: TileSpec; speaking: boolean; box: { width: number; height: number } }) {
+interface TileProps {
+  tile: TileSpec;
+  people: readonly DailyParticipant[];
+  speaking: boolean;
+  box: { width: number; height: number };
+}
+
+function Tile({ tile, people, speaking, box }: TileProps) {
   const { person, screen } = tile;
   const picture = screen ? person.tracks.screenVideo.track : person.tracks.video.track;
   const name = nameOf(person);
   const words = screen ? null : callWords(person);
   const silent = !screen && isSilent(person);
+  const seen = screen ? null : seenWords(person, people);
   const label = screen ? `${name}'s screen` : person.local ? `${name} (you)` : name;
   return (
     <article
@@ -86,7 +94,7 @@ function Tile({ tile, speaking, box }: { tile: TileSpec; speaking: boolean; box:
       data-testid={screen ? "screen-tile" : "tile"}
       data-session-id={person.session_id}
       data-local={person.local ? "true" : undefined}
-      aria-label={[label, words, silent ? "muted" : null, speaking ? "speaking" : null].filter(Boolean).join(", ")}
+      aria-label={[label, words, silent ? "muted" : null, speaking ? "speaking" : null, seen?.names].filter(Boolean).join(", ")}
       style={{ width: `${box.width}px`, height: `${box.height}px` }}
     >
       {picture !== undefined && <Video track={picture} mirrored={person.local && !screen} />}
@@ -100,6 +108,7 @@ function Tile({ tile, speaking, box }: { tile: TileSpec; speaking: boolean; box:
           <PauseIcon /> On hold
         </div>
       )}
+      {seen !== null && <Sees seen={seen} />}
       <footer>
         {silent && <MicIcon off />}
         {isPhone(person) && !screen && <PhoneIcon />}
@@ -107,5 +116,15 @@ function Tile({ tile, speaking, box }: { tile: TileSpec; speaking: boolean; box:
         {words !== null && person.onHold !== true && words !== "Answered" && <span class="tile-state">{words}</span>}
       </footer>
     </article>
+  );
+}
+
+/** What a phone with a screen is shown. */
+function Sees({ seen }: { seen: Seen }) {
+  return (
+    <div class="tile-sees" data-testid="sees" title={seen.names}>
+      <EyeIcon />
+      <span>{seen.words}</span>
+    </div>
   );
 }

@@ -1,0 +1,67 @@
+//! What each phone with a screen is shown, told when it changes: for the room's page and whoever looks into a call.
+
+use crate::event::Event;
+use crate::tracks::TrackKey;
+use crate::worker::{LegKey, Worker};
+
+/// How what is shown stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Arranged {
+    /// Nothing is shown.
+    #[default]
+    Nothing,
+    /// One alone.
+    One,
+    /// The first large, others beside.
+    Speaker,
+    /// All alike.
+    Grid,
+}
+
+impl Arranged {
+    fn name(self) -> &'static str {
+        ["none", "one", "speaker", "grid"][self as usize]
+    }
+}
+
+/// What a phone is shown: how it stands, and whose tracks, the most important first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub arranged: Arranged,
+    pub tracks: Vec<TrackKey>,
+}
+
+impl Worker {
+    /// Tell what a phone is shown, if that is something else than was told last.
+    pub fn tell_seen(&mut self, viewer: LegKey) {
+        let seen = self.seen_by(viewer);
+        let Some(video) = self.phone_video(viewer) else { return };
+        if video.told == seen {
+            return;
+        }
+        video.told = seen.clone();
+        let Some(leg) = self.legs.get(&viewer) else { return };
+        let of = seen.tracks.iter().filter_map(|track| {
+            let track = self.tracks.get(*track)?;
+            let (source, _) = track.source?;
+            Some((self.legs.get(&source)?.id.to_string(), track.name().to_owned()))
+        });
+        let event = Event::PicturesShown { leg: leg.id.to_string(), layout: seen.arranged.name(), of: of.collect() };
+        self.mailbox.push(event);
+    }
+
+    fn seen_by(&mut self, viewer: LegKey) -> Seen {
+        let Some(leg) = self.legs.get_mut(&viewer) else { return Seen::default() };
+        let room = leg.room.clone();
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref()) else { return Seen::default() };
+        if !video.is_open() {
+            return Seen::default();
+        }
+        if let Some(track) = video.out.shown {
+            return Seen { arranged: Arranged::One, tracks: vec![track] };
+        }
+        let Some(picture) = video.out.made else { return Seen::default() };
+        let making = self.rooms.get(&room).and_then(|room| room.making.as_deref());
+        making.and_then(|making| making.seen_in(picture)).unwrap_or_default()
+    }
+}
