@@ -125,6 +125,11 @@ class Call:
         return self._held_by
 
     @property
+    def unacknowledged(self) -> bool:
+        """Whether the far end has been answered and has not said that it knows (ACK)."""
+        return False
+
+    @property
     def sdp_address(self) -> str:
         """Where the far end's description wants its sound, ``host:port``; empty while it names nothing."""
         remote = self.media.remote if self.media is not None else None

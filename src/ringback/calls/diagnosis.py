@@ -6,6 +6,7 @@ and what keeps packets away before what is in them.
 
 from collections.abc import Iterator
 
+from ringback.calls.advice import what_to_do
 from ringback.calls.diagnosis_inward import INWARD
 from ringback.calls.diagnosis_outward import OUTWARD
 from ringback.calls.looks import Counted, Situation
@@ -16,7 +17,7 @@ from ringback.model.records import CallState
 TICKS_A_SECOND = 50
 OTHERWISE = 50
 WEIGHT = {
-    "ended": 0, "held-by-far-end": 5, "held-by-room": 5, "played-to": 8,
+    "ended": 0, "no-ack": 4, "held-by-far-end": 5, "held-by-room": 5, "played-to": 8,
     "key-mismatch": 10, "wrong-codec": 10, "wrong-source": 10, "unsteady-stream": 10,
     "private-address": 20, "unreachable": 25, "send-failed": 25, "stopped-arriving": 30, "nothing-arrives": 30,
     "alone": 35, "far-end-silent": 60, "room-silent": 60,
@@ -24,6 +25,11 @@ WEIGHT = {
 """What is told first: what keeps packets away explains what is missing elsewhere, silence within them nothing."""
 
 HEALTHY = Verdict("healthy", "Sound goes both ways and arrives well.", Whose.NOBODY, Way.BOTH, silent=False)
+UNHEARD_OF = Verdict(
+    "healthy", "Sound of the far end arrives well, and ours leaves; that ours arrives the far end has not said (RTCP).",
+    Whose.NOBODY, Way.BOTH, "If it hears nothing, ask again: most say so within ten seconds, some never do.",
+    silent=False,
+)  # fmt: skip
 
 
 def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdict]:
@@ -41,9 +47,14 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
     if situation.end is not None:
         went_well = not found and min(leg.total("packets_received"), leg.total("packets_sent")) >= FEW
-        found = [_last_word(situation), *(found or [HEALTHY] * went_well)]
+        found = [_last_word(situation), *(found or [_well(leg)] * went_well)]
     # A stable sort: what weighs the same stays in the order of the rules.
-    return sorted(found, key=lambda verdict: (not verdict.silent, WEIGHT.get(verdict.code, OTHERWISE))) or [HEALTHY]
+    return sorted(found, key=lambda verdict: (not verdict.silent, WEIGHT.get(verdict.code, OTHERWISE))) or [_well(leg)]
+
+
+def _well(leg: Counted) -> Verdict:
+    """That it is heard there is known from its reports alone."""
+    return HEALTHY if leg.total("reports_on_ours") else UNHEARD_OF
 
 
 def _not_answered(situation: Situation) -> Verdict:
@@ -65,7 +76,7 @@ def _last_word(situation: Situation) -> Verdict:
     words = f"The call is over: {situation.end.sentence()}. What follows is of the whole call."
     if not situation.talked:
         words = f"The call was never answered: {situation.end.sentence()}."
-    return Verdict("ended", words, fault, Way.BOTH, "", {}, silent=True)
+    return Verdict("ended", words, fault, Way.BOTH, what_to_do(situation.end, situation.talked), {}, silent=True)
 
 
 def _held(situation: Situation) -> Iterator[Verdict]:

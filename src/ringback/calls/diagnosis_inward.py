@@ -101,9 +101,10 @@ def _silence_arrives(leg: Counted, situation: Situation) -> Iterator[Verdict]:
         return
     evidence = {name: int(leg.since(name)) for name in ("frames_speech", "frames_quiet", "frames_silent")}
     if not evidence["frames_speech"] and not evidence["frames_quiet"]:
+        spoke = " It was heard earlier in this call." if leg.total("frames_speech") else ""
         yield Verdict(
             "far-end-silent", "Packets arrive, and there is nothing but silence in them: the far end is muted, or "
-            "nobody speaks there.", Whose.FAR_END, Way.IN, "Look at its microphone and its mute key.", evidence,
+            f"nobody speaks there.{spoke}", Whose.FAR_END, Way.IN, "Look at its microphone and its mute key.", evidence,
         )  # fmt: skip
     elif evidence["frames_quiet"] > 4 * evidence["frames_speech"]:
         yield Verdict(

@@ -16,6 +16,7 @@ from ringback.calls.verdict import (
     names,
     not_connected,
 )
+from ringback.model.end_reason import Ending
 
 PAUSES = 2
 """Pauses of a bot in mid-talk between two looks that are no accident."""
@@ -24,9 +25,40 @@ REPORTS_EXPECTED_AFTER = 500
 """Packets we sent, ten seconds' worth, after which its reports speak of them if it gets them."""
 
 
+def _is_not_acknowledged(leg: Counted, situation: Situation) -> Iterator[Verdict]:
+    if situation.unacknowledged:
+        yield Verdict(
+            "no-ack", "The far end has not acknowledged our answer (no ACK), and is sent nothing until it does: the "
+            "answer "
+            f"says that we are at {situation.told}, and it does not get there, or the answer not to it.", Whose.NETWORK,
+            Way.BOTH, "Set RINGBACK_SIP__PUBLIC_ADDRESS (unset: RINGBACK_MEDIA__PUBLIC_ADDRESS) to the address that "
+            "the "
+            "far end reaches this machine at, and open the SIP port in every firewall.", {"told": situation.told},
+        )  # fmt: skip
+
+
+def _cannot_leave(leg: Counted, situation: Situation) -> Iterator[Verdict]:
+    """The machine or the network says so. A few at the end of a call are nothing: one side closes its port first."""
+    to, sent = leg.text("destination") or address(situation), leg.since("packets_sent")
+    if (errors := int(leg.since("send_errors"))) > HEAVY_LOSS * (sent + errors):
+        yield Verdict(
+            "send-failed", f"This machine refuses to send to {to}: no route, or its own firewall.", Whose.SERVER,
+            Way.OUT, "Look at routes and outgoing firewall rules for UDP.", {"send_errors": errors, "to": to},
+        )  # fmt: skip
+    if (unreachable := int(leg.since("unreachable"))) > HEAVY_LOSS * (sent + unreachable):
+        yield Verdict(
+            "unreachable", f"The network says that nobody takes our sound at {to} (ICMP).", Whose.FAR_END, Way.OUT,
+            "The far end is gone, its port is closed, or a firewall rejects our packets.",
+            {"unreachable": unreachable, "destination": to},
+        )  # fmt: skip
+
+
 def _does_not_leave(leg: Counted, situation: Situation) -> Iterator[Verdict]:
     media = situation.media
-    if media is None or situation.held_by:
+    if situation.held_by:
+        return
+    if media is None:
+        yield from _never_left(leg, situation)
         return
     said, sent = address(situation), leg.since("packets_sent")
     if media.remote is None or not media.send:
@@ -43,18 +75,6 @@ def _does_not_leave(leg: Counted, situation: Situation) -> Iterator[Verdict]:
             "Name the network in the trunk's media_networks, or set RINGBACK_DIALOUT__ALLOW_PRIVATE in a laboratory.",
             {"sdp": said, "packets_sent": int(leg.total("packets_sent"))},
         )  # fmt: skip
-    if errors := int(leg.since("send_errors")):
-        yield Verdict(
-            "send-failed", f"This machine refuses to send to {said}: no route, or its own firewall.", Whose.SERVER,
-            Way.OUT, "Look at routes and outgoing firewall rules for UDP.", {"send_errors": errors, "sdp": said},
-        )  # fmt: skip
-    if unreachable := int(leg.since("unreachable")):
-        to = leg.text("destination") or said
-        yield Verdict(
-            "unreachable", f"The network says that nobody takes our sound at {to} (ICMP).", Whose.FAR_END, Way.OUT,
-            "The far end is gone, its port is closed, or a firewall rejects our packets.",
-            {"unreachable": unreachable, "destination": to},
-        )  # fmt: skip
     if (withheld := int(leg.since("packets_withheld"))) > sent:
         yield Verdict(
             "unproved", f"Most of our sound is kept back: the far end has sent nothing from {said} that proves it "
@@ -65,6 +85,18 @@ def _does_not_leave(leg: Counted, situation: Situation) -> Iterator[Verdict]:
         yield Verdict(
             "nothing-sent", "We send nothing, and nothing forbids it: the media engine does not serve this call.",
             Whose.SERVER, Way.OUT, "This is a bug: keep the log and report it.", {"destination": said},
+        )  # fmt: skip
+
+
+def _never_left(leg: Counted, situation: Situation) -> Iterator[Verdict]:
+    """Of a call that is over; one that was not acknowledged was not to be sent anything."""
+    if situation.end is not None and situation.end.ending is Ending.ACK_TIMEOUT:
+        return
+    if situation.talked >= 1 and "packets_sent" in leg.now and not leg.total("packets_sent"):
+        yield Verdict(
+            "never-sent", "In the whole call no packet of ours left for the far end.", Whose.SERVER, Way.OUT,
+            "ringback calls show ID --ladder shows where its SDP wanted sound, and whether it acknowledged our answer.",
+            {"sdp": address(situation)},
         )  # fmt: skip
 
 
@@ -183,4 +215,6 @@ def _lossy_there(leg: Counted, situation: Situation) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
-OUTWARD: tuple[Rule, ...] = (_does_not_leave, _does_not_arrive, _nobody_is_heard, _lossy_there)
+OUTWARD: tuple[Rule, ...] = (
+    _is_not_acknowledged, _cannot_leave, _does_not_leave, _does_not_arrive, _nobody_is_heard, _lossy_there,
+)  # fmt: skip

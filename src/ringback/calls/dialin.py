@@ -65,6 +65,10 @@ class DialIn(Call):
         self._wait_until: float | None = None
         self._acknowledged = False
 
+    @property
+    def unacknowledged(self) -> bool:
+        return self.answered and not self._acknowledged
+
     # ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self, address: tuple[str, int] | None, now: Instant) -> list[Effect]:

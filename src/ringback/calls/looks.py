@@ -95,6 +95,8 @@ class Situation:
         has_port: Whether it has an RTP port.
         media: As agreed on; ``None`` before.
         sdp: Address of its RTP in its own description, ``host:port``; empty for none.
+        unacknowledged: Whether the far end still owes an ACK to our answer.
+        told: Host that we said we are at.
         others: Everybody else; ``None`` when that is not known any more.
         muted, may_send: As of ``Other``, of the call itself.
     """
@@ -105,6 +107,8 @@ class Situation:
     has_port: bool = True
     media: PhoneMedia | None = None
     sdp: str = ""
+    unacknowledged: bool = False
+    told: str = ""
     held_by: frozenset[Holder] = frozenset()
     muted: bool = False
     may_send: bool = True

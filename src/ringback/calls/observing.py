@@ -133,6 +133,8 @@ class Observer:
             has_port=machine.address is not None,
             media=machine.media,
             sdp=machine.sdp_address,
+            unacknowledged=machine.unacknowledged,
+            told=machine.address[0] if machine.address is not None else "",
             held_by=who.held_by,
             muted=member.muted if member is not None else False,
             may_send=may_send(who.permissions, "audio"),

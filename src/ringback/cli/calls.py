@@ -14,7 +14,7 @@ from ringback.cli.client import Client, connect, quoted, show_fields, show_json,
 from ringback.cli.fail import fail
 from ringback.cli.ladder import can_draw, draw
 from ringback.cli.plain import plain
-from ringback.cli.verdict import what_failed
+from ringback.cli.verdict import advice, what_failed
 
 EVERY_S = 1.0
 COLUMNS = {
@@ -75,6 +75,7 @@ def show(
     if as_json:
         show_json(found)
         return
+    to_do = advice(found)
     end = found.pop("end") or {}
     steps, others = found.pop("timeline"), found.pop("others")
     sound = {name.replace("_", " "): value for name, value in found.pop("sound").items()}
@@ -82,6 +83,7 @@ def show(
         {
             **found,
             "how it ended": end.get("sentence"),
+            "what to do": to_do or None,
             "reason": end.get("reason"),
             "whose fault": end.get("fault"),
             "SIP status": end.get("sip_status"),
@@ -267,6 +269,8 @@ def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: boo
         typer.echo(f"{trace['dropped']} messages in the middle are no longer remembered.", err=as_json)
     if not as_json:
         typer.echo(what_failed(messages, call))
+        if to_do := advice(call):
+            typer.echo(f"  do: {to_do}")
 
 
 def _calls(client: Client, room: str | None, ongoing: bool, **wanted: str | None) -> Any:

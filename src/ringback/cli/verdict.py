@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ringback.calls.advice import what_to_do
 from ringback.cli.plain import plain
 from ringback.cli.wiretext import Heard, read
+from ringback.model.end_reason import Ending, EndReason, Fault
 
 AT_ONCE = 0.45
 """Seconds; an INVITE over UDP is sent again after half a second (RFC 3261 §17.1.1.2)."""
@@ -14,6 +16,10 @@ AT_ONCE = 0.45
 RETRIED = frozenset({401, 407, 422, 491})
 """Not a failure when the request came once more after it."""
 
+AGAIN = 2
+"""Times that an answer is said again, after a second and a half, before its ACK is missed."""
+
+_CONTACT = re.compile(r"@([^;>?,\s]+)")
 _WARNING = re.compile(r'\d{3} \S+ "([^"]*)"')
 
 
@@ -41,6 +47,16 @@ def what_failed(messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) 
     return f"{'The messages show no failure. ' if heard else ''}The call ended: {sentence}{fault}."
 
 
+def advice(call: Mapping[str, Any]) -> str:
+    """What to do about how a call ended; empty where nothing is to be done, or it goes on."""
+    end = call.get("end") or {}
+    try:
+        reason = EndReason(Ending(str(end.get("reason"))), Fault(str(end.get("fault"))))
+    except ValueError:  # of a newer server
+        return ""
+    return what_to_do(reason, float(call.get("duration") or 0.0))
+
+
 def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -> Iterator[tuple[float, str]]:
     for number, message in enumerate(heard):
         earlier, later = heard[:number], heard[number + 1 :]
@@ -54,8 +70,8 @@ def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -
             words = _silence(message, later, call, over)
         if words:
             yield message.at, words
-        elif over is not None and _is_unconfirmed(message, later):
-            yield message.at, f"no ACK to {_whose(message)} {message.answer}"
+        elif _is_unconfirmed(message, later) and (over is not None or _is_said_often(message, later)):
+            yield message.at, f"no ACK to {_whose(message)} {message.answer}{_told(message)}"
 
 
 def _refusal(message: Heard, earlier: list[Heard], later: list[Heard]) -> str | None:
@@ -124,6 +140,16 @@ def _is_unconfirmed(message: Heard, later: list[Heard]) -> bool:
     return not any(
         other.method == "ACK" and other.out is not message.out and other.number == message.number for other in later
     )
+
+
+def _is_said_often(message: Heard, later: list[Heard]) -> bool:
+    return sum(other.repeats(message) for other in later) >= AGAIN
+
+
+def _told(message: Heard) -> str:
+    """Where an answer of ours said that we are, for whoever is to acknowledge it."""
+    contact = _CONTACT.search(message.headers.get("contact", "")) if message.out else None
+    return f", which says that we are at {contact[1]}" if contact else ""
 
 
 def _who(message: Heard) -> str:

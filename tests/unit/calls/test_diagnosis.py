@@ -22,6 +22,8 @@ WELL: Stats = {
     "frames_heard": 75,
     "frames_speech": 75,
     "destination": "192.0.2.7:4000",
+    "reports_received": 2,
+    "reports_on_ours": 2,
 }
 BOT = Other("Bot", Kind.WEBRTC, Counted({}, {"packets_received": 75, "frames_speech": 75, "webrtc": "connected"}))
 SCENE = Situation(CallState.ANSWERED, 1.5, 10.0, media=MEDIA, sdp="192.0.2.7:4000", others=(BOT,))
@@ -41,11 +43,44 @@ def test_a_call_in_which_both_speak_is_healthy() -> None:
     assert found(WELL) == [HEALTHY]
 
 
+def test_what_no_report_of_the_far_end_speaks_of_is_not_said_to_arrive() -> None:
+    (verdict,) = found({**WELL, "reports_on_ours": 0})
+
+    assert verdict.code == "healthy" and "has not said" in verdict.words
+
+
+def test_an_answer_that_was_not_acknowledged_is_told_before_the_silence_that_follows() -> None:
+    """With the address that the far end was told, as that is what is wrong nearly always."""
+    scene = replace(SCENE, unacknowledged=True, told="203.0.113.9")
+
+    first, second = found({"packets_received": 0, "packets_sent": 0}, scene)
+
+    assert (first.code, second.code) == ("no-ack", "nothing-arrives") and "203.0.113.9" in first.words
+
+
+def test_what_could_not_be_sent_is_told_of_a_call_that_is_over_too() -> None:
+    over = replace(SCENE, state=CallState.ENDED, media=None, talked=14.0, end=EndReason(Ending.HANGUP_REMOTE))
+
+    assert codes({**WELL, "packets_sent": 0, "send_errors": 700}, over) == ["ended", "send-failed"]
+    assert codes({**WELL, "packets_sent": 0}, over) == ["ended", "never-sent"]
+    unheard = replace(over, end=EndReason(Ending.ACK_TIMEOUT, Fault.NETWORK))
+    assert codes({**WELL, "packets_sent": 0}, unheard) == ["ended"]
+    assert codes({**WELL, "packets_sent": 700, "unreachable": 3}, over) == ["ended", "healthy"]
+
+
+def test_a_far_end_that_is_silent_now_and_spoke_before_is_said_to_have_spoken() -> None:
+    quiet: Stats = {**WELL, "frames_speech": 500, "frames_silent": 75}
+
+    (verdict, *_) = found(quiet, before={"frames_speech": 500})
+
+    assert verdict.code == "far-end-silent" and "earlier" in verdict.words
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"send_errors": 60, "packets_sent": 0}, "send-failed"),
-        ({"packets_sent": 600, "reports_received": 3}, "not-received"),
+        ({"packets_sent": 600, "reports_on_ours": 0}, "not-received"),
         ({"packets_sent": 10, "packets_withheld": 65}, "unproved"),
         ({"packets_sent": 0}, "nothing-sent"),
         ({"remote_loss_percent": 12.0, "remote_mos": 2.9}, "heavy-loss-out"),
