@@ -142,7 +142,7 @@ class Application:
         """Open the store, bind every port, take calls.
 
         Raises:
-            ConfigError, StoreError: One sentence with the setting to change; everything is undone.
+            ConfigError, StoreError: One sentence with what to change or to run; everything is undone.
         """
         try:
             await self._start()
@@ -156,6 +156,10 @@ class Application:
         settings, clock = self.settings, SystemClock(asyncio.get_running_loop())
         for name in idle_settings(settings):
             log.warning("settings.idle", name=name, because="nothing acts on it yet")
+        try:
+            core.compiled()
+        except core.WrongCore as error:
+            raise ConfigError(str(error)) from None
         installation.check_certificate(settings)
         folder = installation.data_folder(settings)
         self.api_key = installation.api_key(settings, folder)

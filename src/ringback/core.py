@@ -8,9 +8,52 @@ Ids of rooms and legs are the caller's strings. Sound is int16 mono little-endia
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
+
+from ringback import __version__
+
+SOURCES = Path(__file__).resolve().parents[2] / "crates" / "ringback-python" / "src"
+"""What Python says to the core is read there. Installed from a package there is no such folder."""
+
+
+class WrongCore(ImportError):
+    """The compiled core is missing, or was built for another Ringback than this one. One sentence with the fix."""
+
+
+@cache
+def compiled() -> Any:
+    """The compiled core itself, once it has been seen to be of this version and, in a checkout, of these sources.
+
+    An older one would be found out by a call that it does not understand, in the middle of a meeting.
+
+    Raises:
+        WrongCore: It is not, or there is none.
+    """
+    try:
+        core = import_module("ringback_core")
+    except ModuleNotFoundError:
+        raise WrongCore("the compiled core is not installed; run `make build`, or pip install ringback-core") from None
+    version = getattr(core, "VERSION", None)
+    if version != __version__:
+        found = f"version {version}" if version else "an earlier version"
+        fix = f"run `make build`, or pip install ringback-core=={__version__}"
+        raise WrongCore(f"the compiled core is of {found}, this is Ringback {__version__}; {fix}")
+    if SOURCES.is_dir() and digest(SOURCES) != core.BUILT_FROM:
+        raise WrongCore("the compiled core was built from other sources than those beside it; run `make build`")
+    return core
+
+
+def digest(folder: Path) -> int:
+    """The sources in a folder as one number, as ``crates/ringback-python/build.rs`` computes it."""
+    number = 0
+    for file in sorted(folder.glob("*.rs")):
+        number = zlib.crc32(file.read_bytes(), zlib.crc32(file.name.encode(), number))
+    return number
 
 
 class Engine(Protocol):
@@ -216,7 +259,7 @@ class Callers(Protocol):
 
 def new_callers() -> Callers:
     """Start the thread of a client's calls (see ``Callers``)."""
-    callers: Callers = import_module("ringback_core").Callers()
+    callers: Callers = compiled().Callers()
     return callers
 
 
@@ -229,7 +272,7 @@ class SipReader(Protocol):
 
 def new_sip_reader(limits: Mapping[str, int], single: list[str], compact: Mapping[str, str]) -> SipReader:
     """A reader with the limits and header names of ``sip.compiled.rules``. ``ValueError`` names a missing limit."""
-    reader: SipReader = import_module("ringback_core").SipReader(limits, single, compact)
+    reader: SipReader = compiled().SipReader(limits, single, compact)
     return reader
 
 
@@ -243,8 +286,7 @@ def new_engine(
     rtp_other_host: str | None = None,
 ) -> Engine:
     """Start an engine (see ``Engine``)."""
-    compiled = import_module("ringback_core")
-    engine: Engine = compiled.Engine(
+    engine: Engine = compiled().Engine(
         webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host
     )
     return engine
@@ -253,5 +295,5 @@ def new_engine(
 def decode_mp3(data: bytes, sample_rate: int, most_seconds: int) -> bytes:
     """An MP3 file as int16 mono at 8000 or 16000 Hz. Without the GIL. ``ValueError`` says what is wrong with it: it is
     no MP3, or lasts longer than that."""
-    sound: bytes = import_module("ringback_core").decode_mp3(data, sample_rate, most_seconds)
+    sound: bytes = compiled().decode_mp3(data, sample_rate, most_seconds)
     return sound

@@ -18,7 +18,7 @@ from interop.peers.server import Server
 async def refusal(server: Server) -> str:
     """What a server says that ends by itself."""
     await server.process.start()
-    code = await server.process.wait(20)
+    code = await server.process.wait(90)
     said = server.log().strip()
     assert code != 0, said
     assert "Traceback" not in said, said
@@ -34,6 +34,18 @@ async def started_once(folder: Path) -> Server:
 
 def database(server: Server) -> Path:
     return server.folder / "data" / "ringback.db"
+
+
+async def test_a_core_of_another_version_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "ringback_core.py").write_text('VERSION = "0.0.9"\n')
+    server = Server(tmp_path / "server", env={"PYTHONPATH": str(tmp_path / "old")})
+
+    said = await refusal(server)
+
+    assert said.splitlines()[-1].startswith("ringback: the compiled core is of version 0.0.9, this is Ringback ")
+    assert "make build" in said
+    assert not (server.folder / "data").exists()
 
 
 async def test_a_corrupt_database_is_named_and_left_alone(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """``ringback doctor``: looks over this installation or, with ``--trunk``, a trunk, and says the fix."""
 
 import asyncio
-import importlib.metadata
-import importlib.util
 import os
 import socket
 import tempfile
@@ -15,6 +13,7 @@ import typer
 from ringback.cli.client import connect, quoted, show_json
 from ringback.cli.plain import plain
 from ringback.config import ConfigError, Settings, load_settings
+from ringback.core import WrongCore, compiled
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
 from ringback.telephony.networks import stun_server
 from ringback.telephony.stun import NoAnswer, seen
@@ -62,11 +61,11 @@ def vars_of(finding: Finding) -> dict[str, str]:
 
 def _core(settings: Settings) -> Finding:
     try:
-        return Finding("core", OK, f"ringback-core {importlib.metadata.version('ringback-core')}")
-    except importlib.metadata.PackageNotFoundError:
-        if importlib.util.find_spec("ringback_core") is not None:
-            return Finding("core", OK, "built in place")
-        return Finding("core", FAILED, "ringback_core is not installed", "make build, or pip install ringback-core")
+        core = compiled()
+    except WrongCore as error:
+        words, _, fix = str(error).partition("; ")
+        return Finding("core", FAILED, words, fix)
+    return Finding("core", OK, f"version {core.VERSION}")
 
 
 def _data(settings: Settings) -> Finding:
