@@ -189,7 +189,7 @@ class Baresip:
         answer = self._answers[token] = asyncio.get_running_loop().create_future()
         body = json.dumps({"command": command, "params": params, "token": token}).encode()
         self._writer.write(b"%d:%s," % (len(body), body))
-        return str((await asyncio.wait_for(answer, 10)).get("data", ""))
+        return str((await asyncio.wait_for(answer, 20)).get("data", ""))
 
     async def dial(self, uri: str) -> None:
         """Call and wait for the answer."""

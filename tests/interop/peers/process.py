@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from interop.peers.warm import STABLE, Forked
+
 
 class Process:
     """Runs a command while the block lasts.
@@ -36,7 +38,7 @@ class Process:
         self._env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self._env |= env or {}
         self._cwd = cwd
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Forked | None = None
         self.log = log
 
     async def __aenter__(self) -> Self:
@@ -50,8 +52,11 @@ class Process:
 
     async def start(self) -> None:
         """Start it (again); output is appended to the log."""
+        self._process = await self._start()
+
+    async def _start(self) -> asyncio.subprocess.Process | Forked:
         with self.log.open("ab") as out:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=out,
@@ -110,3 +115,10 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         await asyncio.wait_for(process.wait(), timeout_s)
+
+
+class OurCommand(Process):
+    """``ringback`` with these arguments, forked from a process that has read its modules already."""
+
+    async def _start(self) -> Forked:
+        return await STABLE.start(self._command, self.log, self._env, self._cwd)

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import httpx
 
-from interop.peers.process import Process
+from interop.peers.process import OurCommand, Process
 from interop.peers.waiting import free_port, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,7 +71,13 @@ class Server:
             **(settings or {}),
         }
         own = {f"RINGBACK_{name}": value for name, value in wanted.items()}
-        self.process = Process([RINGBACK, *command], folder / "server.txt", env={**own, **(env or {})}, cwd=folder)
+        log = folder / "server.txt"
+        # What more is in the environment may be for its very start, which a fork does not have.
+        self.process = (
+            Process([RINGBACK, *command], log, env={**own, **env}, cwd=folder)
+            if env
+            else OurCommand(command, log, env=own, cwd=folder)
+        )
         # Its certificate, where it has one, was made by nobody: whether it is right is what tests of TLS look at.
         self._client = httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=15, verify=False
