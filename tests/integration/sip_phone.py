@@ -53,7 +53,7 @@ class Phone:
 
     async def told(self, name: str) -> Any:
         """The next event of that name; its only argument, or all of them."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 kind, arguments = await self.events.get()
                 if kind == name:

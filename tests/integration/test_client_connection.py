@@ -141,7 +141,7 @@ async def test_a_place_that_is_gone_is_told_of():
 
     async with scripted(first, second) as (connection, told):
         await connection.join({"room": "hello"})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             assert str(await told.lost) == "away for too long"
         with pytest.raises(CallError, match="over"):
             await connection.request("ping")

@@ -68,7 +68,7 @@ async def say_goodbye(server: Application, dialog: DialogRecord, host: str) -> i
         )
         at, _, number = server.telephony.local_addresses[0].rpartition(":")
         await loop.sock_sendto(sock, bye.encode(), (at, int(number)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return int((await loop.sock_recv(sock, 65_535))[8:11])
 
 

@@ -37,7 +37,7 @@ async def say(port: int, words: bytes) -> bytes:
         writer.write(words)
         await writer.drain()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await reader.read()
     except OSError:
         return b""

@@ -50,7 +50,7 @@ async def told(app: Application, host: str) -> tuple[str, str]:
         contact = dialog.remote_target
         dialog.remote_target = f"sip:room@127.0.0.1:{port}"  # no NAT here leads to the public address
         phone.telephony.bye(call)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while app.telephony.calls:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     return contact.partition("@")[2].partition(":")[0], answer.partition(b"c=IN IP4 ")[2].partition(b"\r\n")[0].decode()

@@ -47,7 +47,7 @@ def called(server: LocalServer, number: str) -> PretendCall:
 async def hears(call: PretendCall, heard: Callable[[], bytes], hz: float) -> None:
     """Wait until there is this tone, and nothing else, in four tenths of a second of what was heard."""
     step = 8 * sound.RATE // 10
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(20):
         while not any(sound.share(heard()[at : at + step], hz) > 0.9 for at in range(0, len(heard()) - step, step)):
             await call.wait(0.2)
 

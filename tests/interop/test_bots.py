@@ -225,7 +225,7 @@ async def test_a_muted_bot_stops_speaking_and_an_ejected_one_is_over(server: Ser
         await owner.eject(bot.id)
 
         await event(owner, ParticipantLeft)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             assert RemoteRequest not in [type(one) async for one in bot.events()]
         assert bot.ended is not None and bot.ended.kind == "ejected"
         with pytest.raises(ringback.client.CallError, match="over"):

@@ -63,7 +63,7 @@ class Room:
 
     async def answered(self, count: int) -> None:
         """Wait until so many offers were made, and the answer to the last was taken."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while self.count < count:
                 await self.asked.wait()
                 self.asked.clear()
