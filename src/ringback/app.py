@@ -299,6 +299,7 @@ class Application:
                 counts=lambda: {
                     "sip_registrations": registry.count,
                     "store_units_waiting": database.waiting,
+                    "store_failing": database.failing,
                     **self.telephony.trunks.registrations.counts,
                 },
                 meters=meters,

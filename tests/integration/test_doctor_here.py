@@ -8,7 +8,7 @@ import pytest
 
 from integration.sip_phone import running
 from integration.test_sip_flows import StunServer
-from ringback.cli.doctor import installation
+from ringback.cli.doctor import here_and_there, installation
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
 
 
@@ -98,3 +98,11 @@ async def test_a_port_that_somebody_else_has_is_told(settings: pytest.MonkeyPatc
 
     assert (finding.verdict, f"127.0.0.1:{port}" in finding.words) == (WARNING, True)
     assert "RINGBACK_SIP__PORT" in finding.fix
+
+
+def test_a_port_that_the_server_of_this_machine_has_is_no_warning() -> None:
+    here = [Finding("data", OK, "fine"), Finding("SIP", WARNING, "in use")]
+    answers, none = [Finding("server", OK, "is ready")], [Finding("server", SKIPPED, "not asked")]
+
+    assert [finding.check for finding in here_and_there(here, answers)] == ["data", "server"]
+    assert [finding.check for finding in here_and_there(here, none)] == ["data", "SIP", "server"]

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from integration.store_house import DOMAIN, a_call, a_database, a_meeting, a_room, a_stay, an_event, url_of
 from ringback.access.ports import ApiKey
 from ringback.access.service import Access
+from ringback.model.domain import Domain
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.errors import InvalidRequest, NotFound
-from ringback.model.ids import RoomId, RoomName
+from ringback.model.ids import DomainId, RoomId, RoomName
 from ringback.model.records import CallState, DialogRecord, Unit
 from ringback.model.reports import CallFilter
 from ringback.rooms.domains import Domains
@@ -197,6 +198,28 @@ async def test_a_full_disk_fails_the_unit_whole_and_later_ones_work_again(tmp_pa
         await database.write(allow(1_000_000))  # type: ignore[arg-type]
         await database.rooms.insert(many)
         assert await database.rooms.count(DOMAIN) == 2000
+
+
+async def test_a_store_that_could_not_write_is_not_ready_until_it_can(tmp_path: Path) -> None:
+    """Whoever spreads calls over servers asks /readyz. A table that is gone stands in for the room on a disk."""
+
+    def rename(table: str, name: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "ringback.db")) as beside:
+            beside.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+    async with a_database(tmp_path) as database:
+        await database.ready()
+        rename("domains", "elsewhere")
+        with pytest.raises(StoreError):
+            await database.domains.insert(Domain(DomainId("2"), "other", 1.0))
+
+        assert database.failing
+        with pytest.raises(StoreError):
+            await database.ready()
+
+        rename("elsewhere", "domains")
+        await database.ready()
+        assert not database.failing
 
 
 async def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import json
 import os
 import ssl
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
@@ -37,6 +37,9 @@ class Client:
         transport: For tests: instead of the network.
         verify: Certificates to trust.
         timeout: Seconds an answer may take.
+
+    Attributes:
+        fail: Told what went wrong; it does not return.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         verify: ssl.SSLContext | bool = True,
         timeout: float = TIMEOUT_SECONDS,
+        fail: Callable[[str], NoReturn] = fail,
     ) -> None:
         self.base_url = base_url
+        self.fail = fail
         self._http = httpx.Client(
             base_url=f"{base_url}/v1",
             headers={"Authorization": f"Bearer {key}"},
@@ -86,21 +91,35 @@ class Client:
         wanted = {name: _text(value) for name, value in query.items() if value is not None}
         return self._answer("GET", path, params=wanted).text
 
+    def ready(self) -> str:
+        """What the server says against being ready; empty when it is."""
+        try:
+            response = self._http.get(f"{self.base_url}/readyz")
+        except httpx.HTTPError:
+            self.fail(f"no server answers at {self.base_url}")
+        return "" if response.status_code == 200 else str((self._json(response) or {}).get("info") or "it does not say")
+
+    def page(self, path: str) -> str:
+        """GET of what is no part of the API, such as ``/metrics``."""
+        return self._answer("GET", f"{self.base_url}{path}").text
+
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **request)
         except httpx.ConnectError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                fail(f"the certificate of {self.base_url} is not trusted; set SSL_CERT_FILE to its authority's file")
-            fail(f"no server answers at {self.base_url}; start one with: ringback dev, or set RINGBACK_URL")
+                self.fail(
+                    f"the certificate of {self.base_url} is not trusted; set SSL_CERT_FILE to its authority's file"
+                )
+            self.fail(f"no server answers at {self.base_url}; start one with: ringback dev, or set RINGBACK_URL")
         except httpx.HTTPError as error:
-            fail(f"{self.base_url} did not answer properly: {str(error) or type(error).__name__}")
+            self.fail(f"{self.base_url} did not answer properly: {str(error) or type(error).__name__}")
         if response.status_code == 401:
-            fail(f"{self.base_url} does not know this key; set RINGBACK_API_KEY to one of its keys")
+            self.fail(f"{self.base_url} does not know this key; set RINGBACK_API_KEY to one of its keys")
         if response.status_code != 200:
             answer = self._json(response)
             info = _why(answer) if isinstance(answer, dict) else None
-            fail(str(info or f"status {response.status_code}"))
+            self.fail(str(info or f"status {response.status_code}"))
         return response
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
@@ -110,10 +129,10 @@ class Client:
         try:
             return response.json() if response.content else None
         except ValueError:
-            fail(f"{self.base_url} does not look like a Ringback server (status {response.status_code})")
+            self.fail(f"{self.base_url} does not look like a Ringback server (status {response.status_code})")
 
 
-def connect(timeout_seconds: float = TIMEOUT_SECONDS) -> Client:
+def connect(timeout_seconds: float = TIMEOUT_SECONDS, fail: Callable[[str], NoReturn] = fail) -> Client:
     """A client for the server that environment and settings point to; it waits that long for an answer."""
     try:
         settings = load_settings()
@@ -121,17 +140,16 @@ def connect(timeout_seconds: float = TIMEOUT_SECONDS) -> Client:
         fail(str(error))
     url = os.environ.get("RINGBACK_URL")
     if url:
-        return Client(url.rstrip("/").removesuffix("/v1"), _key(settings), timeout=timeout_seconds)
+        return Client(url.rstrip("/").removesuffix("/v1"), _key(settings, fail), timeout=timeout_seconds, fail=fail)
     if settings.http.certificate is None:
-        return Client(_local_url(settings, "http"), _key(settings), timeout=timeout_seconds)
+        return Client(_local_url(settings, "http"), _key(settings, fail), timeout=timeout_seconds, fail=fail)
     trusted = ssl.create_default_context()
     try:
         trusted.load_verify_locations(settings.http.certificate)
     except OSError as error:
         fail(f"RINGBACK_HTTP__CERTIFICATE: {error.strerror or error}: {settings.http.certificate}")
-    return Client(
-        settings.public_url or _local_url(settings, "https"), _key(settings), verify=trusted, timeout=timeout_seconds
-    )
+    url = settings.public_url or _local_url(settings, "https")
+    return Client(url, _key(settings, fail), verify=trusted, timeout=timeout_seconds, fail=fail)
 
 
 def _why(answer: Mapping[str, Any]) -> object:
@@ -219,7 +237,7 @@ def _local_url(settings: Settings, scheme: str) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.http.port}"
 
 
-def _key(settings: Settings) -> str:
+def _key(settings: Settings, fail: Callable[[str], NoReturn]) -> str:
     if settings.api_key is not None:
         return settings.api_key.get_secret_value()
     file = Path(settings.data_dir) / KEY_FILE

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ringback.cli import checkup
 from ringback.cli.client import connect, quoted, show_json
 from ringback.cli.plain import plain
 from ringback.config import ConfigError, Settings, load_settings
@@ -20,6 +22,11 @@ from ringback.telephony.stun import NoAnswer, seen
 
 app = typer.Typer()
 
+LISTENERS = ("HTTP", "SIP")
+
+LEAST_FREE = 64 * 2**20
+"""Bytes on the disk of the data folder."""
+
 MARKS = {OK: "ok  ", WARNING: "WARN", FAILED: "FAIL", SKIPPED: "-   "}
 
 
@@ -29,9 +36,9 @@ def doctor(
     call: Annotated[str | None, typer.Option(help="Number that a test call may be made to, as in +4930123456.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print findings for programs.")] = False,
 ) -> None:
-    """Check this installation or, with --trunk, a trunk. Exit status 1 when something has to be fixed."""
+    """Check this installation and the server that runs, or with --trunk a trunk. Status 1: something is to be fixed."""
     if trunk is None:
-        findings = [vars_of(finding) for finding in installation()]
+        findings = [vars_of(finding) for finding in here_and_there(installation(), checkup.look())]
     else:
         body = {"number": call} if call else {}
         # A test call rings for half a minute at most.
@@ -53,6 +60,12 @@ def installation() -> list[Finding]:
         return [Finding("settings", FAILED, str(error), "correct that setting")]
     checks: list[Callable[[Settings], Finding]] = [_core, _data, _certificate, _http, _sip, _rtp, _router]
     return [Finding("settings", OK, "they can be read"), *(check(settings) for check in checks)]
+
+
+def here_and_there(here: list[Finding], there: list[Finding]) -> list[Finding]:
+    """This machine's findings and the server's; ports that a server of ours has are no longer worth a warning."""
+    runs = any(finding.check == "server" and finding.verdict != SKIPPED for finding in there)
+    return [finding for finding in here if not (runs and finding.check in LISTENERS)] + there
 
 
 def vars_of(finding: Finding) -> dict[str, str]:
@@ -78,6 +91,10 @@ def _data(settings: Settings) -> Finding:
     except OSError as error:
         fix = "give this user write access and room, or set RINGBACK_DATA_DIR"
         return Finding("data", FAILED, f"{folder} cannot be written: {error.strerror}", fix)
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE:
+        fix = "free some space, or set RINGBACK_DATA_DIR to a larger disk"
+        return Finding("data", FAILED, f"the disk of {folder} is full but for {free // 2**20} MiB", fix)
     return Finding("data", OK, f"{folder} can be written")
 
 

@@ -15,6 +15,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answ
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id from: webhooks list")]
 
 
+FAILED = "FAILED"
+
+
+def what_to_do(webhook: str) -> str:
+    """About one that is told nothing any more."""
+    return (
+        f"See what its server answers: ringback webhooks deliveries {webhook}; mend that, and send what waits: "
+        f"ringback webhooks resume {webhook}"
+    )
+
+
 @app.command("list")
 def list_webhooks(as_json: AsJson = False) -> None:
     """All webhooks of the domain."""
@@ -34,6 +45,11 @@ def list_webhooks(as_json: AsJson = False) -> None:
     show_table(
         [{**row, "events": ", ".join(row["eventTypes"]) or "all"} for row in rows], columns, "There are no webhooks."
     )
+    for row in rows:
+        if row["state"] == FAILED:
+            typer.echo(
+                f"{row['uuid']} is told nothing, as it failed {row['failedCount']} times. {what_to_do(row['uuid'])}"
+            )
 
 
 @app.command()

@@ -105,8 +105,15 @@ class Database:
                 connection.rollback()
 
     async def ready(self) -> None:
-        """Raises ``StoreError`` when the database cannot be read."""
+        """Raises ``StoreError`` when the database cannot be read, or could not be written and still cannot."""
         await self.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar())
+        if self._writer.failing:
+            await self.write(_change_nothing)
+
+    @property
+    def failing(self) -> bool:
+        """Whether what was written last could not be, the disk being full or gone."""
+        return self._writer.failing
 
     @property
     def waiting(self) -> int:
@@ -124,3 +131,8 @@ class Database:
         self._engine.dispose()
         if self._lock is not None:
             self._lock.close()
+
+
+def _change_nothing(connection: Connection) -> None:
+    """Written all the same: a disk that is full refuses it."""
+    connection.exec_driver_sql("UPDATE domains SET name = name WHERE id = (SELECT MIN(id) FROM domains)")

@@ -47,6 +47,9 @@ class Writer:
     Args:
         engine: Where to write.
         explain: Turns a driver's error into the sentence for people.
+
+    Attributes:
+        failing: Whether the last commit came to nothing, for a cause that is none of its units' own.
     """
 
     def __init__(self, engine: Engine, explain: Callable[[BaseException], StoreError]) -> None:
@@ -56,6 +59,7 @@ class Writer:
         self._closed = False
         self._sqlite = engine.dialect.name == "sqlite"
         self._flushing: bool | None = None
+        self.failing = False
         self._thread = threading.Thread(target=self._run, name="ringback-store-writer", daemon=True)
         self._thread.start()
 
@@ -95,8 +99,10 @@ class Writer:
                     connection = self._engine.connect().execution_options(writes=True)
                     self._flushing = None
                 self._commit(connection, jobs)
+                self.failing = False
             except Exception as error:
                 if any(job.error is None for job in jobs):  # not a unit's own fault: begin afresh
+                    self.failing = True
                     if connection is not None:
                         discard(connection)
                     connection = None

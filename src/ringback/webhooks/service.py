@@ -359,7 +359,12 @@ class Webhooks:
                 dropped=settled.state is DeliveryState.DROPPED,
             )
         if webhook.state is not before:
-            log.error("webhook.circuit-open", webhook=webhook.id, failures=webhook.failed_count)
+            log.error(
+                "webhook.circuit-open",
+                webhook=webhook.id,
+                failures=webhook.failed_count,
+                fix="mend its server, then: ringback webhooks resume ID",
+            )
 
     async def _post(self, webhook: Webhook, body: bytes) -> Posted:
         headers = signing.headers(webhook.hmac, webhook.basic_auth, body, self._clock.wall())
