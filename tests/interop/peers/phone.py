@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from interop.peers import tones
-from interop.peers.process import Process
-from interop.peers.server import RINGBACK
+from interop.peers.process import OurCommand
 from interop.peers.waiting import until
 
 
-class Phone(Process):
+class Phone(OurCommand):
     """Our telephone in a terminal; events are read from its ``--json`` lines.
 
     Args:
@@ -25,7 +24,7 @@ class Phone(Process):
         tone = tones.write_tone(folder / "tone.wav", hz, seconds=60)
         self.recording = folder / "heard.wav"
         sound = ["--play", str(tone), "--record", str(self.recording), "--json"]
-        super().__init__([RINGBACK, "phone", *arguments, *sound], folder / "events.txt", cwd=folder)
+        super().__init__(["phone", *arguments, *sound], folder / "events.txt", cwd=folder)
 
     def events(self) -> list[Mapping[str, Any]]:
         """What it has said so far."""

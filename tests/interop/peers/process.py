@@ -118,7 +118,7 @@ class Process:
 
 
 class OurCommand(Process):
-    """``ringback`` with these arguments, forked from a process that has read its modules already."""
+    """``ringback`` with these words, forked from a process that has read its modules already."""
 
     async def _start(self) -> Forked:
         return await STABLE.start(self._command, self.log, self._env, self._cwd)

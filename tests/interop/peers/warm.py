@@ -1,7 +1,7 @@
-"""Servers that start at once: forked from a process that has read our modules, as the command itself does first.
+"""Our commands that start at once: forked from a process that has read our modules, as each does first by itself.
 
 Run as a program it is that process: it takes orders on the socket it is given, each one packet of JSON and answered by
-one. When the other end is gone, it ends its servers and itself.
+one. When the other end is gone, it ends what it forked, and itself.
 """
 
 import asyncio
@@ -25,20 +25,38 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 LARGEST = 200_000
 """Octets of an order; an environment is most of it."""
 
-MODULES = ["ringback.cli.main", "ringback.cli.serve", "ringback.cli.dev", "ringback.app"]
+MODULES = ["ringback.cli.main", "ringback.cli.serve", "ringback.cli.dev", "ringback.cli.phone", "ringback.app"]
+
+
+class Typed:
+    """The standard input of a command that was forked."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes) -> None:
+        """What is typed; it is read sooner than a pipe is full."""
+        os.write(self._pipe, data)
+
+    async def drain(self) -> None:
+        """It has been written."""
+
+    def close(self) -> None:
+        """There is nobody left to read it."""
+        os.close(self._pipe)
 
 
 class Forked:
-    """A server that was forked, with what is asked of ``asyncio.subprocess.Process``.
+    """A command that was forked, with what is asked of ``asyncio.subprocess.Process``.
 
     Attributes:
         pid: Its process id.
+        stdin: Its standard input.
     """
 
-    stdin = None
-
-    def __init__(self, stable: "Stable", pid: int) -> None:
+    def __init__(self, stable: "Stable", pid: int, stdin: Typed) -> None:
         self.pid = pid
+        self.stdin = stdin
         self._stable = stable
         self._watch = os.pidfd_open(pid)
         self._code: int | None = None
@@ -49,6 +67,7 @@ class Forked:
         if self._code is None and select.select([self._watch], [], [], 0)[0]:
             self._code = self._stable.order({"ended": self.pid})
             os.close(self._watch)
+            self.stdin.close()
         return self._code
 
     async def wait(self) -> int:
@@ -71,7 +90,7 @@ class Forked:
 
 
 class Stable:
-    """The process of this test process that servers are forked from; started when the first one is wanted."""
+    """The process of this test process that commands are forked from; started when the first one is wanted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,17 +99,20 @@ class Stable:
     async def start(self, words: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path | None) -> Forked:
         """``ringback`` with these words as arguments; what it writes is appended to the log."""
         order = {"words": words, "log": str(log), "env": dict(env), "cwd": str(cwd or Path.cwd())}
+        read, write = os.pipe()
         # Not on the loop: the first time takes seconds.
-        return Forked(self, await asyncio.to_thread(self.order, order))
+        return Forked(self, await asyncio.to_thread(self.order, order, read), Typed(write))
 
-    def order(self, wanted: Mapping[str, Any]) -> int:
-        """Give an order and return its answer."""
+    def order(self, wanted: Mapping[str, Any], stdin: int | None = None) -> int:
+        """Give an order and return its answer; an open file that is to be its standard input goes with it."""
         with self._lock:
             if self._socket is None:
                 self._socket = self._begin()
-            self._socket.send(json.dumps(wanted).encode())
+            socket.send_fds(self._socket, [json.dumps(wanted).encode()], [] if stdin is None else [stdin])
+            if stdin is not None:
+                os.close(stdin)
             answer = self._socket.recv(LARGEST)
-        assert answer, "the process that servers are forked from has ended"
+        assert answer, "the process that commands are forked from has ended"
         return int(json.loads(answer))
 
     def _begin(self) -> socket.socket:
@@ -110,22 +132,29 @@ STABLE = Stable()
 
 def _take_orders(orders: socket.socket) -> dict[str, Any] | None:
     """Until there is nobody to give one: ``None``. In a process that was forked: what it is to become."""
-    servers = set[int]()
-    while packet := orders.recv(LARGEST):
+    commands = set[int]()
+    while True:
+        packet, files, _, _ = socket.recv_fds(orders, LARGEST, 1)
+        if not packet:
+            break
         wanted: dict[str, Any] = json.loads(packet)
         if ended := wanted.get("ended"):
             # Whoever asks has seen that it ended; until then its id is nobody else's.
             answer = os.waitstatus_to_exitcode(os.waitpid(ended, 0)[1])
-            servers.discard(ended)
+            commands.discard(ended)
         else:
             answer = os.fork()
             if answer == 0:
+                os.dup2(files[0], 0)
+                os.close(files[0])
                 return wanted
-            servers.add(answer)
+            commands.add(answer)
+        for file in files:
+            os.close(file)
         orders.send(json.dumps(answer).encode())
-    for server in servers:
+    for command in commands:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(server, signal.SIGKILL)
+            os.kill(command, signal.SIGKILL)
     return None
 
 
@@ -156,6 +185,6 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    # Run as a program, this folder is looked through first; our server is not to find its modules here.
+    # Run as a program, this folder is looked through first; our commands are not to find their modules here.
     sys.path.pop(0)
     _main()
