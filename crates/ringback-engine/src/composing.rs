@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
-use ringback_rtp::video::{Depacketizer, Frame, Packetizer, VideoCodec};
+use ringback_rtp::video::{Depacketizer, Frame, Missing, Packetizer, VideoCodec};
 use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet};
 use rustix::event::epoll;
 
+use crate::leg::Leg;
 use crate::maker::Maker;
 use crate::pictures::{Encoding, Layout, Made, PictureId, Pictures, Scene, SourceId, Tile};
 use crate::seen::{Arranged, Seen};
@@ -26,6 +28,8 @@ const MOST_TILES: usize = 9;
 const EQUALS: usize = 6;
 /// Marks streams that are made among those that are passed on.
 const MADE: u64 = 1 << 63;
+/// Pictures in a second of one on which there are only names.
+const NAMES_FPS: u8 = 5;
 /// What a copy for browsers is at most.
 const COPY: Encoding =
     Encoding { codec: VideoCodec::Vp8, mode: 0, width: 1280, height: 720, fps: 30, bitrate_bps: 1_200_000 };
@@ -53,6 +57,7 @@ struct Fed {
     stream: u64,
     codec: VideoCodec,
     frames: Depacketizer,
+    missing: Missing,
 }
 
 /// What is made for a room.
@@ -64,8 +69,12 @@ pub struct Making {
 
 impl Making {
     fn start(program: &Path) -> Option<Making> {
-        let maker = Maker::new(program.to_owned()).ok()?;
-        Some(Making { maker: Box::new(maker), groups: BTreeMap::new(), fed: HashMap::new() })
+        Some(Making::by(Box::new(Maker::new(program.to_owned()).ok()?)))
+    }
+
+    /// With this maker; nothing is made yet.
+    pub fn by(maker: Box<dyn Pictures>) -> Making {
+        Making { maker, groups: BTreeMap::new(), fed: HashMap::new() }
     }
 
     fn shows(&self, track: TrackKey) -> bool {
@@ -119,16 +128,23 @@ impl Making {
     }
 
     /// Give whole frames on; whether a key frame is needed first.
-    fn feed(&mut self, track: TrackKey, stream: u64, packet: &Packet) -> bool {
+    fn feed(&mut self, track: TrackKey, stream: u64, packet: &Packet, now: Instant) -> bool {
         let codec = codec_of(packet.format);
-        let new = || Fed { stream, codec, frames: Depacketizer::new(codec) };
+        let new = || Fed { stream, codec, frames: Depacketizer::new(codec), missing: Missing::new(true) };
         let fed = self.fed.entry(track).or_insert_with(new);
         if (fed.stream, fed.codec) != (stream, codec) {
             *fed = new();
         }
         fed.frames.push(packet.sequence, packet.timestamp, packet.marker, &packet.payload);
+        let lost = fed.missing.receive(packet.sequence, now);
         while let Some(frame) = fed.frames.pop() {
             self.maker.feed(SourceId(track.0), codec, &frame);
+        }
+        while lost && fed.frames.has_gap() {
+            fed.frames.give_up();
+            while let Some(frame) = fed.frames.pop() {
+                self.maker.feed(SourceId(track.0), codec, &frame);
+            }
         }
         fed.frames.wants_key_frame()
     }
@@ -214,11 +230,12 @@ impl Worker {
     }
 
     /// Everybody whom a phone may see, whoever speaks first. The same for all that want the same, but for the first.
+    /// Where nobody has a picture: the names of those who are there.
     fn scene_for(&mut self, viewer: LegKey) -> Option<(Arc<str>, Wanted, Scene)> {
         let leg = self.legs.get_mut(&viewer)?;
         let (room_id, sources) = (leg.room.clone(), leg.sources.clone());
         let media = leg.phone()?.video.as_deref()?.media.as_ref()?;
-        let encoding = Encoding {
+        let mut encoding = Encoding {
             codec: media.codec,
             mode: media.mode,
             width: media.width,
@@ -235,7 +252,7 @@ impl Worker {
         let mut live: Vec<(TrackKey, LegKey, bool)> = room.pictures.live(self.now).collect();
         live.retain(|(_, leg, _)| allowed(leg));
         live.sort_by_key(|&(track, leg, is_screen)| (!is_screen, speaker != Some(leg), track));
-        let without = live.first().is_some_and(|(_, leg, _)| *leg == viewer).then_some(viewer);
+        let mut without = live.first().is_some_and(|(_, leg, _)| *leg == viewer).then_some(viewer);
         live.retain(|(_, leg, _)| without != Some(*leg));
         live.truncate(MOST_TILES);
         let tile = |&(track, leg, whole): &(TrackKey, LegKey, bool)| {
@@ -244,7 +261,13 @@ impl Worker {
             let muted = about.is_some_and(|leg| leg.muted);
             Tile { source: Some(SourceId(track.0)), name, muted, whole }
         };
-        let tiles: Vec<Tile> = live.iter().map(tile).collect();
+        let mut tiles: Vec<Tile> = live.iter().map(tile).collect();
+        if tiles.is_empty() {
+            (encoding.fps, without) = (encoding.fps.min(NAMES_FPS), None);
+            let here = room.legs.iter().filter(|leg| allowed(leg)).filter_map(|leg| self.legs.get(leg));
+            let named = |leg: &Leg| Tile { source: None, name: leg.name.clone(), muted: leg.muted, whole: false };
+            tiles.extend(here.take(MOST_TILES).map(named));
+        }
         let layout = if tiles.len() < EQUALS { Layout::Speaker } else { Layout::Grid };
         let sources = sources.map(|sources| {
             let mut sources: Vec<String> = sources.into_iter().collect();
@@ -252,7 +275,7 @@ impl Worker {
             sources
         });
         let scene = Scene { encoding, layout, tiles };
-        (!scene.tiles.is_empty()).then_some((room_id, Wanted::Everybody { encoding, without, sources }, scene))
+        Some((room_id, Wanted::Everybody { encoding, without, sources }, scene))
     }
 
     /// A browser cannot decode this camera: it is made another, once for all such browsers.
@@ -297,9 +320,10 @@ impl Worker {
 
     /// A packet of somebody's picture, for the maker where it is shown in something that is made.
     pub fn feed_maker(&mut self, room: &str, track: TrackKey, stream: u64, packet: &Packet) {
+        let now = self.now;
         let making = self.rooms.get_mut(room).and_then(|room| room.making.as_deref_mut());
         let Some(making) = making.filter(|making| making.shows(track)) else { return };
-        if making.feed(track, stream, packet) {
+        if making.feed(track, stream, packet, now) {
             self.want_picture(track);
         }
     }

@@ -73,6 +73,18 @@ impl Worker {
         self.want_keyframe(track, given.unwrap_or(0));
     }
 
+    /// A phone is to be shown this in place of something else, from now on.
+    pub fn want_picture_soon(&mut self, track: TrackKey) {
+        let now = self.now;
+        let Some(entry) = self.tracks.get_mut(track) else { return };
+        let layer = entry.for_phones.or_else(|| entry.layers.live(now).next()).unwrap_or(0);
+        if entry.layers.want_keyframe_soon(layer, now) {
+            self.ask_keyframe(track, layer);
+        } else {
+            self.want_keyframe(track, layer);
+        }
+    }
+
     /// A packet of a picture that counts; `new`: the first of its stream.
     pub fn picture_packet(&mut self, track: TrackKey, packet: &Packet, new: bool) {
         let now = self.now;

@@ -29,6 +29,8 @@ pub mod pictures;
 mod player;
 mod ports;
 mod room;
+#[cfg(test)]
+mod screens;
 mod seen;
 mod shared;
 mod sound;
@@ -37,6 +39,8 @@ mod sys;
 mod tcp;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod theatre;
 mod timers;
 mod tracks;
 #[cfg(test)]

@@ -115,18 +115,10 @@ impl Maker {
     }
 
     fn heard(&mut self, answer: Yield) {
-        match answer {
-            Yield::Picture { view, key, at_us, data, .. } => {
-                let timestamp = (u128::from(at_us) * 9 / 100) as u32;
-                let frame = Frame { timestamp, key, data };
-                self.made.push(Made::Frame { picture: PictureId(view), frame });
-            }
-            Yield::WantKey { source } | Yield::Refused { source } => {
-                self.made.push(Made::KeyFrameWanted(SourceId(source)));
-            }
-            Yield::Ready { vp8, h264 } => self.able(vp8, h264),
-            Yield::Pong { .. } => {}
+        if let Yield::Ready { vp8, h264 } = answer {
+            return self.able(vp8, h264);
         }
+        self.made.extend(made(answer));
     }
 
     /// Pictures that this machine cannot make are given up.
@@ -218,14 +210,27 @@ impl Pictures for Maker {
     }
 }
 
-fn coding(codec: VideoCodec) -> Coding {
+/// What an answer of the process means to the engine.
+pub fn made(answer: Yield) -> Option<Made> {
+    match answer {
+        Yield::Picture { view, key, at_us, data, .. } => {
+            let timestamp = (u128::from(at_us) * 9 / 100) as u32;
+            Some(Made::Frame { picture: PictureId(view), frame: Frame { timestamp, key, data } })
+        }
+        Yield::WantKey { source } | Yield::Refused { source } => Some(Made::KeyFrameWanted(SourceId(source))),
+        Yield::Ready { .. } | Yield::Pong { .. } => None,
+    }
+}
+
+pub fn coding(codec: VideoCodec) -> Coding {
     match codec {
         VideoCodec::Vp8 => Coding::Vp8,
         VideoCodec::H264 => Coding::H264,
     }
 }
 
-fn view(scene: &Scene) -> View {
+/// A scene as the process is told of it.
+pub fn view(scene: &Scene) -> View {
     let encoding = scene.encoding;
     let (least, most) = (*ringback_pictures::SIDES.start(), *ringback_pictures::SIDES.end());
     let tile = |tile: &crate::pictures::Tile| Shown {

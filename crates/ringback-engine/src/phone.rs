@@ -55,6 +55,8 @@ pub struct PhoneLeg {
     /// Level of the 20 ms it was sent last, where its echo is looked for.
     pub sent_dbov: f32,
     reception: Option<Reception>,
+    /// Of everything it is sent.
+    pub cname: String,
     reporter: Reporter,
     pub dtmf: DtmfReceiver,
     /// Looks for keys in its sound, where it has no better way to send them.
@@ -93,6 +95,7 @@ impl PhoneLeg {
             sent_dbov: -127.0,
             reception: None,
             reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
+            cname,
             dtmf: DtmfReceiver::new(8000),
             keys: None,
             extended: Extended16::default(),

@@ -3,15 +3,17 @@
 //! What comes in becomes a track of its room like a browser's camera, unchanged. What goes out is somebody's track, its
 //! numbers rewritten so that the phone sees one stream, whoever is shown (see `viewing`).
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use ringback_rtp::video::{VideoCodec, vp8::Descriptor};
+use ringback_rtp::video::{Missing, VideoCodec, vp8::Descriptor};
 use ringback_rtp::{
     Extended16, Feedback, Latch, LatchConfig, Network, PayloadTypes, Reception, Reporter, Rtcp, RtpHeader, RtpPacket,
-    SentTotals, Verdict, is_rtcp, parse_compound, parse_feedback, write_compound, write_fir, write_pli,
+    SentTotals, Verdict, is_rtcp, missing_of, parse_compound, parse_feedback, write_compound, write_fir, write_nack,
+    write_pli,
 };
 use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet, Rewriter};
 use rustix::event::epoll;
@@ -30,10 +32,14 @@ use crate::worker::{LegKey, Timer, Token, Worker};
 const LONGEST: usize = 2048;
 /// Datagrams read at once: a key frame comes as a burst.
 const AT_ONCE: usize = 64;
-/// A packet that has not come this long after the one behind it is lost.
-const MISSING: Duration = Duration::from_millis(40);
 /// A whole picture is asked for again so often until one comes.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How often it is looked at what a phone is shown when no packet makes us look.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// What was sent is kept this long for a phone that may ask for it again, so many packets, each sent again so often.
+const KEPT: Duration = Duration::from_secs(1);
+const MOST_KEPT: usize = 256;
+const MOST_REPEATS: u8 = 3;
 
 /// How a phone leg's pictures run, after an offer/answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +74,8 @@ pub struct VideoMedia {
     pub pli: bool,
     /// The far end takes FIR.
     pub fir: bool,
+    /// Packets that are missing are asked for and sent again, both ways (generic NACK).
+    pub nack: bool,
     /// Bits in a second that it is sent at most.
     pub bitrate_bps: u32,
     /// Pixels across of a picture that is made for it.
@@ -92,9 +100,7 @@ pub struct PhoneVideo {
     stream: u64,
     started: bool,
     rtcp_from: Option<SocketAddr>,
-    /// The newest number, and the first that is missing below it and since when.
-    newest: u64,
-    missing: Option<(u64, Instant)>,
+    missing: Missing,
     /// A whole picture is wanted of it and has not come; asked for at that time.
     asked: Option<Instant>,
     fir_sequence: u8,
@@ -122,7 +128,21 @@ pub struct Outgoing {
     last_layer: u8,
     packets: u64,
     octets: u64,
+    /// Of the packet sent last, and when that was.
     timestamp: u32,
+    sent: Option<Instant>,
+    /// What of the source that is shown has not come.
+    missing: (u64, Missing),
+    /// What may be asked for again, oldest first.
+    kept: VecDeque<Kept>,
+}
+
+/// A packet as it was sent.
+struct Kept {
+    sequence: u16,
+    sent: Instant,
+    repeats: u8,
+    datagram: Vec<u8>,
 }
 
 impl Outgoing {
@@ -143,7 +163,15 @@ impl Outgoing {
             packets: 0,
             octets: 0,
             timestamp: 0,
+            sent: None,
+            missing: (0, Missing::new(true)),
+            kept: VecDeque::new(),
         }
+    }
+
+    /// Whether it was sent anything: what was sent last stands still until something else is.
+    pub fn has_sent(&self) -> bool {
+        self.packets > 0
     }
 
     /// The payload with its picture numbers continued; `joins`: the first of another source.
@@ -171,14 +199,35 @@ impl Outgoing {
         Some(out)
     }
 
-    fn totals(&self) -> SentTotals {
-        SentTotals { ssrc: self.ssrc, packets: self.packets, octets: self.octets, timestamp: self.timestamp }
+    /// For a report of `now`: its timestamp is that of the report, whenever the last picture was (RFC 3550 §6.4.1), as
+    /// the far end lays sound and pictures side by side with it.
+    fn totals(&self, now: Instant) -> SentTotals {
+        let passed = self.sent.map_or(0, |sent| now.saturating_duration_since(sent).as_micros());
+        let ticks = (passed * u128::from(VideoCodec::CLOCK_RATE) / 1_000_000) as u32;
+        let timestamp = self.timestamp.wrapping_add(ticks);
+        SentTotals { ssrc: self.ssrc, packets: self.packets, octets: self.octets, timestamp }
+    }
+
+    /// A packet of a source is to be sent; `true`: one before it never came.
+    fn note(&mut self, source: u64, sequence: u64, now: Instant) -> bool {
+        if self.missing.0 != source {
+            self.missing = (source, Missing::new(true));
+        }
+        self.missing.1.receive(sequence, now)
+    }
+
+    fn keep(&mut self, sequence: u16, datagram: Vec<u8>, now: Instant) {
+        let old = |kept: &Kept| now >= kept.sent + KEPT;
+        while self.kept.len() >= MOST_KEPT || self.kept.front().is_some_and(old) {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Kept { sequence, sent: now, repeats: 0, datagram });
     }
 }
 
 impl PhoneVideo {
-    pub fn new(rtp: PhoneSocket, rtcp: PhoneSocket, now: Instant) -> PhoneVideo {
-        let cname = format!("{:016x}", sys::random_u64());
+    /// `cname` is that of the sound beside it: what has one name is played in step (RFC 3550 §6.5.1).
+    pub fn new(rtp: PhoneSocket, rtcp: PhoneSocket, cname: &str, now: Instant) -> PhoneVideo {
         PhoneVideo {
             rtp,
             rtcp,
@@ -187,13 +236,12 @@ impl PhoneVideo {
             latch: Latch::new(now, LatchConfig::default()),
             crypto: None,
             reception: None,
-            reporter: Reporter::new(now, &cname, sys::random_u64() as u32),
+            reporter: Reporter::new(now, cname, sys::random_u64() as u32),
             extended: Extended16::default(),
             stream: 0,
             started: false,
             rtcp_from: None,
-            newest: 0,
-            missing: None,
+            missing: Missing::new(false),
             asked: None,
             fir_sequence: 0,
             last_fir: None,
@@ -225,10 +273,17 @@ impl PhoneVideo {
         opened.ok().map(|opened| &*opened)
     }
 
-    /// Send a packet of the source that is shown; `joins`: it is the first of it.
-    pub fn send(&mut self, source: u64, packet: &Packet, joins: bool, counters: &VideoCounters, now: Instant) {
+    /// Send a packet of the source that is shown; `joins`: it is the first of it. `true`: one before it never came, so
+    /// that only a whole picture helps.
+    pub fn send(&mut self, source: u64, packet: &Packet, joins: bool, counters: &VideoCounters, now: Instant) -> bool {
+        let lost = self.out.note(source, packet.sequence, now);
+        self.put(source, packet, joins, counters, now);
+        lost
+    }
+
+    fn put(&mut self, source: u64, packet: &Packet, joins: bool, counters: &VideoCounters, now: Instant) {
         let Some(media) = self.media.as_ref().filter(|m| m.send) else { return };
-        let (codec, payload_type) = (media.codec, media.payload_type);
+        let (codec, payload_type, nack) = (media.codec, media.payload_type, media.nack);
         let Some(to) = self.latch.destination() else { return };
         if !self.latch.may_send(now) {
             LegCounters::add(&counters.packets_withheld, 1);
@@ -253,10 +308,41 @@ impl PhoneVideo {
         if sent.is_ok() {
             self.out.packets += 1;
             self.out.octets += payload.len() as u64;
-            self.out.timestamp = timestamp;
+            (self.out.timestamp, self.out.sent) = (timestamp, Some(now));
             LegCounters::add(&counters.packets_sent, 1);
             LegCounters::add(&counters.bytes_sent, payload.len() as u64);
         }
+        if nack {
+            self.out.keep(sequence as u16, datagram, now);
+        }
+    }
+
+    /// It asks for packets again. Each is sent a few times at most, whoever asks: nobody else's line is flooded.
+    fn repeat(&mut self, packets: (u16, u16), counters: &VideoCounters) {
+        let Some(to) = self.latch.destination() else { return };
+        for sequence in missing_of(packets) {
+            let kept = self.out.kept.iter_mut().rev().find(|kept| kept.sequence == sequence);
+            let Some(kept) = kept.filter(|kept| kept.repeats < MOST_REPEATS) else { continue };
+            kept.repeats += 1;
+            let _ = self.rtp.send_to(&kept.datagram, to);
+            LegCounters::add(&counters.packets_repeated, 1);
+        }
+    }
+
+    /// Ask it for what is missing, where it can send that again.
+    fn ask_for_missing(&mut self, now: Instant) {
+        let Some(ssrc) = self.reception.as_ref().map(Reception::ssrc) else { return };
+        if !self.media.as_ref().is_some_and(|media| media.nack) {
+            return;
+        }
+        let missing: Vec<u16> = self.missing.to_ask(now).into_iter().map(|sequence| sequence as u16).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let mut request = Vec::new();
+        write_compound(&[Rtcp::ReceiverReport { ssrc: self.out.ssrc, blocks: vec![] }], &mut request);
+        write_nack(self.out.ssrc, ssrc, &missing, &mut request);
+        self.send_rtcp(request);
     }
 
     fn send_rtcp(&mut self, mut report: Vec<u8>) {
@@ -298,22 +384,6 @@ impl PhoneVideo {
         self.send_rtcp(request);
         true
     }
-
-    /// Note a packet's number; `true`: one before it is lost.
-    fn is_missing(&mut self, sequence: u64, now: Instant) -> bool {
-        if self.missing.is_some_and(|(first, _)| first == sequence) {
-            self.missing = None;
-        }
-        if sequence > self.newest + 1 && self.newest > 0 && self.missing.is_none() {
-            self.missing = Some((self.newest + 1, now));
-        }
-        self.newest = self.newest.max(sequence);
-        let lost = self.missing.is_some_and(|(_, since)| now >= since + MISSING);
-        if lost {
-            self.missing = None;
-        }
-        lost
-    }
 }
 
 impl Worker {
@@ -331,7 +401,7 @@ impl Worker {
                 debug_assert!(watched.is_ok(), "a fresh socket can be watched");
             }
         }
-        phone.video = Some(Box::new(PhoneVideo::new(rtp, rtcp, now)));
+        phone.video = Some(Box::new(PhoneVideo::new(rtp, rtcp, &phone.cname, now)));
         self.watch_pictures(key);
         self.timers.set(now, Timer::PhoneVideo(key));
     }
@@ -435,6 +505,12 @@ impl Worker {
         }
     }
 
+    /// A datagram as the socket would give it.
+    #[cfg(test)]
+    pub fn video_datagram(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+        if is_rtcp(datagram) { self.video_rtcp(key, from, datagram) } else { self.video_rtp(key, from, datagram) }
+    }
+
     pub fn read_video_rtcp(&mut self, key: LegKey) {
         let mut buffer = [0; LONGEST];
         let Some(video) = self.phone_video(key) else { return };
@@ -470,7 +546,7 @@ impl Worker {
         if fresh {
             video.stream += 1;
             video.extended = Extended16::default();
-            (video.newest, video.missing) = (0, None);
+            video.missing = Missing::new(video.media.as_ref().is_some_and(|media| media.nack));
         }
         if fresh || video.reception.as_ref().is_none_or(|r| r.ssrc() != packet.ssrc) {
             video.reception = Some(Reception::new(packet.ssrc, VideoCodec::CLOCK_RATE));
@@ -480,7 +556,8 @@ impl Worker {
             counters.packets_lost.store(reception.lost().max(0).unsigned_abs(), Relaxed);
         }
         let sequence = video.extended.extend(packet.sequence);
-        let lost = video.is_missing(sequence, now);
+        let lost = video.missing.receive(sequence, now);
+        video.ask_for_missing(now);
         let stream = u64::from(packet.ssrc) << 20 ^ video.stream;
         let Some(media) = video.media.as_ref().filter(|m| m.listen) else { return };
         let (Some(track), codec) = (video.track, media.codec) else { return };
@@ -550,7 +627,10 @@ impl Worker {
                 Feedback::FullIntra { sequence, .. } => {
                     sequence.is_none() || video.last_fir.replace(sequence.unwrap_or(0)) != sequence
                 }
-                Feedback::Missing { .. } => false,
+                Feedback::Missing { packets, .. } => {
+                    video.repeat(packets, counters);
+                    false
+                }
             };
         }
         if wanted {
@@ -591,11 +671,13 @@ impl Worker {
         let Some(video) = self.phone_video(key) else { return };
         if now >= video.reporter.due() && video.media.is_some() {
             let mut report = Vec::new();
-            let (sent, random) = (video.out.totals(), sys::random_u64() as u32);
+            let (sent, random) = (video.out.totals(now), sys::random_u64() as u32);
             video.reporter.report(now, ntp_now(), &sent, video.reception.as_mut(), random, &mut report);
             video.send_rtcp(report);
         }
-        self.timers.set(now + Duration::from_secs(1), Timer::PhoneVideo(key));
+        let wait = if video.is_open() { LOOK_EVERY } else { Duration::from_secs(1) };
+        self.timers.set(now + wait, Timer::PhoneVideo(key));
+        self.look_at_picture(key);
         self.tell_seen(key);
     }
 
@@ -654,6 +736,7 @@ mod tests {
             crypto: None,
             pli: true,
             fir: false,
+            nack: false,
             bitrate_bps: 900_000,
             width: 1280,
             height: 720,

@@ -411,6 +411,8 @@ pub struct VideoCounters {
     pub packets_rejected: AtomicU64,
     /// Packets kept back because the far end has not proved that it wants them.
     pub packets_withheld: AtomicU64,
+    /// Packets sent again because it asked for them.
+    pub packets_repeated: AtomicU64,
     /// Whole pictures that came.
     pub key_frames_received: AtomicU64,
     /// Times we asked it for one.

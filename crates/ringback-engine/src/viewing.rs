@@ -15,6 +15,8 @@ use crate::worker::{LegKey, Worker};
 
 /// Whoever sent nothing for this long has no picture now.
 const GONE: Duration = Duration::from_secs(1);
+/// A screen on which nothing moves sends about one picture a second.
+const SCREEN_GONE: Duration = Duration::from_secs(3);
 /// How often the choice is looked at, and the sender told how much it may send.
 const LOOK: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(1);
@@ -35,10 +37,16 @@ pub struct Pictures {
     live: BTreeMap<TrackKey, Picture>,
 }
 
+impl Picture {
+    fn is_live(&self, now: Instant) -> bool {
+        now < self.seen + if self.is_screen { SCREEN_GONE } else { GONE }
+    }
+}
+
 impl Pictures {
     /// Whose pictures come now, and whether it is a screen.
     pub fn live(&self, now: Instant) -> impl Iterator<Item = (TrackKey, LegKey, bool)> {
-        let live = self.live.iter().filter(move |(_, picture)| now < picture.seen + GONE);
+        let live = self.live.iter().filter(move |(_, picture)| picture.is_live(now));
         live.map(|(track, picture)| (*track, picture.leg, picture.is_screen))
     }
 
@@ -77,12 +85,7 @@ impl Worker {
 
     fn show_to_phone(&mut self, viewer: LegKey, from: LegKey, track: TrackKey, source: u64, packet: &Packet) {
         let now = self.now;
-        let Some(video) = self.phone_video(viewer) else { return };
-        if video.out.chosen.is_none_or(|at| now >= at + LOOK) {
-            video.out.chosen = Some(now);
-            self.choose_picture(viewer);
-            self.tell_seen(viewer);
-        }
+        self.look_at_picture(viewer);
         let shown_as = self.legs.get(&from).map(|leg| leg.id.clone());
         let Some(leg) = self.legs.get_mut(&viewer) else { return };
         let shared = leg.shared.clone();
@@ -94,15 +97,28 @@ impl Worker {
             LegCounters::add(&shared.video.switches, 1);
             shared.video.set_shown(shown_as.as_deref().unwrap_or(""));
         }
-        if video.out.shown == Some(track) {
-            video.send(source, packet, joins, &shared.video, now);
-        }
+        let lost = video.out.shown == Some(track) && video.send(source, packet, joins, &shared.video, now);
         if joins {
             self.stop_composing(viewer);
         }
+        if lost {
+            self.want_picture(track);
+        }
     }
 
-    /// Decide whom a phone is to be shown: the speaker, else who is shown, else whoever has been here longest.
+    /// Look whether a phone is to be shown something else, not too often.
+    pub fn look_at_picture(&mut self, viewer: LegKey) {
+        let now = self.now;
+        let Some(video) = self.phone_video(viewer) else { return };
+        if video.out.chosen.is_none_or(|at| now >= at + LOOK) {
+            video.out.chosen = Some(now);
+            self.choose_picture(viewer);
+            self.tell_seen(viewer);
+        }
+    }
+
+    /// Decide whom a phone is to be shown: the speaker, else who is shown, else whoever has been here longest. Where
+    /// nobody has a picture any more a phone that was shown one is shown who is there.
     fn choose_picture(&mut self, viewer: LegKey) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&viewer) else { return };
@@ -111,6 +127,7 @@ impl Worker {
         let Some(format) = video.format().filter(|_| video.is_open()) else { return };
         let shown = video.out.next.or(video.out.shown);
         let bitrate = video.media.as_ref().map_or(0, |media| media.bitrate_bps);
+        let seen_some = video.out.has_sent();
         let Some(room) = self.rooms.get(&room) else { return };
         let speaker = room.speaker.active().map(LegKey);
         let may = |leg: &LegKey| {
@@ -121,7 +138,7 @@ impl Worker {
             room.pictures
                 .live
                 .iter()
-                .filter(|(_, picture)| picture.leg != viewer && now < picture.seen + GONE && may(&picture.leg))
+                .filter(|(_, picture)| picture.leg != viewer && picture.is_live(now) && may(&picture.leg))
         };
         let rank = |(track, picture): &(&TrackKey, &Picture)| {
             let spoke = speaker == Some(picture.leg);
@@ -129,17 +146,19 @@ impl Worker {
         };
         let fitting = |(_, picture): &(&TrackKey, &Picture)| fits(picture.format, format);
         let best = live().max_by_key(rank);
-        if self.pixels.is_some() && best.is_some_and(|best| !fitting(&best)) {
+        if self.pixels.is_some() && best.map_or(seen_some, |best| !fitting(&best)) {
             return self.compose_for(viewer);
         }
         let Some((&best, _)) = live().filter(fitting).max_by_key(rank) else { return };
         let Some(video) = self.phone_video(viewer) else { return };
-        if video.out.shown == Some(best) {
-            video.out.next = None;
-        } else {
-            video.out.next = Some(best);
+        let (is_shown, is_made) = (video.out.shown == Some(best), video.out.making.is_some());
+        let before = std::mem::replace(&mut video.out.next, (!is_shown).then_some(best));
+        match is_shown {
+            true if is_made => self.stop_composing(viewer),
+            true => {}
             // Asked for again as long as none comes; the track merges what comes too often.
-            self.want_picture(best);
+            false if before == Some(best) => self.want_picture(best),
+            false => self.want_picture_soon(best),
         }
         self.limit_picture(best, bitrate);
     }
@@ -198,6 +217,7 @@ impl Worker {
                 shared.video.set_shown("");
             }
             video.out.chosen = None;
+            self.look_at_picture(viewer);
         }
     }
 }

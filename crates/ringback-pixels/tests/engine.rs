@@ -59,6 +59,7 @@ impl Phone {
             crypto: None,
             pli: true,
             fir: false,
+            nack: false,
             bitrate_bps: 500_000,
             width: 640,
             height: 360,

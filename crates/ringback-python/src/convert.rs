@@ -66,6 +66,7 @@ pub fn video_media(media: &Bound<'_, PyDict>) -> PyResult<VideoMedia> {
         crypto: crypto(media)?,
         pli: optional(media, "pli")?.unwrap_or(false),
         fir: optional(media, "fir")?.unwrap_or(false),
+        nack: optional(media, "nack")?.unwrap_or(false),
         bitrate_bps: optional(media, "bitrate_bps")?.unwrap_or(900_000),
         width: optional(media, "width")?.unwrap_or(1280),
         height: optional(media, "height")?.unwrap_or(720),

@@ -78,6 +78,33 @@ pub fn write_pli(from: u32, ssrc: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&ssrc.to_be_bytes());
 }
 
+/// Append a generic NACK (RFC 4585 §6.2.1): `from` misses these packets of `ssrc`, in ascending order.
+pub fn write_nack(from: u32, ssrc: u32, missing: &[u16], out: &mut Vec<u8>) {
+    let mut entries: Vec<(u16, u16)> = Vec::new();
+    for &sequence in missing {
+        match entries.last_mut() {
+            Some((first, mask)) if (1..=16).contains(&sequence.wrapping_sub(*first)) => {
+                *mask |= 1 << (sequence.wrapping_sub(*first) - 1);
+            }
+            _ => entries.push((sequence, 0)),
+        }
+    }
+    out.extend_from_slice(&[0x81, TRANSPORT]);
+    out.extend_from_slice(&(2 + entries.len() as u16).to_be_bytes());
+    out.extend_from_slice(&from.to_be_bytes());
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    for (first, mask) in entries {
+        out.extend_from_slice(&first.to_be_bytes());
+        out.extend_from_slice(&mask.to_be_bytes());
+    }
+}
+
+/// The packets that one entry of a generic NACK names.
+pub fn missing_of((first, mask): (u16, u16)) -> impl Iterator<Item = u16> {
+    let others = (0..16).filter(move |bit| mask & 1 << bit != 0).map(move |bit| first.wrapping_add(bit + 1));
+    std::iter::once(first).chain(others)
+}
+
 /// Append a FIR (RFC 5104 §4.3.1): `from` wants a whole picture of `ssrc`; `sequence` rises with each request.
 pub fn write_fir(from: u32, ssrc: u32, sequence: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0x84, PAYLOAD, 0, 4]);
@@ -118,6 +145,22 @@ mod tests {
             parse_feedback(&nack),
             [Feedback::Missing { ssrc: 2, packets: (10, 1) }, Feedback::Missing { ssrc: 2, packets: (256, 0) },]
         );
+    }
+
+    #[test]
+    fn missing_packets_are_named_and_read_back_across_the_wrap() {
+        let missing = [65_530, 65_535, 0, 10, 11, 500];
+        let mut datagram = Vec::new();
+        write_nack(1, 2, &missing, &mut datagram);
+
+        let asked = parse_feedback(&datagram);
+        let named = |asked: &Feedback| match asked {
+            Feedback::Missing { ssrc: 2, packets } => missing_of(*packets).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+
+        assert_eq!(asked.iter().flat_map(named).collect::<Vec<_>>(), missing);
+        assert_eq!(asked.len(), 3, "sixteen behind one share its entry");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use delay::DelayEstimate;
 pub use dtls::{Certificate, DtlsError, Fingerprint, Handshake, SessionKeys, is_dtls};
 pub use dtmf_receive::{DtmfReceiver, KeyPress};
 pub use dtmf_send::{DtmfSender, EventPacket, MAX_QUEUED_DIGITS};
-pub use feedback::{Feedback, parse_feedback, write_fir, write_pli};
+pub use feedback::{Feedback, missing_of, parse_feedback, write_fir, write_nack, write_pli};
 pub use ice::{IceCredentials, IceLite, is_stun};
 pub use jitter::{Buffered, JitterBuffer, JitterConfig, JitterStats, Pace, Pull, Pushed};
 pub use latch::{Latch, LatchConfig, LatchStats, Rejection, Verdict};

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 const AT_MOST_EVERY: Duration = Duration::from_millis(500);
+/// The same for somebody who is to see another picture: that has to be there within half a second.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Lets one request through per half second and remembers one that came too early.
 #[derive(Debug, Default)]
@@ -21,6 +23,14 @@ impl KeyframeThrottle {
         self.last = Some(now);
         self.owed = false;
         true
+    }
+
+    /// As [`KeyframeThrottle::want`], for somebody who is to see another picture and has waited for it until now.
+    pub fn want_soon(&mut self, now: Instant) -> bool {
+        if self.last.is_some_and(|last| now >= last + SOON) {
+            self.last = None;
+        }
+        self.want(now)
     }
 
     /// When the owed request may go out.
@@ -50,5 +60,17 @@ mod tests {
         assert!(!throttle.take_due(start + Duration::from_millis(499)));
         assert!(throttle.take_due(start + AT_MOST_EVERY));
         assert_eq!(throttle.due(), None);
+    }
+
+    #[test]
+    fn whoever_is_to_see_another_picture_need_not_wait_for_half_a_second() {
+        let start = Instant::now();
+        let mut throttle = KeyframeThrottle::default();
+        assert!(throttle.want(start));
+
+        assert!(!throttle.want_soon(start + SOON / 2));
+        assert!(throttle.want_soon(start + SOON));
+        assert_eq!(throttle.due(), None, "and nothing is owed");
+        assert!(!throttle.want(start + SOON * 2));
     }
 }

@@ -75,6 +75,11 @@ impl Layers {
         self.layer_mut(layer).is_some_and(|layer| layer.keyframes.want(now))
     }
 
+    /// The same for somebody who is to see this picture in place of another, and asks for it the first time.
+    pub fn want_keyframe_soon(&mut self, layer: u8, now: Instant) -> bool {
+        self.layer_mut(layer).is_some_and(|layer| layer.keyframes.want_soon(now))
+    }
+
     /// When the next owed request may go out.
     pub fn due(&self) -> Option<Instant> {
         self.all.iter().flatten().filter_map(|layer| layer.keyframes.due()).min()

@@ -75,6 +75,7 @@ class Pictures:
             crypto=None if agreed.keys is None else phone_crypto(agreed.keys),
             pli=agreed.pli,
             fir=agreed.fir,
+            nack=agreed.nack,
             bitrate_bps=limit * 1000,
             width=min(self.settings.width, LARGEST) & ~1,
             height=min(self.settings.height, LARGEST) & ~1,

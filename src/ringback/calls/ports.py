@@ -698,6 +698,7 @@ class PhoneVideo:
         codec: ``VP8`` or ``H264``, both ways.
         mode: H.264's packetization-mode.
         pli, fir: Which RTCP the far end takes to be asked for a whole picture; neither: it is asked by INFO.
+        nack: Lost packets are asked for and sent again, both ways.
         bitrate_bps: The most it is sent.
         width, height, fps: Of a picture that is made for it because none can be passed on; even.
     """
@@ -717,6 +718,7 @@ class PhoneVideo:
     crypto: PhoneCrypto | None = None
     pli: bool = False
     fir: bool = False
+    nack: bool = False
     bitrate_bps: int = 900_000
     width: int = 1280
     height: int = 720

@@ -343,7 +343,7 @@ def _answer_video(
             continue
         send, listen = _mirror(offered.direction(stream), terms.direction)
         answer = answer_stream(stream, terms, form, key, protection, _direction(send, listen))
-        pli, fir = feedback_of(stream)
+        asked = feedback_of(stream)
         agreed = NegotiatedVideo(
             sent=form,
             received=form,
@@ -352,8 +352,9 @@ def _answer_video(
             listen=listen,
             rtcp_port=_rtcp_port(stream),
             keys=agreed_keys(key, protection) if key is not None else None,
-            pli=pli,
-            fir=fir,
+            pli=asked.pli,
+            fir=asked.fir,
+            nack=asked.nack,
             limit_kbps=limit_of(stream),
         )
         return index, answer, agreed
@@ -373,7 +374,7 @@ def _answered_video(offered: Description, answered: Description, protection: Pro
     except BadSdp:
         return None
     send, listen = _mirror(answered.direction(theirs), offered.direction(ours))
-    pli, fir = feedback_of(theirs)
+    asked = feedback_of(theirs)
     return NegotiatedVideo(
         sent=read[0],
         received=read[1],
@@ -382,8 +383,9 @@ def _answered_video(offered: Description, answered: Description, protection: Pro
         listen=listen,
         rtcp_port=_rtcp_port(theirs),
         keys=read[2],
-        pli=pli,
-        fir=fir,
+        pli=asked.pli,
+        fir=asked.fir,
+        nack=asked.nack,
         limit_kbps=limit_of(theirs),
     )
 

@@ -49,6 +49,15 @@ class VideoFormat:
     profile: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What may be asked for by RTCP: packets that were lost (generic NACK), and key frames by PLI and FIR."""
+
+    nack: bool
+    pli: bool
+    fir: bool
+
+
 OFFERED: Mapping[str, tuple[VideoFormat, ...]] = {
     "VP8": (VideoFormat("VP8", 96),),
     "H264": (VideoFormat("H264", 97, 1, BASELINE), VideoFormat("H264", 98, 0, BASELINE)),
@@ -85,6 +94,7 @@ class NegotiatedVideo:
         received: How the far end sends; its payload type is ours.
         remote, send, listen, rtcp_port, keys: As of ``negotiation.Negotiated``.
         pli, fir: Whether key frames are asked for by RTCP, either way.
+        nack: Whether lost packets are, either way.
         limit_kbps: The most the far end takes, if it said.
     """
 
@@ -97,6 +107,7 @@ class NegotiatedVideo:
     keys: Keys | None = field(default=None, repr=False)
     pli: bool = False
     fir: bool = False
+    nack: bool = False
     limit_kbps: int | None = None
 
 
@@ -149,11 +160,13 @@ def answer_stream(
 ) -> Media:
     """Our answer to a stream that can be taken; ``way`` is its direction as we see it."""
     feedback: list[Attribute] = []
-    pli, fir = feedback_of(stream)
+    asked = feedback_of(stream)
     number = str(chosen.payload_type)
-    if pli:
+    if asked.nack:
+        feedback.append(("rtcp-fb", f"{number} nack"))
+    if asked.pli:
         feedback.append(("rtcp-fb", f"{number} nack pli"))
-    if fir:
+    if asked.fir:
         feedback.append(("rtcp-fb", f"{number} ccm fir"))
     attributes = _format_lines(chosen) + feedback
     if key is not None:
@@ -185,10 +198,10 @@ def read_stream(
     return None
 
 
-def feedback_of(stream: Media) -> tuple[bool, bool]:
-    """Whether PLI and FIR are named (RFC 4585 §4.2, RFC 5104 §7.1); also in a stream that is no AVPF, as many do."""
-    named = {" ".join(value.split()[1:3]) for value in stream.values("rtcp-fb")}
-    return "nack pli" in named, "ccm fir" in named
+def feedback_of(stream: Media) -> Feedback:
+    """What is named (RFC 4585 §4.2, RFC 5104 §7.1); also in a stream that is no AVPF, as many do."""
+    named = {" ".join(value.split()[1:]) for value in stream.values("rtcp-fb")}
+    return Feedback("nack" in named, "nack pli" in named, "ccm fir" in named)
 
 
 def limit_of(stream: Media) -> int | None:
@@ -239,7 +252,7 @@ def _format_lines(one: VideoFormat) -> list[Attribute]:
 
 
 def _feedback_lines() -> list[Attribute]:
-    return [("rtcp-fb", "* nack pli"), ("rtcp-fb", "* ccm fir")]
+    return [("rtcp-fb", "* nack"), ("rtcp-fb", "* nack pli"), ("rtcp-fb", "* ccm fir")]
 
 
 def _bandwidth(terms: VideoTerms) -> list[tuple[str, str]]:

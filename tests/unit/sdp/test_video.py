@@ -46,7 +46,7 @@ def test_an_offer_names_codecs_in_order_with_rate_and_what_may_be_asked_for():
     )
     assert stream.other == [("b", "AS:700"), ("b", "TIAS:700000")]
     assert "97 profile-level-id=42e01f;packetization-mode=1" in stream.values("fmtp")
-    assert stream.values("rtcp-fb") == ["* nack pli", "* ccm fir"]
+    assert stream.values("rtcp-fb") == ["* nack", "* nack pli", "* ccm fir"]
     assert stream.value("framerate") == "20"
 
 
@@ -58,7 +58,7 @@ def test_two_of_us_agree_on_vp8_both_ways():
 
     assert (pictures(here).sent, pictures(here).remote) == (VideoFormat("VP8", 96), ("192.0.2.5", 40002))
     assert (pictures(there).received, pictures(there).remote) == (VideoFormat("VP8", 96), ("192.0.2.9", 20002))
-    assert pictures(here).pli and pictures(here).fir and pictures(here).limit_kbps == 900
+    assert pictures(here).pli and pictures(here).fir and pictures(here).nack and pictures(here).limit_kbps == 900
 
 
 def test_our_order_of_codecs_counts_and_of_two_modes_the_one_that_cuts():
@@ -102,6 +102,7 @@ def test_avpf_is_answered_as_avpf_and_what_they_ask_for_is_named():
     stream, agreed = answered(body.encode())
 
     assert stream.protocol == "RTP/AVPF" and stream.values("rtcp-fb") == ["96 nack pli"] and stream.value("mid") == "v"
+    assert not pictures(agreed).nack, "key frames are no packets"
     assert (pictures(agreed).pli, pictures(agreed).fir, pictures(agreed).limit_kbps) == (True, False, 300)
 
 

@@ -46,6 +46,8 @@ pub struct Depacketizer {
     lost: u64,
     /// Timestamp of the last frame that was counted as lost.
     lost_last: Option<u32>,
+    /// Timestamp of the last frame of which a part was thrown away.
+    torn: Option<u32>,
 }
 
 impl Depacketizer {
@@ -60,12 +62,35 @@ impl Depacketizer {
             broken: true,
             lost: 0,
             lost_last: None,
+            torn: None,
         }
     }
 
     /// Whether only a key frame can be shown next.
     pub fn wants_key_frame(&self) -> bool {
         self.broken
+    }
+
+    /// Whether something that comes before what waits has not come.
+    pub fn has_gap(&self) -> bool {
+        let last = self.waiting.last_key_value().map(|(last, _)| *last);
+        self.next.zip(last).is_some_and(|(next, last)| last - next + 1 > self.waiting.len() as u64)
+    }
+
+    /// What is missing does not come any more: go on behind it. Whoever has a clock says so; without one only many
+    /// later packets do.
+    pub fn give_up(&mut self) {
+        let Some(mut expected) = self.next else { return };
+        let mut begun = None;
+        while let Some(packet) = self.waiting.get(&expected) {
+            begun = Some(packet.timestamp);
+            expected += 1;
+        }
+        let Some((&behind, _)) = self.waiting.range(expected..).next() else { return };
+        self.drop_through(behind - 1);
+        self.next = Some(behind);
+        self.broken = true;
+        begun.into_iter().for_each(|timestamp| self.tear(timestamp));
     }
 
     /// Frames that were dropped because a part of them, or of one they need, never came.
@@ -133,7 +158,7 @@ impl Depacketizer {
             // A part of this frame is lost: what there is of it goes.
             self.drop_through(expected - 1);
             self.next = self.waiting.first_key_value().map(|(first, _)| *first);
-            self.lose(timestamp);
+            self.tear(timestamp);
             return self.next.and_then(|first| self.end_of_frame(first));
         }
         None
@@ -144,8 +169,9 @@ impl Depacketizer {
         let first = self.waiting.range(first..).next().map_or(first, |(first, _)| *first);
         let timestamp = self.waiting.get(&first)?.timestamp;
         let mut data = Vec::new();
-        let mut whole = self.last != Some(timestamp);
-        let mut started = self.codec == VideoCodec::H264;
+        // The rest of a frame of which something is lost is no frame, even where it could be decoded.
+        let mut whole = self.last != Some(timestamp) && self.torn != Some(timestamp);
+        let mut started = false;
         for (_, packet) in self.waiting.range(first..=end) {
             whole &= match self.codec {
                 VideoCodec::Vp8 => match vp8::Descriptor::parse(&packet.payload) {
@@ -162,6 +188,9 @@ impl Depacketizer {
         self.drop_through(end);
         self.next = Some(end + 1);
         let key = self.codec.is_key_frame(&data);
+        if self.codec == VideoCodec::H264 {
+            started = h264::starts_picture(&data);
+        }
         if data.is_empty() {
             return None;
         }
@@ -185,6 +214,11 @@ impl Depacketizer {
         let end = self.waiting.iter().take_while(|(_, p)| p.timestamp == timestamp).last().map_or(first, |(n, _)| *n);
         self.drop_through(end);
         self.next = Some(end + 1);
+        self.tear(timestamp);
+    }
+
+    fn tear(&mut self, timestamp: u32) {
+        self.torn = Some(timestamp);
         self.lose(timestamp);
     }
 
@@ -268,6 +302,45 @@ mod tests {
         assert_eq!(after.iter().map(|f| f.timestamp / 6000).collect::<Vec<_>>(), (40..60).collect::<Vec<_>>());
         assert!(!depacketizer.wants_key_frame());
         assert_eq!(depacketizer.lost(), 35);
+    }
+
+    #[test]
+    fn what_is_missing_is_given_up_by_the_clock_before_many_packets_come_behind_it() {
+        let frames: Vec<Vec<u8>> = (0..4).map(|n| picture(n == 0 || n == 3, 2500, n as u8)).collect();
+        let mut packets = sent(VideoCodec::Vp8, &frames);
+        packets.remove(4);
+        let mut depacketizer = Depacketizer::new(VideoCodec::Vp8);
+
+        let before = shown(&mut depacketizer, &packets);
+        assert!(depacketizer.has_gap() && !depacketizer.wants_key_frame());
+        depacketizer.give_up();
+        let after: Vec<Frame> = std::iter::from_fn(|| depacketizer.pop()).collect();
+
+        assert_eq!(before.len(), 1);
+        assert_eq!(after.iter().map(|f| f.timestamp / 6000).collect::<Vec<_>>(), [3], "from the next whole one on");
+        assert!(!depacketizer.has_gap() && !depacketizer.wants_key_frame());
+    }
+
+    #[test]
+    fn the_rest_of_a_key_frame_in_slices_is_no_key_frame() {
+        let slice = |first: bool| [&[0, 0, 0, 1, 0x65, if first { 0x80 } else { 0x20 }][..], &[7; 50]].concat();
+        let mut frame = vec![0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2];
+        (0..4).for_each(|n| frame.extend(slice(n == 0)));
+        let mut packetizer = Packetizer::new(VideoCodec::H264, 0, 0);
+        for lost in 0..6 {
+            let mut depacketizer = Depacketizer::new(VideoCodec::H264);
+            depacketizer.push(99, 0, true, &[0x41, 0x9a]);
+            assert_eq!(depacketizer.pop(), None);
+            for (at, payload) in packetizer.packetize(&frame).iter().enumerate().filter(|(at, _)| *at != lost) {
+                depacketizer.push(100 + at as u64, 3000, at == 5, payload);
+            }
+            // The next frame shows that the last packet is lost, too.
+            depacketizer.push(106, 6000, true, &[0x41, 0x9a]);
+            depacketizer.give_up();
+            let shown = std::iter::from_fn(|| depacketizer.pop()).next();
+            // Without the parameters before it the picture is whole; a decoder has them, or says that it has not.
+            assert_eq!(shown.is_some(), lost < 1, "{lost}");
+        }
     }
 
     #[test]

@@ -55,6 +55,13 @@ pub fn is_key_frame(frame: &[u8]) -> bool {
     units(frame).any(|unit| kind(unit) == nal::IDR)
 }
 
+/// Whether the first slice of a frame is the first of its picture: `first_mb_in_slice` is 0 (H.264 §7.3.3). Without a
+/// slice it is whole for what it is.
+pub fn starts_picture(frame: &[u8]) -> bool {
+    let slice = units(frame).find(|unit| matches!(kind(unit), nal::SLICE | nal::IDR));
+    slice.is_none_or(|slice| slice.get(1).is_some_and(|first| first & 0x80 != 0))
+}
+
 /// Whether a decoder can begin with this packet: parameters, or the beginning of a picture that needs no other.
 pub fn starts_key_frame(payload: &[u8]) -> bool {
     match kind(payload) {

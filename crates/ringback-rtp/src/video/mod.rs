@@ -5,9 +5,11 @@
 
 mod frames;
 pub mod h264;
+mod missing;
 pub mod vp8;
 
 pub use frames::{Depacketizer, Frame};
+pub use missing::Missing;
 
 /// Payload bytes of a packet that fits everywhere: with RTP, SRTP, UDP and IPv6 headers it stays below 1280.
 pub const PAYLOAD: usize = 1150;
