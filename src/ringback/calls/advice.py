@@ -36,8 +36,8 @@ BY_ENDING: Mapping[Ending, str] = {
     Ending.REFRESH_MISSED: "The proof that the call still exists (session timer) did not come: a re-INVITE or an "
     f"UPDATE is lost on its way. See that {ADDRESS} is right, and that firewalls keep the SIP port open as long as "
     "calls are.",
-    Ending.DIALOG_GONE: "The far end restarted, or a request of ours got to another of its nodes, which knew no such "
-    "call.",
+    Ending.DIALOG_GONE: "The far end answered no UPDATE or re-INVITE of ours, or knew no such call: it restarted, "
+    f"another of its nodes was asked, or a firewall or a NAT closed the way of SIP in mid-call. {LADDER} shows which.",
     Ending.LIMIT_REACHED: "A limit was reached, of the room, the trunk or the domain: ringback audit names it.",
     Ending.DURATION_LIMIT: "It was as long as calls may be: maxDurationSec of the request, or "
     "RINGBACK_DIALOUT__LONGEST_CALL.",

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -49,6 +50,7 @@ class Looks:
         not_ready: What ``/readyz`` says against it; empty when it is ready.
         webhooks, calls: As the API lists them.
         down: Hosts of trunks that do not answer, as (trunk, host).
+        refused: Calls that were turned away since the server started, by rule.
         now: Unix seconds.
     """
 
@@ -59,6 +61,7 @@ class Looks:
     webhooks: Sequence[Mapping[str, Any]] = ()
     calls: Sequence[Mapping[str, Any]] = ()
     down: Sequence[tuple[str, str]] = ()
+    refused: Figures = field(default_factory=dict)
     now: float = 0.0
 
     def since(self, name: str) -> float:
@@ -77,7 +80,8 @@ def look(pause: Callable[[float], None] = time.sleep) -> list[Finding]:
 
 def judge(looks: Looks) -> list[Finding]:
     """What is wrong with a server that answers, and what to do."""
-    return [*_processor(looks), *_store(looks), *_trunks(looks), *_webhooks(looks), *_calls(looks)]
+    found = (_processor, _store, _trunks, _webhooks, _calls, _refusals)
+    return [finding for look in found for finding in look(looks)]
 
 
 def _not_asked(sentence: str) -> NoReturn:
@@ -97,6 +101,7 @@ def _look(client: Client, pause: Callable[[float], None]) -> Looks:
         webhooks=client.get("/webhooks"),
         calls=client.get("/ringback/calls", limit=100)["data"],
         down=trunks_down(metrics),
+        refused=refusals(metrics),
         now=time.time(),
     )
 
@@ -110,6 +115,12 @@ def trunks_down(text: str) -> list[tuple[str, str]]:
     """Hosts of trunks that do not answer, as (trunk, host)."""
     asked = (sample for sample in _samples(text) if sample.name == "ringback_trunk_down" and sample.value)
     return [(sample.labels["trunk"], sample.labels["host"]) for sample in asked]
+
+
+def refusals(text: str) -> dict[str, float]:
+    """Calls that were turned away, by rule."""
+    counted = (sample for sample in _samples(text) if sample.name == "ringback_calls_refused_total")
+    return {sample.labels["rule"]: sample.value for sample in counted}
 
 
 def _samples(text: str) -> Iterator[Sample]:
@@ -178,6 +189,15 @@ def _calls(looks: Looks) -> Iterator[Finding]:
             continue
         words = f"{count} of the last {len(recent)} calls of this hour ended as {reason}, fault: {fault}"
         yield Finding("calls", WARNING, words, _advice(reason, fault))
+
+
+def _refusals(looks: Looks) -> Iterator[Finding]:
+    """Busy signals and the like: callers that were never let in have no row."""
+    if looks.refused:
+        most = sorted(looks.refused.items(), key=lambda rule: -rule[1])
+        words = ", ".join(f"{rule} {count:.0f}" for rule, count in most)
+        fix = "call.refused in the log names each caller; docs/guides/woken-at-night.md says what the rules mean"
+        yield Finding("refusals", OK, f"calls turned away since it started, by rule: {words}", fix)
 
 
 def _advice(reason: str, fault: str) -> str:

@@ -108,9 +108,11 @@ def _gave_up(cancel: Heard, earlier: list[Heard]) -> str:
 
 def _silence(request: Heard, later: list[Heard], call: Mapping[str, Any], over: float | None) -> str | None:
     """A request that nothing came back to. The next message under the same branch may be the same one again."""
-    if over is None or any(other.answers(request) for other in later):
-        return None
     sent_again = sum(other.repeats(request) for other in later)
+    if any(other.answers(request) for other in later):
+        return None
+    if over is None:
+        return f"no answer to {request.method} so far" if sent_again >= AGAIN else None
     moved_on = next(
         (
             other.at

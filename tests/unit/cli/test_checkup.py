@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ringback.cli.checkup import Looks, figures, judge, trunks_down
+from ringback.cli.checkup import Looks, figures, judge, refusals, trunks_down
 from ringback.model.values import replace
 from ringback.numbers.diagnosis import FAILED, OK, WARNING, Finding
 
@@ -80,13 +80,22 @@ def test_an_end_that_calls_of_the_hour_share_is_told_once_with_what_to_do() -> N
     assert "RINGBACK_SIP__PUBLIC_ADDRESS" in finding.fix
 
 
+def test_callers_that_were_turned_away_are_counted_by_rule() -> None:
+    (finding,) = [one for one in judge(replace(CALM, refused={"nobody-joined": 2, "endpoint-in-use": 7})) if one.fix]
+
+    assert finding.words.endswith("endpoint-in-use 7, nobody-joined 2") and finding.verdict == OK
+
+
 def test_metrics_are_read_as_prometheus_writes_them() -> None:
     text = (
         "# TYPE ringback_calls gauge\nringback_calls 3.0\n"
         "# TYPE ringback_trunk_down gauge\n"
         'ringback_trunk_down{host="192.0.2.1:5060",trunk="a carrier"} 1.0\n'
         'ringback_trunk_down{host="192.0.2.2:5060",trunk="a carrier"} 0.0\n'
+        "# TYPE ringback_calls_refused counter\n"
+        'ringback_calls_refused_total{rule="nobody-joined"} 2.0\n'
     )
 
     assert figures(text) == {"ringback_calls": 3.0}
+    assert refusals(text) == {"nobody-joined": 2.0}
     assert trunks_down(text) == [("a carrier", "192.0.2.1:5060")]

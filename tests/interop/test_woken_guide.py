@@ -1,0 +1,74 @@
+"""The page for who is woken at night does what it prints, and a wrong address of ours is told by its first command."""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from interop.peers.phone import Phone
+from interop.peers.server import KEY, ROOT, Server
+from interop.peers.waiting import until
+
+PAGE = ROOT / "docs" / "guides" / "woken-at-night.md"
+BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ELSEWHERE = "127.0.0.77"
+"""Where nobody listens."""
+
+
+async def said(command: str, server: Server) -> str:
+    """What a shell command prints; how it ends is not looked at, as the doctor may find this machine too busy."""
+    env = {**os.environ, "RINGBACK_API_KEY": KEY, "RINGBACK_URL": server.url}
+    shell = await asyncio.create_subprocess_exec(
+        "sh", "-u", "-c", command, stdout=asyncio.subprocess.PIPE, env=env, cwd=ROOT
+    )
+    printed, _ = await asyncio.wait_for(shell.communicate(), 60)
+    return printed.decode()
+
+
+@pytest.fixture
+async def dev(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
+    settings = getattr(request, "param", {})
+    async with Server(tmp_path / "dev", settings, command=("dev", "--no-self-test")) as running:
+        await until(lambda: "Ctrl-C ends it" in running.log() or None, "the room is ready", 60)
+        yield running
+
+
+async def address(server: Server) -> str:
+    """The room's, at the port that listens whatever the server advertises."""
+    uri = (await server.rest("GET", "/rooms/hello")).body["config"]["sip_uri"]["endpoint"]
+    return f"{uri.partition('@')[0]}@127.0.0.1:{server.ports.sip}"
+
+
+async def over(server: Server) -> bool:
+    rows = (await server.rest("GET", "/ringback/calls?limit=1")).body["data"]
+    return bool(rows) and rows[0]["state"] == "ended"
+
+
+async def test_the_page_for_who_is_woken_does_what_it_prints(dev: Server, tmp_path: Path) -> None:
+    (_, doctor), (_, found), (_, why), (_, first) = BLOCK.findall(PAGE.read_text())
+    async with Phone(tmp_path / "phone", "dial", await address(dev), "--for", "1") as phone:
+        await phone.event("answered")
+        await until(lambda: over(dev), "the call is over")
+
+    checked = await said(doctor, dev)
+    looked = await said(why, dev)
+
+    checks = [line.split()[:2] for line in checked.splitlines()]
+    assert [check for _, check in checks if check in found.split()] == found.split()[1::2], checked
+    assert ["ok", "server"] in checks and ["ok", "store"] in checks, checked
+    assert first in looked, looked
+
+
+@pytest.mark.parametrize("dev", [{"MEDIA__PUBLIC_ADDRESS": ELSEWHERE}], indirect=True)
+async def test_an_address_of_ours_that_nobody_reaches_is_named_with_its_setting(dev: Server, tmp_path: Path) -> None:
+    """The commonest night of all: an answer that cannot be acknowledged, and silence both ways."""
+    async with Phone(tmp_path / "phone", "dial", await address(dev), "--for", "30") as phone:
+        await phone.event("answered")
+        looked = await said(".venv/bin/ringback calls why last", dev)
+
+    verdict = looked.splitlines()[0]
+    assert f"we are at {ELSEWHERE}" in verdict or "ack timeout" in verdict, looked
+    assert "RINGBACK_SIP__PUBLIC_ADDRESS" in looked
