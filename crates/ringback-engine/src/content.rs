@@ -1,7 +1,8 @@
 //! Words spoken at one end of a room and heard at the other, in every codec and every way: none lost, none twice.
 //!
 //! A word is a tone of its own pitch, so that a far end can write down what it heard. Telephones are far ends on sockets
-//! of their own, participants inside the process push all they have to say at once. The clock is the test's.
+//! of their own, browsers (and bots, which are the same to a server) come over ICE, DTLS and SRTP, participants inside the
+//! process push all they have to say at once. The clock is the test's.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -11,10 +12,13 @@ use std::time::Duration;
 use ringback_audio::{Codec, Decoder, Encoder, OpusSettings};
 use ringback_rtp::{RtpHeader, RtpPacket, is_rtcp};
 
+use crate::browser::Browser;
 use crate::command::Command;
 use crate::config::{PhoneCodec, PhoneMedia};
+use crate::event::Event;
 use crate::ports;
 use crate::shared::{LegShared, PcmQueues, Way};
+use crate::source::format_kind;
 use crate::testing;
 use crate::worker::{LegKey, Worker};
 
@@ -78,9 +82,14 @@ struct Phone {
     encoder: Encoder,
     decoder: Decoder,
     sequence: u16,
-    /// Ticks sent so far.
-    ticks: u32,
+    /// Milliseconds of each packet it sends.
+    packet_ms: u32,
+    /// Milliseconds of its life, and of those what it has spoken for.
+    lived_ms: u32,
+    spoken_ms: u32,
     heard: Vec<i16>,
+    /// How long each packet was that it was sent, in ticks of its clock.
+    lengths: Vec<u32>,
 }
 
 fn payload_type(codec: Codec) -> u8 {
@@ -119,25 +128,40 @@ impl Phone {
             encoder: Encoder::new(codec, OpusSettings::default()),
             decoder: Decoder::new(codec, 8000).unwrap(),
             sequence: 100,
-            ticks: 0,
+            packet_ms: 20,
+            lived_ms: 0,
+            spoken_ms: 0,
             heard: Vec::new(),
+            lengths: Vec::new(),
         }
     }
 
     /// 20 ms of what `sound` says at a time in seconds; `None`: nothing is sent.
     fn say(&mut self, worker: &mut Worker, sound: Option<&dyn Fn(f64) -> f64>) {
-        let (rate, ticks) = (self.encoder.codec().sample_rate(), self.ticks);
-        self.ticks += 1;
-        let Some(sound) = sound else { return };
-        let at = |n: u32| f64::from(ticks) * 0.02 + f64::from(n) / f64::from(rate);
-        let pcm: Vec<i16> = (0..rate / 50).map(|n| sound(at(n)) as i16).collect();
+        self.lived_ms += 20;
+        while self.spoken_ms + self.packet_ms <= self.lived_ms {
+            if let Some(sound) = sound {
+                self.packet(worker, sound);
+            }
+            self.spoken_ms += self.packet_ms;
+        }
+    }
+
+    fn packet(&mut self, worker: &mut Worker, sound: &dyn Fn(f64) -> f64) {
+        let (rate, begin) = (self.encoder.codec().sample_rate(), f64::from(self.spoken_ms) / 1000.0);
+        let samples = rate / 1000 * self.packet_ms;
+        let pcm: Vec<i16> = (0..samples).map(|n| sound(begin + f64::from(n) / f64::from(rate)) as i16).collect();
         let mut payload = Vec::new();
         self.encoder.encode(&pcm, rate, &mut payload).unwrap();
+        self.send(worker, self.payload_type, false, &payload);
+    }
+
+    /// A packet of any type, as long into its life as it has spoken for.
+    fn send(&mut self, worker: &mut Worker, payload_type: u8, marker: bool, payload: &[u8]) {
+        let timestamp = self.spoken_ms * (self.encoder.codec().clock_rate() / 1000);
+        let header = RtpHeader { payload_type, marker, sequence: self.sequence, timestamp, ssrc: 5 };
         let mut datagram = Vec::new();
-        let timestamp = ticks * self.encoder.codec().clock_rate() / 50;
-        let header =
-            RtpHeader { payload_type: self.payload_type, marker: false, sequence: self.sequence, timestamp, ssrc: 5 };
-        header.write(&payload, &mut datagram);
+        header.write(payload, &mut datagram);
         self.sequence = self.sequence.wrapping_add(1);
         worker.rtp_packet(self.key, self.socket.local_addr().unwrap(), &mut datagram);
     }
@@ -151,6 +175,7 @@ impl Phone {
             }
             let packet = RtpPacket::parse(&buffer[..n]).unwrap();
             assert_eq!(packet.payload_type, self.payload_type, "nothing but the agreed codec");
+            self.lengths.extend(self.decoder.codec().ticks(packet.payload));
             self.decoder.decode(packet.payload, &mut self.heard).unwrap();
         }
     }
@@ -179,60 +204,122 @@ fn assert_whole(heard: &[(usize, usize)], what: &str) {
     assert!(heard.iter().all(|(_, ms)| (150..=240).contains(ms)), "{what}: {heard:?}");
 }
 
-/// Who talks and who listens; `None`: inside the process.
-type Ends = (Option<Codec>, Option<Codec>);
+/// One end of what is said or heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Phone(Codec),
+    /// What a browser speaks, who hears any codec.
+    Browser(Codec),
+    /// A participant inside the process.
+    Inside,
+}
+
+/// Somebody at such an end.
+enum Party {
+    Phone(Box<Phone>),
+    Browser(Box<Browser>),
+    Inside(Arc<LegShared>, Vec<i16>),
+}
+
+impl Party {
+    /// `other`: whom it listens to, where that has to be said.
+    fn new(worker: &mut Worker, name: &str, end: End, other: &str) -> Party {
+        match end {
+            End::Phone(codec) => Party::Phone(Box::new(Phone::new(worker, name, codec))),
+            End::Browser(codec) => Party::Browser(Box::new(Browser::new(worker, name, codec, other))),
+            End::Inside => Party::Inside(insider(worker, name), Vec::new()),
+        }
+    }
+
+    fn say(&mut self, worker: &mut Worker) {
+        match self {
+            Party::Phone(phone) => phone.say(worker, Some(&said)),
+            Party::Browser(browser) => browser.say(worker, &said),
+            Party::Inside(..) => {}
+        }
+    }
+
+    fn listen(&mut self, worker: &mut Worker) {
+        match self {
+            Party::Phone(phone) => phone.listen(),
+            Party::Browser(browser) => browser.turn(worker),
+            Party::Inside(shared, heard) => heard.extend(shared.pcm.as_ref().unwrap().read()),
+        }
+    }
+
+    fn words(&self) -> Vec<(usize, usize)> {
+        match self {
+            Party::Phone(phone) => words(&phone.heard, phone.decoder.sample_rate()),
+            Party::Browser(browser) => words(&browser.heard, browser.rate()),
+            Party::Inside(_, heard) => words(heard, OWN_RATE),
+        }
+    }
+}
+
+/// Who talks and who listens.
+type Ends = (End, End);
 
 /// Lets `ends.0` say everything; what `ends.1` hears, and which way it came.
 fn heard((talks, listens): Ends, mixed: bool) -> (Vec<(usize, usize)>, Way) {
     let mut worker = testing::worker();
-    let mut talker = talks.map(|codec| Phone::new(&mut worker, "talker", codec));
-    let speaker = talks.is_none().then(|| insider(&mut worker, "speaker"));
-    let mut listener = listens.map(|codec| Phone::new(&mut worker, "listener", codec));
-    let ear = listens.is_none().then(|| insider(&mut worker, "ear"));
+    let mut talker = Party::new(&mut worker, "talker", talks, "listener");
+    let mut listener = Party::new(&mut worker, "listener", listens, "talker");
     let mut third = mixed.then(|| Phone::new(&mut worker, "third", Codec::Pcma));
     let lasts = SPEECH.len() as f64 * (WORD + PAUSE);
-    if let Some(speaker) = &speaker {
+    if let Party::Inside(speaker, _) = &talker {
         let samples = (lasts * f64::from(OWN_RATE)) as usize;
         let all = (0..samples).map(|n| said(n as f64 / f64::from(OWN_RATE)) as i16);
         speaker.pcm.as_ref().unwrap().push(all);
     }
-    let mut own = Vec::new();
     let mut way = Way::None;
     for tick in 0..((lasts + 0.5) * 50.0) as usize {
-        if let Some(talker) = &mut talker {
-            talker.say(&mut worker, Some(&said));
-        }
+        talker.say(&mut worker);
         if let Some(third) = &mut third {
             third.say(&mut worker, Some(&hum));
         }
         testing::pass(&mut worker, TICK);
-        if let Some(listener) = &mut listener {
-            listener.listen();
-        }
-        own.extend(ear.iter().flat_map(|ear| ear.pcm.as_ref().unwrap().read()));
+        listener.listen(&mut worker);
         if tick == 90 {
-            let key = listener.as_ref().map_or_else(|| worker.leg_key("ear").unwrap(), |listener| listener.key);
-            way = worker.legs[&key].shared.counters.way();
+            way = match &listener {
+                Party::Browser(browser) if browser.kind == spoken(talks).map(format_kind) => Way::Forward,
+                Party::Browser(_) => Way::Transcode,
+                _ => worker.legs[&worker.leg_key("listener").unwrap()].shared.counters.way(),
+            };
         }
     }
-    match listener {
-        Some(listener) => (words(&listener.heard, listener.decoder.sample_rate()), way),
-        None => (words(&own, OWN_RATE), way),
+    (listener.words(), way)
+}
+
+/// The codec in which an end sends its packets.
+fn spoken(end: End) -> Option<Codec> {
+    match end {
+        End::Phone(codec) | End::Browser(codec) => Some(codec),
+        End::Inside => None,
     }
 }
 
-fn everybody() -> impl Iterator<Item = Option<Codec>> + Clone {
-    CODECS.into_iter().map(Some).chain([None])
+fn talkers() -> impl Iterator<Item = End> {
+    let of = |end: fn(Codec) -> End| CODECS.into_iter().map(end);
+    of(End::Phone).chain(of(End::Browser)).chain([End::Inside])
+}
+
+fn phones_and_insiders() -> impl Iterator<Item = End> {
+    CODECS.into_iter().map(End::Phone).chain([End::Inside])
 }
 
 #[test]
 fn every_word_of_everybody_is_heard_once_and_in_order_by_everybody_forwarded_or_transcoded() {
-    for talks in everybody() {
-        for listens in everybody() {
+    for talks in talkers() {
+        for listens in phones_and_insiders().chain([End::Browser(Codec::Opus)]) {
             let (heard, way) = heard((talks, listens), false);
 
             assert_whole(&heard, &format!("{talks:?} to {listens:?}"));
-            let expected = if talks.is_some() && talks == listens { Way::Forward } else { Way::Transcode };
+            let as_it_came = match listens {
+                End::Phone(codec) => spoken(talks) == Some(codec),
+                End::Browser(_) => talks != End::Inside,
+                End::Inside => false,
+            };
+            let expected = if as_it_came { Way::Forward } else { Way::Transcode };
             assert_eq!(way, expected, "{talks:?} to {listens:?}");
         }
     }
@@ -240,13 +327,105 @@ fn every_word_of_everybody_is_heard_once_and_in_order_by_everybody_forwarded_or_
 
 #[test]
 fn every_word_of_everybody_is_heard_once_and_in_order_by_everybody_among_others() {
-    for talks in everybody() {
-        for listens in everybody() {
+    for talks in talkers() {
+        for listens in phones_and_insiders() {
             let (heard, way) = heard((talks, listens), true);
 
             assert_whole(&heard, &format!("{talks:?} to {listens:?}"));
             assert_eq!(way, Way::Mix, "{talks:?} to {listens:?}");
         }
+    }
+}
+
+#[test]
+fn every_word_is_heard_whatever_the_lengths_of_packets_on_either_side() {
+    for (talks, listens) in [
+        (Codec::Pcmu, Codec::Pcmu),
+        (Codec::G722, Codec::G722),
+        (Codec::Opus, Codec::Opus),
+        (Codec::Pcmu, Codec::Pcma),
+        (Codec::Opus, Codec::Pcmu),
+        (Codec::Pcma, Codec::Opus),
+    ] {
+        for (theirs, ours) in [(10, 60), (60, 10), (30, 20), (20, 30), (40, 40), (60, 60), (30, 10), (10, 40)] {
+            if talks == Codec::Opus && theirs == 30 {
+                // No Opus frame lasts so long.
+                continue;
+            }
+            let mut worker = testing::worker();
+            let mut talker = Phone::new(&mut worker, "talker", talks);
+            let mut listener = Phone::new(&mut worker, "listener", listens);
+            talker.packet_ms = theirs;
+            let mut agreed = media(listens, listener.socket.local_addr().unwrap());
+            agreed.codec.ptime = Duration::from_millis(ours.into());
+            worker.set_phone("listener", agreed);
+            for _ in 0..((SPEECH.len() as f64 * (WORD + PAUSE) + 0.5) * 50.0) as usize {
+                talker.say(&mut worker, Some(&said));
+                testing::pass(&mut worker, TICK);
+                listener.listen();
+            }
+
+            let what = format!("{talks:?} of {theirs} ms to {listens:?} of {ours} ms");
+            assert_whole(&words(&listener.heard, listener.decoder.sample_rate()), &what);
+            // Opus says in each packet how long it is, and ours are of 20 ms.
+            let length = if listens == Codec::Opus { 20 } else { ours } * listens.clock_rate() / 1000;
+            assert!(listener.lengths.iter().all(|ticks| *ticks == length), "{what}: {:?}", listener.lengths);
+        }
+    }
+}
+
+#[test]
+fn keys_and_comfort_noise_are_taken_out_of_what_is_forwarded_and_the_words_around_them_are_whole() {
+    const EVENTS: u8 = 101;
+    const COMFORT_NOISE: u8 = 13;
+    for listens in [End::Phone(Codec::Pcmu), End::Phone(Codec::Opus), End::Browser(Codec::Opus), End::Inside] {
+        let mut worker = testing::worker();
+        let mut talker = Phone::new(&mut worker, "talker", Codec::Pcmu);
+        let mut listener = Party::new(&mut worker, "listener", listens, "talker");
+        let agreed = media(Codec::Pcmu, talker.socket.local_addr().unwrap());
+        let events = Some(EVENTS);
+        let agreed = PhoneMedia { dtmf_payload_type: events, dtmf_receive_payload_type: events, ..agreed };
+        worker.set_phone("talker", agreed);
+        // In the pause behind each word: keys behind the even ones, noise of the far end's room behind the odd ones.
+        let pause = |at: f64| (at % (WORD + PAUSE) > WORD + 0.02).then_some((at / (WORD + PAUSE)) as usize);
+        let mut pressed = Vec::new();
+        for tick in 0..((SPEECH.len() as f64 * (WORD + PAUSE) + 0.5) * 50.0) as u32 {
+            match pause(f64::from(tick) * 0.02 + 0.001).filter(|word| *word < SPEECH.len()) {
+                Some(word) => {
+                    talker.lived_ms += 20;
+                    let step = (f64::from(tick) * 0.02 - (word as f64 * (WORD + PAUSE) + WORD + 0.02)) / 0.02;
+                    let step = step.round() as u16;
+                    if word % 2 == 1 {
+                        if step == 0 {
+                            talker.send(&mut worker, COMFORT_NOISE, false, &[60, 10, 20]);
+                        }
+                        talker.spoken_ms += 20;
+                    } else {
+                        // One event of 80 ms: its packets carry the time at which it began.
+                        let ends = if step == 3 { 3 } else { 1 };
+                        for _ in 0..ends {
+                            let [high, low] = ((step + 1) * 160).to_be_bytes();
+                            let end = if step == 3 { 0x80 } else { 0 };
+                            talker.send(&mut worker, EVENTS, step == 0, &[(word / 2) as u8, end | 10, high, low]);
+                        }
+                        if step == 3 {
+                            talker.spoken_ms = talker.lived_ms;
+                        }
+                    }
+                }
+                None => talker.say(&mut worker, Some(&said)),
+            }
+            testing::pass(&mut worker, TICK);
+            listener.listen(&mut worker);
+            pressed.extend(worker.mailbox.drain().into_iter().filter_map(|event| match event {
+                Event::Digit { leg, digit, .. } if leg == "talker" => Some(digit),
+                _ => None,
+            }));
+        }
+
+        let order: Vec<usize> = listener.words().iter().map(|(word, _)| *word).collect();
+        assert_eq!(order, SPEECH, "{listens:?}: {:?}", listener.words());
+        assert_eq!(pressed, ['0', '1', '2', '3', '4', '5'], "{listens:?}: each key is told once");
     }
 }
 

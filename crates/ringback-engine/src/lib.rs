@@ -5,6 +5,8 @@
 //! change one thing, then drain all its output until it answers with a time.
 
 mod audio;
+#[cfg(test)]
+mod browser;
 mod command;
 mod composing;
 mod config;
@@ -16,6 +18,8 @@ mod demux;
 mod dtls;
 mod engine;
 mod event;
+#[cfg(test)]
+mod gateway;
 mod layers;
 mod leg;
 mod maker;
@@ -49,6 +53,8 @@ mod viewing;
 mod voice;
 mod webrtc;
 mod worker;
+#[cfg(test)]
+mod wrap;
 
 pub use config::{Config, PhoneCodec, PhoneMedia};
 pub use crypto::{PhoneCrypto, SdesKeys};

@@ -1,7 +1,7 @@
 //! Carriers as they are: streams that jump, change, move and disagree with their SDP, packet by packet on a clock that
 //! the test turns, and a listener in the room whose every sample is looked at.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -335,63 +335,4 @@ fn sound_that_comes_before_the_description_is_heard_from_the_description_on() {
 
     line.assert_seamless(50, 20, "early media");
     assert_eq!(line.received(), 60);
-}
-
-/// The seeded uplink of a laptop on a bad wireless network: it stalls for up to 120 ms, three times a second, and then
-/// gives everything at once. When each of these packets of 20 ms arrives, in milliseconds.
-fn stalling(packets: u64) -> Vec<u64> {
-    let mut seed = 7u64;
-    let mut free_at = 0;
-    (0..packets)
-        .map(|n| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if (seed >> 33).is_multiple_of(16) {
-                free_at = n * 20 + 60 + (seed >> 40) % 61;
-            }
-            (n * 20).max(free_at)
-        })
-        .collect()
-}
-
-#[test]
-fn a_gateway_with_a_buffer_of_40_ms_hears_a_stalling_talker_without_a_gap() {
-    let mut line = Line::new();
-    let far = UdpSocket::bind("127.0.0.1:0").unwrap();
-    far.set_nonblocking(true).unwrap();
-    let (rtp, rtcp) = ports::bind_pair(&testing::config()).unwrap();
-    let (room, leg) = ("room".to_owned(), "gateway".to_owned());
-    line.worker.command(Command::OpenPhone { room, leg, rtp, rtcp, shared: Arc::new(LegShared::default()) });
-    line.worker.set_phone("gateway", PhoneMedia { remote: far.local_addr().ok(), trusted: true, ..media() });
-    let uplink = stalling(1000);
-    let mut sent: Vec<(u64, Vec<u8>)> = uplink.into_iter().map(|at| (at, line.made(20))).collect();
-    sent.reverse();
-    let (mut arrived, mut before) = (Vec::new(), 0);
-
-    for now in 0..20_000u64 {
-        while sent.last().is_some_and(|(at, _)| *at <= now) {
-            let (_, mut datagram) = sent.pop().unwrap();
-            line.worker.rtp_packet(line.key, line.from, &mut datagram);
-        }
-        testing::pass(&mut line.worker, Duration::from_millis(1));
-        let mut buffer = [0; 2048];
-        while let Ok(n) = far.recv(&mut buffer) {
-            let packet = ringback_rtp::RtpPacket::parse(&buffer[..n]).unwrap();
-            arrived.push((now, packet.sequence, packet.payload.to_vec()));
-        }
-        if now == 3_000 {
-            before = line.concealed();
-        }
-    }
-
-    let settled: Vec<_> = arrived.iter().filter(|(at, ..)| *at >= 3_000).collect();
-    let (begin, first, _) = settled[0];
-    let late =
-        |(at, sequence, _): &&&(u64, u16, Vec<u8>)| *at > begin + 40 + 20 * u64::from(sequence.wrapping_sub(*first));
-    assert_eq!(settled.iter().filter(late).count(), 0, "each packet is there when the gateway plays it");
-    let concealed = line.concealed() - before;
-    assert!(concealed <= 17, "{concealed} of 850 frames are made up");
-    let mut sound = Vec::new();
-    settled.iter().for_each(|(_, _, payload)| ringback_audio::g711::decode_mu(payload, &mut sound));
-    line.heard = sound;
-    assert!(line.longest_gap() <= 20, "{} ms of silence", line.longest_gap());
 }
