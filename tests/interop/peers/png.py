@@ -5,7 +5,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+Octets = npt.NDArray[Any]
 CHANNELS = {2: 3, 6: 4}
 
 
@@ -50,27 +55,30 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _rows(data: bytes, width: int, channels: int) -> Iterator[bytes]:
-    """Filters taken out (PNG §9.2)."""
-    before = bytearray(width)
-    for start in range(0, len(data), width + 1):
-        kind, row = data[start], bytearray(data[start + 1 : start + 1 + width])
-        for x in range(width):
-            left = row[x - channels] if x >= channels else 0
-            corner = before[x - channels] if x >= channels else 0
-            row[x] = (row[x] + _guess(kind, left, before[x], corner)) & 255
-        yield bytes(row)
-        before = row
+    """Filters taken out (PNG §9.2).
+
+    A filter needs what is left of a pixel, above it, and the corner between: all of them on diagonals before its own.
+    So a whole diagonal is done at a time: octet by octet a picture takes seconds.
+    """
+    lines = np.frombuffer(data, np.uint8).reshape(-1, 1 + width)
+    height, pixels = len(lines), width // channels
+    kinds = lines[:, 0, None]
+    filtered = lines[:, 1:].reshape(height, pixels, channels)
+    # Of diagonals, with one before the first; a row lies one further down, below one that is all zero.
+    done = np.zeros((height + pixels + 1, height + 1, channels), np.int16)
+    for diagonal in range(height + pixels - 1):
+        first, last = max(0, diagonal - pixels + 1), min(height, diagonal + 1)
+        rows = np.arange(first, last)
+        left, above = done[diagonal + 1, first + 1 : last + 1], done[diagonal + 1, first:last]
+        guess = _guess(kinds[first:last], left, above, done[diagonal, first:last])
+        done[diagonal + 2, first + 1 : last + 1] = (filtered[rows, diagonal - rows] + guess) & 255
+    for row in range(height):
+        yield done[row + 2 : row + 2 + pixels, row + 1].astype(np.uint8).tobytes()
 
 
-def _guess(kind: int, left: int, above: int, corner: int) -> int:
-    match kind:
-        case 0:
-            return 0
-        case 1:
-            return left
-        case 2:
-            return above
-        case 3:
-            return (left + above) // 2
+def _guess(kinds: Octets, left: Octets, above: Octets, corner: Octets) -> Octets:
     near = left + above - corner
-    return min((left, above, corner), key=lambda value: abs(near - value))
+    off_left, off_above, off_corner = abs(near - left), abs(near - above), abs(near - corner)
+    either = np.where(off_above <= off_corner, above, corner)
+    nearest = np.where((off_left <= off_above) & (off_left <= off_corner), left, either)
+    return np.choose(kinds, (np.zeros_like(left), left, above, (left + above) // 2, nearest))
