@@ -11,6 +11,7 @@ from stages import Failed, one_sentence, run, say, stage
 # What a test needs on the path, or the file → the package that brings it.
 PEERS = {
     "/usr/lib/baresip/modules/avcodec.so": "baresip-ffmpeg",
+    "/usr/lib/x86_64-linux-gnu/mediastreamer/plugins/libmsopenh264.so": "mediastreamer2-plugin-openh264",
     "/usr/share/perl5/Net/SIP.pm": "libnet-sip-perl",
     "baresip": "baresip-core",
     "chromium": "chromium",

@@ -30,6 +30,29 @@ echocancellation=0
 {codecs}
 """
 
+# Its camera is a still; what is shown goes nowhere, but may be asked for as a JPEG.
+VIDEO = """
+[video]
+enabled=1
+capture=1
+display=1
+automatically_initiate=1
+automatically_accept=1
+size=vga
+show_local=0
+self_view=0
+
+[video_codec_0]
+mime={codec}
+rate=90000
+enabled=1
+
+[video_codec_1]
+mime={other}
+rate=90000
+enabled=0
+"""
+
 RATES = {"OPUS": ("opus", 48000, 2), "G722": ("G722", 8000, 1), "PCMU": ("PCMU", 8000, 1), "PCMA": ("PCMA", 8000, 1)}
 
 
@@ -44,6 +67,8 @@ class Linphone:
         account: Username, password and ``host:port`` of a registrar.
         sound: A recording that is its microphone in place of a tone.
         port: Where it listens; 0 for any free port.
+        video: Codec of its camera and screen (``VP8``, or ``H264`` by Debian's plug-in); empty: it has none.
+        asks_by_rtcp: Whether whole pictures are asked for by RTCP; else by INFO.
     """
 
     def __init__(
@@ -56,6 +81,8 @@ class Linphone:
         account: tuple[str, str, str] | None = None,
         sound: Path | None = None,
         port: int = 0,
+        video: str = "",
+        asks_by_rtcp: bool = True,
     ) -> None:
         # Without this folder its database cannot be opened, and then it opens no SIP port at all.
         (folder / ".local" / "share" / "linphone").mkdir(parents=True)
@@ -68,11 +95,19 @@ class Linphone:
         config = CONFIG.format(port=self.port, codecs=_codecs(codecs))
         if account is not None:
             config = config.replace("default_proxy=-1", "default_proxy=0") + _account(*account)
+        if not asks_by_rtcp:
+            config = config.replace("[rtp]\n", "[rtp]\nrtcp_fb_implicit_rtcp_fb=0\n")
+        if video:
+            config += VIDEO.format(codec=video, other="H264" if video == "VP8" else "VP8")
         (folder / "rc").write_text(config)
         command = ["linphonec", "-c", str(folder / "rc"), "-d", "5", "-l", str(folder / "sip.txt")]
         self._sip_log = folder / "sip.txt"
+        self._pictures = 0
         self._process = Process(
-            [*command, *(["-a"] if answer else [])], folder / "log.txt", env={"HOME": str(folder)}, cwd=folder
+            [*command, *(["-a"] if answer else []), *(["-V"] if video else [])],
+            folder / "log.txt",
+            env={"HOME": str(folder)},
+            cwd=folder,
         )
 
     async def __aenter__(self) -> Self:
@@ -124,6 +159,21 @@ class Linphone:
             await until(lambda: words in self._process.output().lower() or None, f"linphonec says {words}", timeout_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._process.output()[-3000:]}\n{self.log()[-6000:]}") from None
+
+    async def picture(self, folder: Path) -> bytes | None:
+        """What it is shown now, as JPEG; ``None``: nothing yet."""
+        self._pictures += 1
+        file = folder / f"shown-{self._pictures}.jpg"
+        await self._process.type(f"snapshot {file}")
+
+        def written() -> bytes | None:
+            data = file.read_bytes() if file.exists() else b""
+            return data if data.endswith(b"\xff\xd9") else None
+
+        try:
+            return await until(written, "it takes a picture", 3)
+        except AssertionError:
+            return None
 
     def log(self) -> str:
         """Its own log, with every SIP message in and out."""
