@@ -5,8 +5,8 @@
 //! not want our sound, or there is no address for it). Whether such a far end still lives is for SIP to find out.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringback_audio::{Codec, KeyEars, Media, level_dbov};
@@ -228,8 +228,20 @@ fn event_clock(codec: &PhoneCodec) -> u32 {
     codec.codec.clock_rate()
 }
 
+/// The wall clock in NTP format, now.
 pub fn ntp_now() -> u64 {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ntp_at(Instant::now())
+}
+
+/// The wall clock in NTP format at a moment of the worker's: read once and counted on, so that the reports of one phone's
+/// sound and pictures agree, whatever is done to the clock between them.
+pub fn ntp_at(now: Instant) -> u64 {
+    static READ: LazyLock<(Instant, Duration)> = LazyLock::new(|| {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        (Instant::now(), wall)
+    });
+    let (read, wall) = *READ;
+    let wall = (wall + now.saturating_duration_since(read)).saturating_sub(read.saturating_duration_since(now));
     let fraction = (u64::from(wall.subsec_nanos()) << 32) / 1_000_000_000;
     ((wall.as_secs() + NTP_OFFSET) << 32) | fraction
 }
@@ -550,7 +562,7 @@ impl Worker {
             let mut report = Vec::new();
             let sent = phone.voice.sent();
             let random = sys::random_u64() as u32;
-            phone.reporter.report(now, ntp_now(), &sent, phone.reception.as_mut(), random, &mut report);
+            phone.reporter.report(now, ntp_at(now), &sent, phone.reception.as_mut(), random, &mut report);
             phone.send_rtcp(report);
         }
         let due = phone.reporter.due();

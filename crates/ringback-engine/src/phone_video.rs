@@ -20,7 +20,7 @@ use rustix::event::epoll;
 
 use crate::crypto::{Crypto, PhoneCrypto};
 use crate::event::Event;
-use crate::phone::ntp_now;
+use crate::phone::ntp_at;
 use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::seen::Seen;
@@ -672,7 +672,7 @@ impl Worker {
         if now >= video.reporter.due() && video.media.is_some() {
             let mut report = Vec::new();
             let (sent, random) = (video.out.totals(now), sys::random_u64() as u32);
-            video.reporter.report(now, ntp_now(), &sent, video.reception.as_mut(), random, &mut report);
+            video.reporter.report(now, ntp_at(now), &sent, video.reception.as_mut(), random, &mut report);
             video.send_rtcp(report);
         }
         let wait = if video.is_open() { LOOK_EVERY } else { Duration::from_secs(1) };

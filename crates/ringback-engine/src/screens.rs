@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use ringback_rtp::video::VideoCodec::{self, H264, Vp8};
 
-use crate::theatre::{BLUE, GREEN, RED, Terms, Theatre, terms};
+use crate::theatre::{BLUE, GREEN, RED, Terms, Theatre, WHITE, terms};
 
 /// Issue's own words: the next picture within this.
 const NEXT: Duration = Duration::from_millis(500);
 const BACK: Duration = Duration::from_secs(1);
+/// How far sound and picture may be apart.
+const IN_STEP_MS: f64 = 80.0;
 
 /// Codec of the cameras, and of the phone that watches.
 const FORWARDED: [(VideoCodec, VideoCodec); 2] = [(Vp8, Vp8), (H264, H264)];
@@ -190,4 +192,47 @@ fn held(theatre: &mut Theatre, who: usize, size: (usize, usize), fps: usize, bit
     let bits: usize = phone.received.iter().filter(|(at, _)| *at > from).map(|(_, length)| length * 8).sum();
     let held = bits / 6;
     assert!(held.abs_diff(bitrate_bps) <= bitrate_bps / 10, "{held} bit/s of {bitrate_bps}");
+}
+
+#[test]
+fn a_flash_and_its_beep_come_in_step_and_reports_of_both_say_so_forwarded_mixed_and_composed() {
+    for (cameras, watches) in [(Vp8, Vp8), (Vp8, H264), (H264, Vp8)] {
+        for mixed in [false, true] {
+            let what = format!("{cameras:?} to {watches:?}, mixed: {mixed}");
+            let mut theatre = Theatre::open();
+            theatre.flashes = true;
+            let eye = theatre.call("eye", terms(watches), None);
+            let ann = theatre.call("ann", terms(cameras), Some(GREEN));
+            theatre.listen(eye, false);
+            theatre.listen(ann, false);
+            if mixed {
+                let third = theatre.call("third", terms(watches), None);
+                theatre.listen(third, true);
+            }
+            theatre.speaks(ann);
+            theatre.pass(14_200);
+
+            let phone = &theatre.far[eye];
+            let flashes: Vec<_> = phone
+                .seen
+                .windows(2)
+                .filter(|pair| !pair[0].shows(WHITE) && pair[1].shows(WHITE))
+                .map(|pair| (pair[1].at, pair[1].timestamp))
+                .skip(2)
+                .collect();
+            assert!(flashes.len() >= 8, "{what}: {flashes:?}");
+            let (pictures, sound) = &phone.clocks;
+            assert!(!sound.cname.is_empty() && pictures.cname == sound.cname, "{what}: {pictures:?} {sound:?}");
+            for (at, timestamp) in flashes {
+                let apart = |beep: &(Instant, u32)| {
+                    let came = beep.0.max(at).duration_since(beep.0.min(at)).as_secs_f64() * 1000.0;
+                    (came, (pictures.wall_ms(timestamp) - sound.wall_ms(beep.1)).abs())
+                };
+                let nearest = phone.beeps.iter().map(apart).min_by(|a, b| a.0.total_cmp(&b.0));
+                let (came, said) = nearest.expect("there were beeps");
+                assert!(came <= IN_STEP_MS, "{what}: they came {came:.0} ms apart");
+                assert!(said <= IN_STEP_MS, "{what}: in step they would be {said:.0} ms apart");
+            }
+        }
+    }
 }

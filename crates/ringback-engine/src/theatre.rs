@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ringback_audio::Codec;
 use ringback_pictures::{Order, Yield};
 use ringback_pixels::{Decoder, Encoder, Picture, Quality, Studio};
 use ringback_rtp::video::{Depacketizer, Frame, Missing, Packetizer, VideoCodec};
@@ -20,6 +21,7 @@ use rustix::event::epoll;
 
 use crate::command::Command;
 use crate::composing::Making;
+use crate::config::{PhoneCodec, PhoneMedia};
 use crate::maker::{coding, made, view};
 use crate::phone_video::VideoMedia;
 use crate::pictures::{Made, PictureId, Pictures, Scene, SourceId};
@@ -32,12 +34,15 @@ const ALIKE: u8 = 24;
 const STEP: Duration = Duration::from_millis(5);
 /// From a phone to the engine, or back.
 const ONE_WAY: Duration = Duration::from_millis(30);
+/// A flash, and a beep with it, lasts so long and comes every second.
+const FLASH: Duration = Duration::from_millis(300);
 /// The maker's number among the worker's.
 const STUDIO: u64 = 77;
 
 pub const GREEN: [u8; 3] = [145, 54, 34];
 pub const BLUE: [u8; 3] = [41, 240, 110];
 pub const RED: [u8; 3] = [81, 90, 240];
+pub const WHITE: [u8; 3] = [235, 128, 128];
 
 /// What a phone is like.
 #[derive(Clone)]
@@ -62,11 +67,52 @@ pub struct Seen {
     pub size: (usize, usize),
     /// Mean of a spot left of the middle, which is in the largest tile of every layout.
     pub colour: [u8; 3],
+    pub timestamp: u32,
 }
 
 impl Seen {
     pub fn shows(&self, colour: [u8; 3]) -> bool {
         (1..3).all(|plane| self.colour[plane].abs_diff(colour[plane]) < ALIKE)
+    }
+}
+
+/// A microphone that beeps while its camera flashes, and what is heard: 20 ms of PCMU a packet.
+struct Sound {
+    socket: UdpSocket,
+    due: Instant,
+    sequence: u16,
+    /// Hums all the time instead.
+    hums: bool,
+}
+
+/// What a stream says of itself: the last report's wall clock and timestamp, and whose they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Clock {
+    ntp: u64,
+    timestamp: u32,
+    rate: u32,
+    pub cname: String,
+}
+
+impl Clock {
+    /// The wall clock of a timestamp, in milliseconds from anywhere, as a receiver that plays in step reckons it.
+    pub fn wall_ms(&self, timestamp: u32) -> f64 {
+        let since = f64::from(timestamp.wrapping_sub(self.timestamp) as i32) * 1000.0 / f64::from(self.rate);
+        (self.ntp & 0xffff_ffff_ffff) as f64 * 1000.0 / 4_294_967_296.0 + since
+    }
+
+    fn read(&mut self, datagram: &[u8], rate: u32) {
+        for packet in parse_compound(datagram).unwrap_or_default() {
+            match packet {
+                Rtcp::SenderReport { info, .. } => {
+                    (self.ntp, self.timestamp, self.rate) = (info.ntp, info.rtp_timestamp, rate);
+                }
+                Rtcp::SourceDescription(of) => {
+                    self.cname = of.first().and_then(|(_, name)| name.clone()).unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -104,6 +150,12 @@ pub struct Far {
     pub received: Vec<(Instant, usize)>,
     pub broken: usize,
     gone: bool,
+    sound: Option<Sound>,
+    /// When beeps began, with their timestamps.
+    pub beeps: Vec<(Instant, u32)>,
+    silent_since: Option<Instant>,
+    /// Of the pictures, and of the sound.
+    pub clocks: (Clock, Clock),
 }
 
 /// Everything.
@@ -114,6 +166,8 @@ pub struct Theatre {
     pub loss: usize,
     random: u64,
     up: VecDeque<(Instant, usize, Vec<u8>)>,
+    spoken: VecDeque<(Instant, usize, Vec<u8>)>,
+    pub flashes: bool,
     down: VecDeque<(Instant, usize, Vec<u8>)>,
     studio_us: Arc<AtomicU64>,
     begun: Instant,
@@ -175,8 +229,9 @@ impl Theatre {
         worker.set_pixels("/nowhere".into());
         let begun = worker.now;
         let studio_us = Arc::new(AtomicU64::new(1_000_000));
-        let (up, down) = (VecDeque::new(), VecDeque::new());
-        Theatre { worker, far: Vec::new(), loss: 0, random: 1, up, down, studio_us, begun }
+        let (up, down, spoken) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        let (far, flashes) = (Vec::new(), false);
+        Theatre { worker, far, loss: 0, random: 1, up, spoken, flashes, down, studio_us, begun }
     }
 
     /// A phone calls; `colour`: it has a camera that films it.
@@ -196,8 +251,72 @@ impl Theatre {
         let screen = Screen::new(&terms);
         let camera = colour.map(|colour| Camera::new(&terms, colour, now));
         let (seen, received) = (Vec::new(), Vec::new());
-        self.far.push(Far { id, key, socket, terms, camera, screen, seen, received, broken: 0, gone: false });
+        self.far.push(Far {
+            id,
+            key,
+            socket,
+            terms,
+            camera,
+            screen,
+            seen,
+            received,
+            broken: 0,
+            gone: false,
+            sound: None,
+            beeps: vec![],
+            silent_since: None,
+            clocks: Default::default(),
+        });
         self.far.len() - 1
+    }
+
+    /// Give a phone a microphone and an ear. `hums`: it is one more sound in the room, so that all is mixed.
+    pub fn listen(&mut self, who: usize, hums: bool) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let at = socket.local_addr().unwrap();
+        let codec = PhoneCodec {
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            receive_payload_type: 0,
+            ptime: Duration::from_millis(20),
+        };
+        let media =
+            PhoneMedia { remote: Some(at), trusted: true, rtcp_port: Some(at.port()), ..PhoneMedia::plain(codec) };
+        self.worker.set_phone(self.far[who].id, media);
+        self.far[who].sound = Some(Sound { socket, due: self.worker.now, sequence: 1, hums });
+    }
+
+    /// Sound both ways: it travels as long as pictures do.
+    fn speak_and_hear(&mut self, who: usize, now: Instant) {
+        let (begun, far) = (self.begun, &mut self.far[who]);
+        let Some(sound) = &mut far.sound else { return };
+        if now >= sound.due {
+            sound.due += Duration::from_millis(20);
+            sound.sequence += 1;
+            let payload = match is_flash(now - begun) {
+                _ if sound.hums => [[0x58u8, 0xd8]; 80].concat(),
+                true => [[0x10u8, 0x90]; 80].concat(),
+                false => vec![0xff; 160],
+            };
+            let (sequence, timestamp) = (sound.sequence, u32::from(sound.sequence) * 160);
+            let mut datagram = Vec::new();
+            RtpHeader { payload_type: 0, marker: false, sequence, timestamp, ssrc: 9 }.write(&payload, &mut datagram);
+            self.spoken.push_back((now + ONE_WAY, who, datagram));
+        }
+        let mut buffer = [0; 2048];
+        while let Ok(n) = sound.socket.recv(&mut buffer) {
+            if is_rtcp(&buffer[..n]) {
+                far.clocks.1.read(&buffer[..n], 8000);
+                continue;
+            }
+            let packet = RtpPacket::parse(&buffer[..n]).unwrap();
+            if packet.payload.iter().filter(|byte| **byte & 0x7f < 0x30).count() < 40 {
+                far.silent_since.get_or_insert(now);
+            } else if far.silent_since.take().is_some_and(|since| now >= since + FLASH) {
+                far.beeps.push((now + ONE_WAY, packet.timestamp));
+            }
+        }
     }
 
     fn build_studio(&mut self) {
@@ -251,7 +370,9 @@ impl Theatre {
             if self.far[who].gone {
                 continue;
             }
-            for datagram in self.far[who].film(now) {
+            self.speak_and_hear(who, now);
+            let flash = self.flashes && is_flash(now - self.begun);
+            for datagram in self.far[who].film(now, flash) {
                 self.send_up(who, datagram);
             }
             let mut buffer = [0; 2048];
@@ -265,6 +386,11 @@ impl Theatre {
             let (_, who, mut datagram) = self.up.pop_front().unwrap();
             let (key, from) = (self.far[who].key, self.far[who].socket.local_addr().unwrap());
             self.worker.video_datagram(key, from, &mut datagram);
+        }
+        while self.spoken.front().is_some_and(|(at, ..)| *at <= now) {
+            let (_, who, mut datagram) = self.spoken.pop_front().unwrap();
+            let (key, from) = (self.far[who].key, self.far[who].sound.as_ref().unwrap().socket.local_addr().unwrap());
+            self.worker.rtp_packet(key, from, &mut datagram);
         }
         self.worker.maker_ready(STUDIO);
         while self.down.front().is_some_and(|(at, ..)| *at <= now) {
@@ -318,6 +444,12 @@ fn media(far: &UdpSocket, terms: &Terms) -> VideoMedia {
         height: terms.size.1,
         fps: terms.fps,
     }
+}
+
+/// Three tenths of each second, from its half on.
+fn is_flash(since: Duration) -> bool {
+    (Duration::from_millis(500)..Duration::from_millis(500) + FLASH)
+        .contains(&Duration::from_millis(since.as_millis() as u64 % 1000))
 }
 
 fn pli(ssrc: u32) -> Vec<u8> {
@@ -382,7 +514,7 @@ impl Screen {
 
 impl Far {
     /// Packets of the picture that is due.
-    fn film(&mut self, now: Instant) -> Vec<Vec<u8>> {
+    fn film(&mut self, now: Instant, flash: bool) -> Vec<Vec<u8>> {
         let Some(camera) = &mut self.camera else { return vec![] };
         if now < camera.due {
             return vec![];
@@ -394,7 +526,11 @@ impl Far {
         }
         let key = std::mem::take(&mut camera.key_wanted);
         let at_us = u64::from(camera.number) * 1_000_000 / u64::from(self.terms.fps);
-        let picture = camera.look();
+        let mut picture = camera.look();
+        if flash {
+            let (width, height) = (picture.width, picture.height);
+            picture.fill(0, 0, width, height, WHITE);
+        }
         let made = camera.encoder.encode(&picture, at_us, key).expect("a picture");
         let payloads = camera.packetizer.packetize(&made.data);
         let last = payloads.len() - 1;
@@ -415,7 +551,7 @@ impl Far {
     /// A datagram came; what is answered to it.
     fn receive(&mut self, datagram: &[u8], now: Instant) -> Vec<Vec<u8>> {
         if is_rtcp(datagram) {
-            assert!(parse_compound(datagram).is_ok());
+            self.clocks.0.read(datagram, VideoCodec::CLOCK_RATE);
             return parse_feedback(datagram).into_iter().flat_map(|asked| self.asked(asked)).collect();
         }
         self.received.push((now, datagram.len()));
@@ -434,7 +570,8 @@ impl Far {
                     let even = |n: usize| n & !1;
                     let (x, y) = (even(picture.width * 3 / 10), even(picture.height / 2));
                     let colour = picture.mean(x, y, even(picture.width / 10), even(picture.height / 10));
-                    self.seen.push(Seen { at: now, size: (picture.width, picture.height), colour });
+                    let size = (picture.width, picture.height);
+                    self.seen.push(Seen { at: now, size, colour, timestamp: frame.timestamp });
                 }
                 Ok(None) => {}
                 Err(_) => self.broken += 1,

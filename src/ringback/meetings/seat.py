@@ -15,6 +15,7 @@ from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.instant import Instant
 from ringback.model.participant import Participant
 from ringback.model.room import RoomSettings
+from ringback.sdp.streams import in_step
 
 T = TypeVar("T")
 
@@ -125,7 +126,8 @@ class Seat:
         except NotFound:
             media.close_leg(self.id)
             raise
-        return answer, refused
+        streams = {mid: _stream(source, track) for mid, (source, track) in receive.items() if mid not in refused}
+        return in_step(answer, streams), refused
 
     def set_layers(self, layers: Mapping[tuple[str, str], int]) -> None:
         """The highest layers this client wants to see: (participant or ``*``, track name) → layer, the whole table."""
@@ -142,3 +144,8 @@ class Seat:
             return await self._actor.ask(question)
         except MeetingOver:
             raise NotFound("the meeting has ended") from None
+
+
+def _stream(source: ParticipantId, track: str) -> str:
+    """What is played in step: microphone with camera, and a screen with its sound."""
+    return f"{source}-screen" if track.startswith("screen") else source
