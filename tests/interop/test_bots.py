@@ -284,6 +284,28 @@ async def test_a_bot_comes_back_after_its_socket_broke(server: Server) -> None:
         assert {one.id, other.id} == {who["id"] for who in await server.present("hello")}
 
 
+async def test_a_bot_whose_server_began_anew_is_told_that_its_place_is_gone_and_may_join_again(server: Server) -> None:
+    await server.room("hello")
+    url = f"{server.url}/hello"
+    async with ringback.join(url, name="Bot") as bot:
+        saying = asyncio.create_task(bot.say(tone(BOT_HZ, 300)))
+        await until(lambda: bot.waiting_s < 299, "it speaks")
+
+        await server.kill()
+        await event(bot, Interrupted, what="signalling")
+        await server.restart()
+
+        async with asyncio.timeout(60):
+            assert Resumed not in [type(one) async for one in bot.events()], "the events end with the call"
+            assert not (await saying).whole, "nobody waits for what is not said any more"
+        assert isinstance(bot.ended, JoinRefused) and "join again" in str(bot.ended)
+        with pytest.raises(ringback.client.CallError, match="over"):
+            bot.play(b"\0\0")
+    async with ringback.join(url, name="Bot") as again, ringback.join(url) as other:
+        other.play(tone(OTHER_HZ, 20))
+        await hears(again.audio(), OTHER_HZ)
+
+
 def descriptors() -> int:
     """How many files and sockets this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
