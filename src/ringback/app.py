@@ -8,6 +8,7 @@ import secrets
 import uuid
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -30,6 +31,7 @@ from ringback.dialin.trunk_desk import TrunkCalls
 from ringback.http_client import CheckedClient
 from ringback.http_server import HostDomains, HttpServer, http_config
 from ringback.media.jukebox import Jukebox
+from ringback.media.pixel_program import look_at
 from ringback.media.service import Media
 from ringback.media.sounds import BadSound, Prompts
 from ringback.meetings.ports import Message, Office, World
@@ -393,6 +395,8 @@ class Application:
             raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
         if (pixels := media.pixel_program) is not None:
             engine.set_pixels(str(pixels))
+        # Beside everything else: the server is not late for it.
+        asyncio.get_running_loop().run_in_executor(None, _say_what_pictures_lack, pixels)
         loop, both = asyncio.get_running_loop(), other is not None
         self.media = Media(engine, loop, None, phone_host=self._phone_host, both_versions=both)
         self._cleanup.callback(self.media.close)
@@ -564,6 +568,12 @@ class Application:
 
     def _occupied(self, room: Room) -> bool:
         return self.meetings.running(room.domain, room.name) is not None
+
+
+def _say_what_pictures_lack(program: Path | None) -> None:
+    found = look_at(program)
+    if trouble := found.trouble():
+        log.warning("pictures.limited", because=trouble, fix=found.fix)
 
 
 async def _watch_lag(meters: Meters) -> None:

@@ -26,6 +26,26 @@ async def found(check: str) -> Finding:
     return next(finding for finding in findings if finding.check == check)
 
 
+async def test_the_pixel_program_is_run_and_says_what_it_can(settings: pytest.MonkeyPatch) -> None:
+    finding = await found("pictures")
+
+    assert finding.verdict in (OK, WARNING), "built with the core; libvpx may be missing on this machine"
+    assert "h264" in finding.words or "libvpx" in finding.fix
+
+
+async def test_a_pixel_program_that_is_broken_is_a_failure_with_a_fix(
+    settings: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "pixels"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    settings.setenv("RINGBACK_MEDIA__PIXELS", str(program))
+
+    finding = await found("pictures")
+
+    assert finding.verdict == FAILED and "broken" in finding.words and "make build" in finding.fix
+
+
 async def test_without_a_stun_server_nobody_is_asked(settings: pytest.MonkeyPatch) -> None:
     assert (await found("router")).verdict == SKIPPED
 

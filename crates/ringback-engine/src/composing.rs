@@ -14,9 +14,11 @@ use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet};
 use rustix::event::epoll;
 
 use crate::leg::Leg;
+use crate::counters::count;
 use crate::maker::Maker;
-use crate::pictures::{Encoding, Layout, Made, PictureId, Pictures, Scene, SourceId, Tile};
+use crate::pictures::{Encoding, Health, Layout, Made, PictureId, Pictures, Scene, SourceId, Tile};
 use crate::seen::{Arranged, Seen};
+use crate::shared::LegCounters;
 use crate::sys;
 use crate::tracks::TrackKey;
 use crate::viewing::codec_of;
@@ -80,6 +82,16 @@ impl Making {
     fn shows(&self, track: TrackKey) -> bool {
         let is = |tile: &Tile| tile.source == Some(SourceId(track.0));
         self.groups.values().any(|group| group.scene.tiles.iter().any(is))
+    }
+
+    /// How its maker is.
+    pub fn health(&self) -> Health {
+        self.maker.health()
+    }
+
+    /// How often its maker died since the last call.
+    pub fn take_deaths(&mut self) -> u64 {
+        self.maker.take_deaths()
     }
 
     /// What is seen in a picture that is made.
@@ -354,6 +366,7 @@ impl Worker {
     fn made_frame(&mut self, room: &str, picture: PictureId, frame: &Frame) {
         let Some(making) = self.rooms.get_mut(room).and_then(|room| room.making.as_deref_mut()) else { return };
         let Some(group) = making.groups.get_mut(&picture) else { return };
+        count(&self.counters.pictures_made);
         let packets = group.packets(frame);
         let (phones, browsers) = (group.phones.clone(), group.browsers.clone());
         let shown = group.scene.tiles.first().and_then(|tile| tile.source);
@@ -395,6 +408,7 @@ impl Worker {
         }
         video.out.made = Some(picture);
         video.out.shown = None;
+        LegCounters::add(&shared.video.pictures_made, 1);
         shared.video.set_shown(shown_as.as_deref().unwrap_or(""));
         for (index, packet) in packets.iter().enumerate() {
             video.send(stream, packet, joins && index == 0, &shared.video, now);

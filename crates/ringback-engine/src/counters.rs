@@ -32,6 +32,10 @@ counters! {
     ticks_late,
     /// Legs given up because of a bug of ours.
     leg_failures,
+    /// Pictures that were made for phones and browsers because none could be passed on.
+    pictures_made,
+    /// Times a program that makes pictures ended though it was needed.
+    pixel_deaths,
     /// CPU time of the worker thread in microseconds.
     cpu_us,
 }

@@ -11,7 +11,7 @@ use ringback_rtp::video::{Frame, PAYLOAD, VideoCodec};
 use rustix::event::epoll;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::pictures::{Layout, Made, PictureId, Pictures, Scene, SourceId};
+use crate::pictures::{Health, Layout, Made, PictureId, Pictures, Scene, SourceId};
 
 /// Who lived this long has not died of what it began with.
 const LIVED: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub struct Maker {
     started: Option<Instant>,
     deaths: u32,
     retry: Option<Instant>,
+    health: Health,
+    untold_deaths: u64,
 }
 
 impl Maker {
@@ -49,6 +51,8 @@ impl Maker {
             started: None,
             deaths: 0,
             retry: None,
+            health: Health::default(),
+            untold_deaths: 0,
         })
     }
 
@@ -104,6 +108,7 @@ impl Maker {
     }
 
     fn died(&mut self, now: Instant) {
+        (self.health.is_down, self.untold_deaths) = (true, self.untold_deaths + 1);
         if let Some(process) = self.process.take() {
             let _ = epoll::delete(&self.ready, &process);
         }
@@ -123,6 +128,7 @@ impl Maker {
 
     /// Pictures that this machine cannot make are given up.
     fn able(&mut self, vp8: bool, h264: bool) {
+        self.health = Health { is_down: false, lacks_vp8: !vp8, lacks_h264: !h264 };
         let can = |codec| if codec == VideoCodec::Vp8 { vp8 } else { h264 };
         let lost: Vec<PictureId> =
             self.scenes.iter().filter(|(_, scene)| !can(scene.encoding.codec)).map(|(&picture, _)| picture).collect();
@@ -191,6 +197,14 @@ impl Pictures for Maker {
             let order = Order::View { view: picture.0, what: view(scene) };
             self.say(&order);
         }
+    }
+
+    fn health(&self) -> Health {
+        self.health
+    }
+
+    fn take_deaths(&mut self) -> u64 {
+        std::mem::take(&mut self.untold_deaths)
     }
 
     fn event_fd(&self) -> BorrowedFd<'_> {

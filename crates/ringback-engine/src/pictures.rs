@@ -85,6 +85,24 @@ pub enum Made {
     Lost(Vec<PictureId>),
 }
 
+/// How a maker is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It died lately and has not been started again.
+    pub is_down: bool,
+    /// It neither reads nor makes VP8: a library is missing.
+    pub lacks_vp8: bool,
+    /// The same of H.264.
+    pub lacks_h264: bool,
+}
+
+impl Health {
+    /// Whether pictures in this codec can be read and made.
+    pub fn can(self, codec: VideoCodec) -> bool {
+        !(if codec == VideoCodec::Vp8 { self.lacks_vp8 } else { self.lacks_h264 })
+    }
+}
+
 /// Makes pictures. Every verb queues; nothing waits and nothing fails. Unknown numbers are ignored.
 pub trait Pictures: Send {
     /// Make this picture from now on, or change what is in it. Its next frame is a key frame when the encoding changed.
@@ -107,6 +125,16 @@ pub trait Pictures: Send {
 
     /// Readable while something can be taken.
     fn event_fd(&self) -> BorrowedFd<'_>;
+
+    /// How it is.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// How often it died since the last call.
+    fn take_deaths(&mut self) -> u64 {
+        0
+    }
 
     /// Everything that came since the last call, oldest first.
     fn take(&mut self) -> Vec<Made>;

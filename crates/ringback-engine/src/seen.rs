@@ -1,6 +1,12 @@
 //! What each phone with a screen is shown, told when it changes: for the room's page and whoever looks into a call.
 
+use std::sync::atomic::Ordering::Relaxed;
+
+use ringback_rtp::video::VideoCodec;
+
 use crate::event::Event;
+use crate::pictures::Health;
+use crate::shared::VideoWay;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Worker};
 
@@ -34,6 +40,7 @@ pub struct Seen {
 impl Worker {
     /// Tell what a phone is shown, if that is something else than was told last.
     pub fn tell_seen(&mut self, viewer: LegKey) {
+        self.note_way(viewer);
         let seen = self.seen_by(viewer);
         let Some(video) = self.phone_video(viewer) else { return };
         if video.told == seen {
@@ -48,6 +55,34 @@ impl Worker {
         });
         let event = Event::PicturesShown { leg: leg.id.to_string(), layout: seen.arranged.name(), of: of.collect() };
         self.mailbox.push(event);
+    }
+
+    /// Note how a phone is given pictures, for whoever asks why it has none.
+    fn note_way(&mut self, viewer: LegKey) {
+        let Some(leg) = self.legs.get_mut(&viewer) else { return };
+        let (room, shared) = (leg.room.clone(), leg.shared.clone());
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref()) else { return };
+        let (is_open, out) = (video.is_open(), &video.out);
+        let (is_passed_on, is_made) = (out.shown.is_some(), out.made.is_some());
+        let (waits, is_asked) = (out.next.is_some(), out.making.is_some());
+        let Some(room) = self.rooms.get_mut(&room) else { return };
+        let making = room.making.as_deref_mut();
+        let health = making.map_or(Health::default(), |making| {
+            self.counters.pixel_deaths.fetch_add(making.take_deaths(), Relaxed);
+            making.health()
+        });
+        let way = match () {
+            () if !is_open => VideoWay::None,
+            () if is_passed_on => VideoWay::Forward,
+            () if is_asked && health.is_down => VideoWay::MakerDown,
+            () if is_made => VideoWay::Make,
+            () if is_asked || waits => VideoWay::Waiting,
+            () if !room.pictures.live(self.now).any(|(_, leg, _)| leg != viewer) => VideoWay::Nobody,
+            () if self.pixels.is_none() => VideoWay::NoMaker,
+            () => VideoWay::Waiting,
+        };
+        let lacks = [VideoCodec::Vp8, VideoCodec::H264].into_iter().find(|codec| is_asked && !health.can(*codec));
+        shared.video.set_way(way, lacks);
     }
 
     fn seen_by(&mut self, viewer: LegKey) -> Seen {

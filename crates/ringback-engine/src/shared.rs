@@ -7,6 +7,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use ringback_audio::Codec;
+use ringback_rtp::video::VideoCodec;
 use ringback_rtp::{Suite, mos};
 
 /// How a leg is given its sound.
@@ -421,10 +422,51 @@ pub struct VideoCounters {
     pub key_frames_wanted: AtomicU64,
     /// Times somebody else was shown.
     pub switches: AtomicU64,
+    /// Pictures sent that were made for it (and for others like it).
+    pub pictures_made: AtomicU64,
+    way: AtomicU8,
+    lacks: AtomicU8,
     shown: Mutex<String>,
 }
 
+/// How a phone is given pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum VideoWay {
+    /// It takes none.
+    None = 0,
+    /// Nobody has any.
+    Nobody = 1,
+    /// Somebody's, unchanged.
+    Forward = 2,
+    /// Made for it.
+    Make = 3,
+    /// Of somebody, whose whole picture has not come; or the first that is made has not.
+    Waiting = 4,
+    /// Those that there are do not fit, and there is no program that makes others.
+    NoMaker = 5,
+    /// The program that makes them does not run.
+    MakerDown = 6,
+}
+
 impl VideoCounters {
+    /// Note how it is given pictures, and what the maker of its room lacks.
+    pub fn set_way(&self, way: VideoWay, lacks: Option<VideoCodec>) {
+        self.way.store(way as u8, Relaxed);
+        self.lacks.store(lacks.map_or(0, |codec| 1 + u8::from(codec == VideoCodec::H264)), Relaxed);
+    }
+
+    /// How it is given pictures, by name.
+    pub fn way(&self) -> &'static str {
+        let names = ["none", "nobody", "forward", "make", "waiting", "no-maker", "maker-down"];
+        names[usize::from(self.way.load(Relaxed)).min(6)]
+    }
+
+    /// The codec that the maker of its room neither reads nor makes; empty: none.
+    pub fn lacks(&self) -> &'static str {
+        ["", "VP8", "H264"][usize::from(self.lacks.load(Relaxed)).min(2)]
+    }
+
     /// Note whose picture is shown; empty: nobody's.
     pub fn set_shown(&self, leg: &str) {
         lock(&self.shown).replace_range(.., leg);

@@ -18,3 +18,4 @@ pub use coder::{Decoder, Encoded, Encoder, Quality};
 pub use limits::{Fault, Header, LONGEST_FRAME, MOST_PIXELS, inspect};
 pub use picture::Picture;
 pub use studio::{Studio, prepare};
+pub use sys::vpx::version as libvpx_version;

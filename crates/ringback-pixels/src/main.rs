@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use ringback_pictures::{Order, Yield};
-use ringback_pixels::{Studio, prepare};
+use ringback_pixels::{Studio, libvpx_version, prepare};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -20,6 +20,9 @@ const IDLE_US: u64 = 500_000;
 
 fn main() -> ExitCode {
     let ready = prepare();
+    if std::env::args().nth(1).as_deref() == Some("--check") {
+        return check(&ready);
+    }
     if let Err(reason) = confine::confine() {
         eprintln!("ringback-pixels could not give up its rights: {reason}");
         return ExitCode::from(2);
@@ -27,6 +30,22 @@ fn main() -> ExitCode {
     match serve(ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(1),
+    }
+}
+
+/// Say on one line what this machine lets it do: its version, and a word for each codec. 2: it cannot give up its rights.
+fn check(ready: &Yield) -> ExitCode {
+    let Yield::Ready { vp8, h264 } = *ready else { return ExitCode::from(1) };
+    let words = [("h264".to_owned(), h264), (format!("vp8 (libvpx {})", libvpx_version()), vp8)];
+    let able: Vec<String> = words.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect();
+    // Before its rights are given up: among them is to write to files.
+    println!("ringback-pixels {}: {}", env!("CARGO_PKG_VERSION"), able.join(", "));
+    match confine::confine() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::from(2)
+        }
     }
 }
 

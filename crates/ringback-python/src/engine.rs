@@ -307,13 +307,16 @@ fn video(stats: &Bound<'_, PyDict>, counters: &core::VideoCounters) -> PyResult<
         ("video_key_frames_asked", &counters.key_frames_asked),
         ("video_key_frames_wanted", &counters.key_frames_wanted),
         ("video_switches", &counters.switches),
+        ("video_pictures_made", &counters.pictures_made),
     ];
-    if all.iter().all(|(_, counter)| counter.load(Relaxed) == 0) {
+    if counters.way() == "none" && all.iter().all(|(_, counter)| counter.load(Relaxed) == 0) {
         return Ok(());
     }
     for (name, counter) in all {
         stats.set_item(name, counter.load(Relaxed))?;
     }
+    stats.set_item("video_way", counters.way())?;
+    stats.set_item("video_maker_lacks", counters.lacks())?;
     stats.set_item("video_shown", counters.shown())
 }
 

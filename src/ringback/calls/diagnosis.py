@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ringback.calls.advice import what_to_do
 from ringback.calls.diagnosis_inward import INWARD
 from ringback.calls.diagnosis_outward import OUTWARD
+from ringback.calls.diagnosis_pictures import picture_verdicts
 from ringback.calls.looks import Counted, Situation
 from ringback.calls.verdict import FEW, LATE_SHARE, Rule, Verdict, Way, Whose
 from ringback.model.participant import Holder
@@ -45,6 +46,7 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
         return [_last_word(situation)]
     found = [*_held(situation), *_played_to(leg), *_late_engine(engine, situation)]
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
+    found += picture_verdicts(leg, situation)
     if situation.end is not None:
         went_well = not found and min(leg.total("packets_received"), leg.total("packets_sent")) >= FEW
         found = [_last_word(situation), *(found or [_well(leg)] * went_well)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports import PhoneMedia, PhoneVideo
 from ringback.model.end_reason import EndReason
 from ringback.model.participant import Holder
 from ringback.model.records import CallState
@@ -86,6 +86,27 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
+class Looking:
+    """What is known of a call's pictures, where they were wanted.
+
+    Attributes:
+        media: As agreed on; ``None``: there are none.
+        has_port: Whether there is an RTP port for them.
+        codecs: Those that we offer or take.
+        may_send: Whether its permissions let the room see it.
+        cameras: Who else in the room has a camera or a screen on.
+        seen: Those of them whom the call may see.
+    """
+
+    media: PhoneVideo | None = None
+    has_port: bool = True
+    codecs: tuple[str, ...] = ()
+    may_send: bool = True
+    cameras: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """A call at the moment of the second look.
 
@@ -99,6 +120,7 @@ class Situation:
         told: Host that we said we are at.
         others: Everybody else; ``None`` when that is not known any more.
         muted, may_send: As of ``Other``, of the call itself.
+        pictures: ``None``: it was to have none.
     """
 
     state: CallState
@@ -114,3 +136,4 @@ class Situation:
     may_send: bool = True
     others: tuple[Other, ...] | None = None
     end: EndReason | None = None
+    pictures: Looking | None = None

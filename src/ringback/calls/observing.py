@@ -1,11 +1,11 @@
 """Looks at a call that goes on: its counters, twice, how it stands, and who else is there; then says what is wrong."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ringback.calls.call import Call
 from ringback.calls.diagnosis import diagnose
-from ringback.calls.looks import Counted, Kind, Other, Situation, Stats
+from ringback.calls.looks import Counted, Kind, Looking, Other, Situation, Stats
 from ringback.calls.ports import Clock, MediaLegs
 from ringback.calls.verdict import Verdict
 from ringback.meetings.actor import Actor
@@ -17,6 +17,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Participant, Track
 from ringback.model.records import CallRecord
 from ringback.model.values import dataclass
+from ringback.sdp.video import CODECS
 
 LOOK_SECONDS = 1.5
 """Between the two looks: enough packets to tell losing some from losing most."""
@@ -139,10 +140,31 @@ class Observer:
             muted=member.muted if member is not None else False,
             may_send=may_send(who.permissions, "audio"),
             others=tuple(others),
+            pictures=_pictures(machine, who, [member for leg, member in members.items() if leg != machine.leg]),
         )
 
     def _now(self) -> Instant:
         return Instant.of(self._clock)
+
+
+def _pictures(machine: Call, who: Participant, others: list[Member]) -> Looking | None:
+    pictures = machine.pictures
+    if pictures.settings is None:
+        return None
+
+    def shown(source: Participant) -> Iterator[str]:
+        return (name for name in ("video", "screenVideo") if source.tracks.get(name, Track()).state == "playable")
+
+    cameras = [other.participant for other in others if any(shown(other.participant))][:MOST_OTHERS]
+    seen = [one for one in cameras if any(may_receive(who.permissions, one, name) for name in shown(one))]
+    return Looking(
+        media=pictures.media,
+        has_port=pictures.port is not None,
+        codecs=pictures.settings.codecs or CODECS,
+        may_send=may_send(who.permissions, "video"),
+        cameras=tuple(one.user_name or one.id for one in cameras),
+        seen=tuple(one.user_name or one.id for one in seen),
+    )
 
 
 def _end(future: asyncio.Future[None]) -> None:

@@ -16,6 +16,7 @@ from ringback.cli.client import connect, quoted, show_json
 from ringback.cli.plain import plain
 from ringback.config import ConfigError, Settings, load_settings
 from ringback.core import WrongCore, compiled
+from ringback.media.pixel_program import look_at
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
 from ringback.telephony.networks import stun_server
 from ringback.telephony.stun import NoAnswer, seen
@@ -58,7 +59,7 @@ def installation() -> list[Finding]:
         settings = load_settings()
     except ConfigError as error:
         return [Finding("settings", FAILED, str(error), "correct that setting")]
-    checks: list[Callable[[Settings], Finding]] = [_core, _data, _certificate, _http, _sip, _rtp, _router]
+    checks: list[Callable[[Settings], Finding]] = [_core, _pixels, _data, _certificate, _http, _sip, _rtp, _router]
     return [Finding("settings", OK, "they can be read"), *(check(settings) for check in checks)]
 
 
@@ -79,6 +80,16 @@ def _core(settings: Settings) -> Finding:
         words, _, fix = str(error).partition("; ")
         return Finding("core", FAILED, words, fix)
     return Finding("core", OK, f"version {core.VERSION}")
+
+
+def _pixels(settings: Settings) -> Finding:
+    program = settings.media.pixel_program
+    found = look_at(program)
+    if found.fault:
+        # Calls go on without it; what a kernel or a broken file keeps from running has to be put right.
+        return Finding("pictures", WARNING if program is None else FAILED, found.fault, found.fix)
+    words = f"{program}, {found.version}: {', '.join(found.able)}; confined by seccomp"
+    return Finding("pictures", WARNING if found.lacks_vp8 else OK, found.trouble() or words, found.fix)
 
 
 def _data(settings: Settings) -> Finding:

@@ -3,7 +3,7 @@
 //! Its structures are written down as far as this file uses them; that part has not changed from 1.8 to 1.15. The
 //! number by which the library knows its interface has: each is tried until the library takes one.
 
-use std::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
@@ -145,6 +145,7 @@ struct Functions {
     decode: unsafe extern "C" fn(*mut Context, *const u8, c_uint, *mut c_void, c_long) -> c_int,
     frame: unsafe extern "C" fn(*mut Context, *mut *const c_void) -> *const Image,
     destroy: unsafe extern "C" fn(*mut Context) -> c_int,
+    version: unsafe extern "C" fn() -> *const c_char,
     _library: Library,
 }
 
@@ -173,6 +174,7 @@ fn load(name: &str) -> Option<Functions> {
             decode: function!(b"vpx_codec_decode\0"),
             frame: function!(b"vpx_codec_get_frame\0"),
             destroy: function!(b"vpx_codec_destroy\0"),
+            version: function!(b"vpx_codec_version_str\0"),
             _library: library,
         })
     }
@@ -181,6 +183,14 @@ fn load(name: &str) -> Option<Functions> {
 /// Whether libvpx is here.
 pub fn is_here() -> bool {
     LIBRARY.is_some()
+}
+
+/// The version that libvpx says it is; empty where there is none.
+pub fn version() -> String {
+    let Some(functions) = LIBRARY.as_ref() else { return String::new() };
+    // SAFETY: it takes nothing and gives a string that ends with a zero and lasts as long as the library.
+    let text = unsafe { CStr::from_ptr((functions.version)()) };
+    text.to_string_lossy().trim_start_matches('v').chars().take(40).collect()
 }
 
 /// An opened codec.
