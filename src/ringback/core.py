@@ -152,6 +152,9 @@ class Engine(Protocol):
     def flush_pcm(self, leg: str) -> int: ...
     def read_pcm(self, leg: str) -> bytes: ...
     def set_sources(self, leg: str, sources: list[str] | None) -> None: ...
+    def set_viewing(self, leg: str, seen: bool, tracks: list[tuple[str, str]] | None) -> None:
+        """Whether others are shown a phone leg's pictures, and which (leg, track) it may be shown; ``None``: all."""
+
     def move_phone(self, leg: str, room: str) -> None:
         """A phone leg goes to another room with its port and streams; it hears everybody there (``set_sources``)."""
 

@@ -158,3 +158,13 @@ async def test_everybody_is_told_what_a_phone_is_shown_and_nothing_of_who_is_not
         stage.media_events.pictures_shown(ParticipantId(phone.call), None)
         await stage.settle()
         assert "sees" not in bob.last("participant-updated")["participant"]
+
+
+async def test_a_phone_that_may_hear_and_not_see_is_shown_nobody_though_it_is_seen():
+    async with Stage() as stage:
+        blind = {"canReceive": {"base": {"audio": True, "video": False, "screenVideo": False}}}
+        phone = await dialled(stage, permissions=blind)
+
+        leg = stage.media.legs[ParticipantId(phone.call)]
+        assert (leg.seen, leg.watchable, leg.muted) == (True, frozenset(), False)
+        assert tracks(stage, phone.call)["video"] == "playable"

@@ -1,6 +1,6 @@
 //! What the caller asks of the worker; every one is a value in a queue.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +34,7 @@ pub enum Command {
     PlayTone { leg: String, shape: Option<ToneShape> },
     PlaySound { leg: String, player: Option<Player> },
     OpenPcm { room: String, leg: String, shared: Arc<LegShared> },
+    SetViewing { leg: String, is_seen: bool, tracks: Option<BTreeSet<(String, String)>> },
     SetSources { leg: String, sources: Option<HashSet<String>> },
     SetMuted { leg: String, muted: bool },
     CloseLeg(String),

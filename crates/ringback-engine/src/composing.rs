@@ -13,11 +13,11 @@ use ringback_rtp::video::{Depacketizer, Frame, Missing, Packetizer, VideoCodec};
 use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet};
 use rustix::event::epoll;
 
-use crate::leg::Leg;
 use crate::counters::count;
+use crate::leg::Leg;
 use crate::maker::Maker;
 use crate::pictures::{Encoding, Health, Layout, Made, PictureId, Pictures, Scene, SourceId, Tile};
-use crate::seen::{Arranged, Seen};
+use crate::seen::{Arranged, MaySee, Seen};
 use crate::shared::LegCounters;
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -40,7 +40,7 @@ const COPY: Encoding =
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     /// Everybody, for phones: with this encoding, without one of them, of those that they may see.
-    Everybody { encoding: Encoding, without: Option<LegKey>, sources: Option<Vec<String>> },
+    Everybody { encoding: Encoding, without: Option<LegKey>, may_see: MaySee },
     /// A camera in another codec, for browsers.
     Copy(TrackKey),
 }
@@ -245,7 +245,7 @@ impl Worker {
     /// Where nobody has a picture: the names of those who are there.
     fn scene_for(&mut self, viewer: LegKey) -> Option<(Arc<str>, Wanted, Scene)> {
         let leg = self.legs.get_mut(&viewer)?;
-        let (room_id, sources) = (leg.room.clone(), leg.sources.clone());
+        let (room_id, may_see) = (leg.room.clone(), leg.may_see.clone());
         let media = leg.phone()?.video.as_deref()?.media.as_ref()?;
         let mut encoding = Encoding {
             codec: media.codec,
@@ -257,12 +257,11 @@ impl Worker {
         };
         let room = self.rooms.get(&room_id)?;
         let speaker = room.speaker.active().map(LegKey);
-        let allowed = |leg: &LegKey| {
-            let id = self.legs.get(leg).map(|leg| &leg.id);
-            *leg == viewer || sources.as_ref().is_none_or(|s| id.is_some_and(|id| s.contains(&**id)))
+        let allowed = |leg: &LegKey, is_screen: bool| {
+            *leg == viewer || self.legs.get(leg).is_some_and(|leg| may_see.allows(&leg.id, is_screen))
         };
         let mut live: Vec<(TrackKey, LegKey, bool)> = room.pictures.live(self.now).collect();
-        live.retain(|(_, leg, _)| allowed(leg));
+        live.retain(|(_, leg, is_screen)| allowed(leg, *is_screen));
         live.sort_by_key(|&(track, leg, is_screen)| (!is_screen, speaker != Some(leg), track));
         let mut without = live.first().is_some_and(|(_, leg, _)| *leg == viewer).then_some(viewer);
         live.retain(|(_, leg, _)| without != Some(*leg));
@@ -276,18 +275,13 @@ impl Worker {
         let mut tiles: Vec<Tile> = live.iter().map(tile).collect();
         if tiles.is_empty() {
             (encoding.fps, without) = (encoding.fps.min(NAMES_FPS), None);
-            let here = room.legs.iter().filter(|leg| allowed(leg)).filter_map(|leg| self.legs.get(leg));
+            let here = room.legs.iter().filter(|leg| allowed(leg, false)).filter_map(|leg| self.legs.get(leg));
             let named = |leg: &Leg| Tile { source: None, name: leg.name.clone(), muted: leg.muted, whole: false };
             tiles.extend(here.take(MOST_TILES).map(named));
         }
         let layout = if tiles.len() < EQUALS { Layout::Speaker } else { Layout::Grid };
-        let sources = sources.map(|sources| {
-            let mut sources: Vec<String> = sources.into_iter().collect();
-            sources.sort();
-            sources
-        });
         let scene = Scene { encoding, layout, tiles };
-        Some((room_id, Wanted::Everybody { encoding, without, sources }, scene))
+        Some((room_id, Wanted::Everybody { encoding, without, may_see }, scene))
     }
 
     /// A browser cannot decode this camera: it is made another, once for all such browsers.

@@ -1,6 +1,6 @@
 //! The caller's side of the engine: commands in, events out, never waiting for the network.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::RawFd;
@@ -262,6 +262,11 @@ impl Engine {
     /// What an in-process participant heard since the last read.
     pub fn read_pcm(&self, leg: &str) -> Vec<i16> {
         self.shared(leg).and_then(|s| s.pcm.as_ref().map(PcmQueues::read)).unwrap_or_default()
+    }
+
+    /// Whether others are shown a phone's pictures, and which tracks (leg, name) it may be shown; `None` is everybody's.
+    pub fn set_viewing(&self, leg: &str, is_seen: bool, tracks: Option<BTreeSet<(String, String)>>) {
+        self.send(Command::SetViewing { leg: leg.into(), is_seen, tracks });
     }
 
     /// Whose audio a phone or PCM leg hears; `None` is everybody else.

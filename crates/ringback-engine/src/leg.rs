@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
+use crate::seen::MaySee;
 use crate::shared::LegShared;
 use crate::tracks::TrackKey;
 use crate::webrtc::WebrtcLeg;
@@ -20,6 +21,10 @@ pub struct Leg {
     pub spurt: u32,
     /// Whose sound it hears, for phones and in-process participants; `None`: everybody else's.
     pub sources: Option<HashSet<String>>,
+    /// Whether others are shown its pictures, for phones.
+    pub is_seen: bool,
+    /// Whom it may be shown, for phones.
+    pub may_see: MaySee,
     /// What is written on its picture: hostile text.
     pub name: String,
     pub kind: Kind,

@@ -25,6 +25,7 @@ use crate::phone_secure::{Guard, Port};
 use crate::phone_video::PhoneVideo;
 use crate::player::Player;
 use crate::ports::PhoneSocket;
+use crate::seen::MaySee;
 use crate::shared::{LegCounters, Way};
 use crate::source::format_kind;
 use crate::sys;
@@ -320,6 +321,7 @@ impl Worker {
             return;
         }
         leg.sources = None;
+        leg.may_see = MaySee::default();
         let id = leg.id.clone();
         let Some(phone) = leg.phone() else { return };
         // What browsers get of it joins on where it left, should it come back.

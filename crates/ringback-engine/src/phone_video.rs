@@ -106,6 +106,8 @@ pub struct PhoneVideo {
     fir_sequence: u8,
     last_fir: Option<u8>,
     pub out: Outgoing,
+    /// Whether what comes may be shown, as far as was agreed on; whether others may see it is its leg's.
+    pub listens: bool,
     /// What it was said to be shown (see `seen`).
     pub told: Seen,
 }
@@ -246,6 +248,7 @@ impl PhoneVideo {
             fir_sequence: 0,
             last_fir: None,
             out: Outgoing::new(),
+            listens: false,
             told: Seen::default(),
         }
     }
@@ -411,7 +414,7 @@ impl Worker {
         let Some(key) = self.leg_key(id) else { return };
         let (now, certificate) = (self.now, self.certificate.clone());
         let Some(leg) = self.legs.get_mut(&key) else { return };
-        let (room, id, shared) = (leg.room.clone(), leg.id.clone(), leg.shared.clone());
+        let (room, id, shared, is_seen) = (leg.room.clone(), leg.id.clone(), leg.shared.clone(), leg.is_seen);
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         let Some(mut media) = media else {
             video.media = None;
@@ -422,6 +425,8 @@ impl Worker {
             return;
         };
         media.remote = media.remote.filter(|remote| !video.rtp.is_own(*remote));
+        video.listens = media.listen;
+        media.listen &= is_seen;
         let config = LatchConfig {
             signalled: media.remote,
             payload_types: std::iter::once(media.receive_payload_type).collect::<PayloadTypes>(),
@@ -704,6 +709,7 @@ mod tests {
 
     use super::*;
     use crate::command::Command;
+    use crate::seen::MaySee;
     use crate::shared::LegShared;
     use crate::{ports, testing};
     use ringback_rtp::video::vp8;
@@ -813,6 +819,34 @@ mod tests {
         assert!(ann.seen().1 >= 1, "a whole picture was asked for");
         assert_eq!(worker.legs[&bob.key].shared.video.shown(), ann.id);
         assert!(ann.seen().0.is_empty(), "nobody sees oneself");
+    }
+
+    #[test]
+    fn whom_a_phone_may_not_see_is_not_shown_and_whoever_may_not_be_seen_is_shown_to_nobody() {
+        let (mut worker, mut ann, bob, cat) = stage();
+        let sees_nobody = || MaySee::these(Some(std::collections::BTreeSet::default()));
+        worker.set_viewing("bob", true, sees_nobody());
+
+        begin(&mut worker, &mut ann, 1);
+        assert_eq!((bob.seen().0.len(), cat.seen().0.len()), (0, 1));
+
+        worker.set_viewing("bob", true, MaySee::default());
+        testing::pass(&mut worker, Duration::from_millis(200));
+        ann.shows(&mut worker, false, 4, 2);
+        ann.shows(&mut worker, true, 5, 3);
+        assert_eq!(bob.seen().0.iter().map(|frame| frame.4).collect::<Vec<_>>(), [3]);
+
+        worker.set_viewing("bob", true, sees_nobody());
+        worker.set_viewing("ann", false, MaySee::default());
+        cat.seen();
+        testing::pass(&mut worker, Duration::from_millis(200));
+        ann.shows(&mut worker, true, 6, 4);
+        assert_eq!((bob.seen().0.len(), cat.seen().0.len()), (0, 0));
+
+        worker.set_viewing("ann", true, MaySee::default());
+        testing::pass(&mut worker, Duration::from_millis(200));
+        begin(&mut worker, &mut ann, 5);
+        assert_eq!((bob.seen().0.len(), cat.seen().0.len()), (0, 1));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! What each phone with a screen is shown, told when it changes: for the room's page and whoever looks into a call.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use ringback_rtp::video::VideoCodec;
 
 use crate::event::Event;
+use crate::phone_video::VideoMedia;
 use crate::pictures::Health;
 use crate::shared::VideoWay;
 use crate::tracks::TrackKey;
@@ -37,7 +40,39 @@ pub struct Seen {
     pub tracks: Vec<TrackKey>,
 }
 
+/// Which cameras and screens a phone may be shown: (leg, track name); everybody's unless it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaySee(Option<Arc<BTreeSet<(String, String)>>>);
+
+impl MaySee {
+    pub fn these(tracks: Option<BTreeSet<(String, String)>>) -> MaySee {
+        MaySee(tracks.map(Arc::new))
+    }
+
+    pub fn allows(&self, leg: &str, is_screen: bool) -> bool {
+        let name = if is_screen { "screenVideo" } else { "video" };
+        self.0.as_ref().is_none_or(|tracks| tracks.contains(&(leg.to_owned(), name.to_owned())))
+    }
+}
+
 impl Worker {
+    /// Whether others are shown a phone's pictures, and whom it may be shown, from now on.
+    pub fn set_viewing(&mut self, id: &str, is_seen: bool, may_see: MaySee) {
+        let Some(key) = self.leg_key(id) else { return };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let (was_seen, could_see) = (leg.is_seen, std::mem::replace(&mut leg.may_see, may_see.clone()));
+        leg.is_seen = is_seen;
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let media = video.media.clone().map(|media| VideoMedia { listen: video.listens, ..media });
+        if could_see != may_see {
+            (video.out.shown, video.out.next, video.out.chosen) = (None, None, None);
+            self.stop_composing(key);
+        }
+        if was_seen != is_seen && media.is_some() {
+            self.set_phone_video(id, media);
+        }
+    }
+
     /// Tell what a phone is shown, if that is something else than was told last.
     pub fn tell_seen(&mut self, viewer: LegKey) {
         self.note_way(viewer);
@@ -71,13 +106,14 @@ impl Worker {
             self.counters.pixel_deaths.fetch_add(making.take_deaths(), Relaxed);
             making.health()
         });
+        let nobody = !room.pictures.live(self.now).any(|(_, leg, _)| leg != viewer);
         let way = match () {
             () if !is_open => VideoWay::None,
             () if is_passed_on => VideoWay::Forward,
+            () if nobody => VideoWay::Nobody,
             () if is_asked && health.is_down => VideoWay::MakerDown,
             () if is_made => VideoWay::Make,
             () if is_asked || waits => VideoWay::Waiting,
-            () if !room.pictures.live(self.now).any(|(_, leg, _)| leg != viewer) => VideoWay::Nobody,
             () if self.pixels.is_none() => VideoWay::NoMaker,
             () => VideoWay::Waiting,
         };

@@ -122,7 +122,7 @@ impl Worker {
     fn choose_picture(&mut self, viewer: LegKey) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&viewer) else { return };
-        let (room, sources) = (leg.room.clone(), leg.sources.clone());
+        let (room, may_see) = (leg.room.clone(), leg.may_see.clone());
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         let Some(format) = video.format().filter(|_| video.is_open()) else { return };
         let shown = video.out.next.or(video.out.shown);
@@ -130,15 +130,14 @@ impl Worker {
         let seen_some = video.out.has_sent();
         let Some(room) = self.rooms.get(&room) else { return };
         let speaker = room.speaker.active().map(LegKey);
-        let may = |leg: &LegKey| {
-            let id = self.legs.get(leg).map(|leg| &leg.id);
-            sources.as_ref().is_none_or(|sources| id.is_some_and(|id| sources.contains(&**id)))
+        let may = |picture: &Picture| {
+            self.legs.get(&picture.leg).is_some_and(|leg| may_see.allows(&leg.id, picture.is_screen))
         };
         let live = || {
             room.pictures
                 .live
                 .iter()
-                .filter(|(_, picture)| picture.leg != viewer && picture.is_live(now) && may(&picture.leg))
+                .filter(|(_, picture)| picture.leg != viewer && picture.is_live(now) && may(picture))
         };
         let rank = |(track, picture): &(&TrackKey, &Picture)| {
             let spoke = speaker == Some(picture.leg);

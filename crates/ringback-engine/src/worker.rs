@@ -25,6 +25,7 @@ use crate::outbox::Outbox;
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
 use crate::room::Room;
+use crate::seen::MaySee;
 use crate::shared::{LegShared, WebrtcState};
 use crate::sound::Legs;
 use crate::sys;
@@ -495,6 +496,7 @@ impl Worker {
                 let key = self.enter(&room, &leg, shared, |_, _| Kind::Pcm(Box::new(PcmLeg::new())));
                 self.pcm_opened(key);
             }
+            Command::SetViewing { leg, is_seen, tracks } => self.set_viewing(&leg, is_seen, MaySee::these(tracks)),
             Command::SetSources { leg, sources } => {
                 let leg = self.leg_key(&leg).and_then(|key| self.legs.get_mut(&key));
                 leg.into_iter().for_each(|leg| leg.sources = sources.clone());
@@ -531,6 +533,8 @@ impl Worker {
             muted: false,
             spurt: 0,
             sources: None,
+            is_seen: true,
+            may_see: MaySee::default(),
             name: String::new(),
             kind,
         };

@@ -196,6 +196,11 @@ impl Engine {
         self.off(py, |e| e.set_sources(leg, sources));
     }
 
+    fn set_viewing(&self, py: Python<'_>, leg: &str, seen: bool, tracks: Option<Vec<(String, String)>>) {
+        let tracks = tracks.map(|tracks| tracks.into_iter().collect());
+        self.off(py, |e| e.set_viewing(leg, seen, tracks));
+    }
+
     fn move_phone(&self, py: Python<'_>, leg: &str, room: &str) {
         self.off(py, |e| e.move_phone(leg, room));
     }

@@ -55,7 +55,7 @@ def _kept_from_the_room(leg: Counted, situation: Situation, looking: Looking) ->
     if not looking.may_send:
         yield Verdict(
             "video-may-not-send", "The room is not shown the call's pictures: it has no permission for them (canSend).",
-            Whose.APPLICATION, Way.IN, "Give it canSend with video: the permissions it was dialled with.", {},
+            Whose.APPLICATION, Way.IN, "Give it canSend with video (update-permissions).", {},
             silent=False,
         )  # fmt: skip
     elif not looking.media.listen:

@@ -811,6 +811,10 @@ class MediaLegs(Protocol):
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         """Whose audio a phone (or PCM) leg hears; ``None`` is everybody else in the meeting, the default."""
 
+    def set_viewing(self, leg: ParticipantId, seen: bool, tracks: frozenset[tuple[ParticipantId, str]] | None) -> None:
+        """Whether others are shown a phone leg's pictures, and which tracks it may be shown; ``None`` is everybody's,
+        the default."""
+
     def set_muted(self, leg: ParticipantId, muted: bool) -> None:
         """Whether a leg's audio is kept from everybody (muted by the server; also hold)."""
 

@@ -42,9 +42,7 @@ class PixelProgram:
         if self.fault:
             return self.fault
         if self.lacks_vp8:
-            return (
-                "libvpx is not installed: VP8 is passed on as it is, and not composed or transcoded"
-            )
+            return "libvpx is not installed: VP8 is passed on as it is, and not composed or transcoded"
         return ""
 
 

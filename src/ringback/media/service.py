@@ -147,6 +147,9 @@ class Media:
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         self._engine.set_sources(leg, None if sources is None else sorted(sources))
 
+    def set_viewing(self, leg: ParticipantId, seen: bool, tracks: frozenset[tuple[ParticipantId, str]] | None) -> None:
+        self._engine.set_viewing(leg, seen, None if tracks is None else sorted(tracks))
+
     def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
         self._engine.move_phone(leg, meeting)
 

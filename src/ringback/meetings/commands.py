@@ -6,9 +6,9 @@ Functions over a ``Meeting``: they check who asks, change what the meeting knows
 
 from collections.abc import Iterable, Mapping
 
-from ringback.meetings.effects import Effect, HangUp, SetMuted, SetPublished, SetSources, SetSubscriptions, Tell
-from ringback.meetings.hearing import Subscriptions, allowed, publishable, sources
-from ringback.meetings.meeting import Meeting, Member
+from ringback.meetings.effects import Effect, HangUp, SetMuted, SetPublished, SetSubscriptions, Tell
+from ringback.meetings.hearing import Subscriptions, allowed, publishable
+from ringback.meetings.meeting import NOT_ALLOWED, Meeting, Member, permitted
 from ringback.meetings.permissions import changed, may_administer, may_send
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound
@@ -16,6 +16,7 @@ from ringback.model.events import AppMessage, ParticipantJoined, ParticipantLeft
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import TRACKS, Participant, Track
+from ringback.model.room import Permissions
 from ringback.model.values import replace
 
 STATES = ("off", "blocked", "playable")
@@ -123,11 +124,8 @@ def update_permissions(meeting: Meeting, who: ParticipantId, change: Mapping[str
     target = meeting.members[who]
     before = target.participant
     after = replace(before, permissions=changed(before.permissions, change))
-    tracks = {
-        name: track if may_send(after.permissions, name) else replace(track, state="off", reason=_BY_PERMISSION)
-        for name, track in before.tracks.items()
-    }
-    after = replace(after, tracks=tracks)
+    tracks = before.tracks if target.is_client else _given_back(before.tracks, after.permissions)
+    after = replace(after, tracks=permitted(tracks, after.permissions))
     effects: list[Effect] = []
     told = meeting.update(target, after)
     if before.hidden and not after.hidden:
@@ -141,11 +139,20 @@ def update_permissions(meeting: Meeting, who: ParticipantId, change: Mapping[str
         if target.is_client:
             effects.append(SetSubscriptions(who, _subscriptions(meeting, target)[0]))
         else:
-            effects.append(SetSources(who, sources(after, meeting.participants())))
+            effects += meeting.rights_of(after)
+    elif not target.is_client and may_send(before.permissions, "video") != may_send(after.permissions, "video"):
+        effects += meeting.rights_of(after)
     return effects
 
 
-_BY_PERMISSION = {"byCanSendPermission": True}
+def _given_back(tracks: Mapping[str, Track], permissions: Permissions) -> Mapping[str, Track]:
+    """A telephone's tracks: it does not say anew that it sends what it may send again."""
+    return {
+        name: Track("playable", generation=track.generation + 1)
+        if track.reason == NOT_ALLOWED and may_send(permissions, name)
+        else track
+        for name, track in tracks.items()
+    }
 
 
 def _check_update(asker: Participant, update: Mapping[str, object]) -> None:

@@ -167,6 +167,18 @@ class SetSources(Outside):
 
 
 @dataclass(frozen=True, slots=True)
+class SetViewing(Outside):
+    """Whom a telephone may be shown (``None``: everybody), and whether others are shown it."""
+
+    leg: ParticipantId
+    seen: bool
+    tracks: frozenset[tuple[ParticipantId, str]] | None
+
+    def apply(self, world: World) -> None:
+        world.media.set_viewing(self.leg, self.seen, self.tracks)
+
+
+@dataclass(frozen=True, slots=True)
 class SetMuted(Outside):
     leg: ParticipantId
     muted: bool

@@ -6,6 +6,9 @@ from ringback.meetings.permissions import hears_everybody, may_receive, may_send
 from ringback.model.ids import ParticipantId
 from ringback.model.participant import TRACKS, Holder, Participant
 
+PICTURES = ("video", "screenVideo")
+"""Tracks that can be seen."""
+
 Subscriptions = Mapping[str, tuple[ParticipantId, str]]
 
 
@@ -20,6 +23,18 @@ def sources(listener: Participant, everybody: Iterable[Participant]) -> frozense
         return None
     return frozenset(
         other.id for other in everybody if other.id != listener.id and may_receive(listener.permissions, other, "audio")
+    )
+
+
+def watchable(viewer: Participant, everybody: Iterable[Participant]) -> frozenset[tuple[ParticipantId, str]] | None:
+    """Whose cameras and screens a telephone may be shown; ``None`` for everybody's, as with sound."""
+    if Holder.ROOM in viewer.held_by:
+        return frozenset()
+    if hears_everybody(viewer.permissions):
+        return None
+    others = [other for other in everybody if other.id != viewer.id]
+    return frozenset(
+        (other.id, track) for other in others for track in PICTURES if may_receive(viewer.permissions, other, track)
     )
 
 

@@ -21,9 +21,10 @@ from ringback.meetings.effects import (
     Save,
     SetMuted,
     SetSources,
+    SetViewing,
     Tell,
 )
-from ringback.meetings.hearing import Subscriptions, sources
+from ringback.meetings.hearing import Subscriptions, sources, watchable
 from ringback.meetings.permissions import initial, may_send
 from ringback.meetings.ports import Seated, Unseated
 from ringback.model.end_reason import Ending, EndReason
@@ -40,7 +41,7 @@ from ringback.model.instant import Instant
 from ringback.model.participant import Holder, Participant, PhoneState, Seen, Track
 from ringback.model.presence import Presence
 from ringback.model.records import MeetingRecord, ParticipantRecord
-from ringback.model.room import IdleTimeouts, RoomSettings
+from ringback.model.room import IdleTimeouts, Permissions, RoomSettings
 from ringback.model.values import replace
 
 GRACE = 20.0
@@ -284,9 +285,15 @@ class Meeting:
         limit = ejection(self.settings, None, now)
         if limit:
             participant = replace(participant, will_eject_at=limit.at)
-        effects = self._admit(Member(participant, eject_kind=limit.kind if limit else "ejected"), now)
+        participant = replace(participant, tracks=permitted(participant.tracks, participant.permissions))
+        member = Member(participant, eject_kind=limit.kind if limit else "ejected")
+        effects = self._admit(member, now)
+        if member.silenced:
+            effects.append(SetMuted(participant.id, True))
         if participant.id in self._restricted:
-            effects.append(SetSources(participant.id, sources(participant, self.participants())))
+            effects += self.rights_of(participant)
+        elif not may_send(participant.permissions, "video"):
+            effects.append(self._viewing(participant))
         return effects + self._answered(CallId(participant.id), participant.phone_state, now)
 
     def phone_changes(
@@ -304,12 +311,13 @@ class Meeting:
         who = member.participant
         state = who.phone_state if state is None else state
         held_by = who.held_by if held_by is None else held_by
-        changed = replace(who, phone_state=state, held_by=held_by, tracks=_with_video(who.tracks, video))
+        tracks = _with_video(who.tracks, video, may_send(who.permissions, "video"))
+        changed = replace(who, phone_state=state, held_by=held_by, tracks=tracks)
         if changed == who:
             return []
         effects = self.update(member, changed)
         if (Holder.ROOM in who.held_by) != (Holder.ROOM in held_by):
-            effects.append(SetSources(who.id, sources(changed, self.participants())))
+            effects += self.rights_of(changed)
             effects.append(SetMuted(who.id, member.silenced))
         return effects + self._answered(call, state, now)
 
@@ -346,7 +354,11 @@ class Meeting:
         member = self.members.get(ParticipantId(call))
         if member is None:
             return []
-        return [SetSources(member.participant.id, sources(member.participant, self.participants()))]
+        return self.rights_of(member.participant)
+
+    def rights_of(self, phone: Participant) -> list[Effect]:
+        """Whom a telephone hears and may be shown."""
+        return [SetSources(phone.id, sources(phone, self.participants())), self._viewing(phone)]
 
     # ── everybody ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -441,8 +453,12 @@ class Meeting:
         effects: list[Effect] = []
         for leg in self._restricted:
             if leg != but:
-                effects.append(SetSources(leg, sources(self.members[leg].participant, self.participants())))
+                effects += self.rights_of(self.members[leg].participant)
         return effects
+
+    def _viewing(self, phone: Participant) -> Effect:
+        seen = may_send(phone.permissions, "video")
+        return SetViewing(phone.id, seen, watchable(phone, self.participants()))
 
     def _note_hearing(self, who: Participant) -> None:
         """Remember which telephones may not hear everybody: only they cost something when somebody comes or goes."""
@@ -513,9 +529,22 @@ class Meeting:
         )
 
 
-def _with_video(tracks: Mapping[str, Track], on: bool | None) -> Mapping[str, Track]:
-    """A telephone's tracks once its pictures came or went."""
+NOT_ALLOWED = {"byCanSendPermission": True}
+
+
+def permitted(tracks: Mapping[str, Track], permissions: Permissions) -> Mapping[str, Track]:
+    """Tracks as others see them: off where they may not be sent."""
+    return {
+        name: track if may_send(permissions, name) else replace(track, state="off", reason=NOT_ALLOWED)
+        for name, track in tracks.items()
+    }
+
+
+def _with_video(tracks: Mapping[str, Track], on: bool | None, allowed: bool) -> Mapping[str, Track]:
+    """A telephone's tracks once its pictures came or went; where it may not send them nobody sees them."""
     old = tracks.get("video", Track())
+    if on and not allowed:
+        return {**tracks, "video": Track(reason=NOT_ALLOWED, generation=old.generation)}
     if on is None or on == (old.state == "playable"):
         return tracks
     new = Track("playable", generation=old.generation + 1) if on else Track(generation=old.generation)

@@ -26,6 +26,8 @@ class FakeLeg:
     video: PhoneVideo | None = None
     pictures_wanted: int = 0
     sources: frozenset[ParticipantId] | None = None
+    seen: bool = True
+    watchable: frozenset[tuple[ParticipantId, str]] | None = None
     muted: bool = False
     name: str = ""
     published: dict[str, str] = field(default_factory=dict)
@@ -154,6 +156,10 @@ class FakeMedia:
     def set_sources(self, leg: ParticipantId, sources: frozenset[ParticipantId] | None) -> None:
         if leg in self.legs:
             self.legs[leg].sources = sources
+
+    def set_viewing(self, leg: ParticipantId, seen: bool, tracks: frozenset[tuple[ParticipantId, str]] | None) -> None:
+        if leg in self.legs:
+            self.legs[leg].seen, self.legs[leg].watchable = seen, tracks
 
     def move_phone(self, leg: ParticipantId, meeting: MeetingId) -> None:
         if leg in self.legs:

@@ -4,7 +4,16 @@ import pytest
 
 from ringback.meetings import commands
 from ringback.meetings.admission import Joiner
-from ringback.meetings.effects import Effect, HangUp, SetMuted, SetPublished, SetSources, SetSubscriptions, Tell
+from ringback.meetings.effects import (
+    Effect,
+    HangUp,
+    SetMuted,
+    SetPublished,
+    SetSources,
+    SetSubscriptions,
+    SetViewing,
+    Tell,
+)
 from ringback.meetings.meeting import Meeting
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound
 from ringback.model.events import ParticipantJoined, ParticipantLeft, ParticipantUpdated, RemoteRequest
@@ -147,6 +156,24 @@ def test_what_a_telephone_hears_follows_its_permission(it: Meeting):
 
     assert SetSources(CALL, frozenset()) in deaf
     assert SetSources(CALL, None) in again
+
+
+def test_what_a_telephone_sees_and_who_sees_it_follow_its_permissions(it: Meeting):
+    it.phone_changes(CALL, None, None, NOW, video=True)
+
+    blind = update(it, OWNER, CALL, updatePermissions={"canReceive": {"base": {"audio": True, "video": False}}})
+    hidden = update(it, OWNER, CALL, updatePermissions={"canSend": ["audio"]})
+    assert track(it, CALL, "video").reason == {"byCanSendPermission": True}
+    again = update(it, OWNER, CALL, updatePermissions={"canSend": True, "canReceive": {"base": True}})
+
+    def viewing(effects: list[Effect]) -> list[tuple[bool, set[str] | None]]:
+        found = [effect for effect in effects if isinstance(effect, SetViewing)]
+        return [(one.seen, None if one.tracks is None else {track for _, track in one.tracks}) for one in found]
+
+    assert viewing(blind) == [(True, {"screenVideo"})]
+    assert viewing(hidden) == [(False, {"screenVideo"})]
+    assert viewing(again) == [(True, None)]
+    assert (track(it, CALL, "video").state, track(it, CALL, "video").generation) == ("playable", 2)
 
 
 def test_being_hidden_and_shown_is_told_as_leaving_and_joining(it: Meeting):
