@@ -132,3 +132,22 @@ async def test_linphone_of_vp8_is_dialled_pauses_and_resumes(
         await sees_the_still(page)
         await sees_a_camera(phone, page, tmp_path)
         assert await page.events("dialout-warning") == []
+
+
+@pytest.mark.soak
+async def test_linphone_adds_its_pictures_to_a_call_that_is_up(
+    tmp_path: Path, server: Server, chromium: Chromium
+) -> None:
+    page = await joined(server, chromium)
+
+    async with Linphone(tmp_path / "phone", video="VP8") as phone:
+        await phone.type("camera off")
+        await phone.dial(await address(server))
+        await page.event("participant-joined")
+        assert await page.evaluate(LOOK) == []
+
+        await phone.type("camera on")
+
+        await sees_the_still(page)
+        await sees_a_camera(phone, page, tmp_path)
+        assert await page.events("dialin-warning") == []
