@@ -156,7 +156,7 @@ async def test_the_end_of_a_call_is_told_alike_in_its_row_event_and_log():
             486,
             17,
         )
-        assert (line["reason"], line["fault"], line["sip_status"], line["q850"]) == (end.sentence(), "remote", 486, 17)
+        assert (line["reason"], line["fault"], line["sip_status"], line["q850"]) == (end.ending, "remote", 486, 17)
 
 
 async def test_a_caller_without_an_offer_has_its_codec_logged_and_stored_once_it_is_agreed():

@@ -104,8 +104,10 @@ class Steps:
         if call.end is not None:
             del self._seen[call.id]
             self._watch.ended(call.id)
-            facts |= {"reason": call.end.sentence(), "fault": call.end.fault.value}
-            facts |= _given({"sip_status": call.end.sip_status, "q850": call.end.q850})
+            facts |= {"reason": call.end.ending.value, "fault": call.end.fault.value}
+            facts |= _given(
+                {"sip_status": call.end.sip_status, "sip_reason": call.end.sip_reason, "q850": call.end.q850}
+            )
             facts |= {name: call.sound[name] for name in LOGGED if name in call.sound}
         self._log.info(f"call.{call.state}", **facts)
 
