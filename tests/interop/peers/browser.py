@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
 
+from interop.peers.tones import Samples
 from interop.peers.waiting import until
+
+KEPT_RATE = 16_000
+"""Samples per second of what ``RoomPage.heard`` gives."""
 
 ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
@@ -32,6 +37,7 @@ LISTENING = """
       const out = new MediaStreamAudioDestinationNode(context());
       oscillator.connect(gain).connect(out);
       oscillator.start();
+      window.__microphone = { oscillator, gain };
       await context().resume();
       stream.addTrack(out.stream.getAudioTracks()[0]);
       if (wanted.video) stream.addTrack((await original({ video: wanted.video })).getVideoTracks()[0]);
@@ -78,6 +84,50 @@ LISTENING = """
       });
     }
     return best;
+  };
+  // Say a tone after the other, again and again: what the microphone gives from now on.
+  window.__say = async (frequencies, loud, word, pause, seconds) => {
+    await context().resume();
+    const { oscillator, gain } = window.__microphone;
+    const begin = context().currentTime + 0.2;
+    gain.gain.setValueAtTime(0, context().currentTime);
+    for (let n = 0; n * (word + pause) < seconds; n += 1) {
+      const at = begin + n * (word + pause);
+      oscillator.frequency.setValueAtTime(frequencies[n % frequencies.length], at);
+      gain.gain.setTargetAtTime(loud, at, 0.003);
+      gain.gain.setTargetAtTime(0, at + word, 0.003);
+    }
+  };
+  // Keep what is played from now on, at a third of 48 kHz.
+  const KEEPER = `registerProcessor("keeper", class extends AudioWorkletProcessor {
+    constructor() { super(); [this.kept, this.sum, this.count] = [[], 0, 0]; }
+    process([[sound]]) {
+      for (let n = 0; n < 128; n += 1) {
+        this.sum += sound ? sound[n] : 0;
+        this.count = (this.count + 1) % 3;
+        if (this.count === 0) { this.kept.push(this.sum / 3); this.sum = 0; }
+      }
+      if (this.kept.length >= 1600) { this.port.postMessage(Float32Array.from(this.kept)); this.kept = []; }
+      return true;
+    }
+  })`;
+  window.__keep = async () => {
+    const code = URL.createObjectURL(new Blob([KEEPER], { type: "text/javascript" }));
+    await context().audioWorklet.addModule(code);
+    const keeper = new AudioWorkletNode(context(), "keeper", { channelCount: 1, channelCountMode: "explicit" });
+    const [known, kept] = [new Set(), []];
+    keeper.port.onmessage = ({ data }) => kept.push(...data);
+    keeper.connect(context().destination);
+    setInterval(() => {
+      for (const track of playing()) {
+        if (known.has(track.id)) continue;
+        known.add(track.id);
+        new MediaStreamAudioSourceNode(context(), { mediaStream: new MediaStream([track]) }).connect(keeper);
+      }
+    }, 100);
+    await context().resume();
+    const whole = (sample) => Math.round(Math.max(-1, Math.min(1, sample)) * 32767);
+    window.__kept = () => (kept.length < 16000 ? [] : kept.splice(0)).map(whole);
   };
 })();
 """
@@ -130,23 +180,25 @@ class Chromium:
         if self._playwright is not None:
             await self._playwright.stop()
 
-    async def open(self, url: str, *, hz: int = 880, insecure: bool = False) -> "RoomPage":
+    async def open(self, url: str, *, hz: int = 880, insecure: bool = False, lenient: bool = False) -> "RoomPage":
         """A page of its own profile whose microphone is a tone.
 
         Args:
             insecure: Accept a certificate that nobody signed.
+            lenient: Let the test bring scripts of its own, which the page's policy forbids: ``keep_sound`` does.
         """
-        page = await self.blank(url, hz=hz, insecure=insecure)
+        page = await self.blank(url, hz=hz, insecure=insecure, lenient=lenient)
         found = RoomPage(page.context, page)
         await page.evaluate(COLLECT, EVENTS)
         return found
 
-    async def blank(self, url: str, *, hz: int = 880, insecure: bool = False) -> Page:
+    async def blank(self, url: str, *, hz: int = 880, insecure: bool = False, lenient: bool = False) -> Page:
         """As ``open``, for a page that need not be a room's: what it does is the test's."""
         assert self._browser is not None, "it was not started"
         context = await self._browser.new_context(
             permissions=["microphone", "camera"],
             ignore_https_errors=insecure,
+            bypass_csp=lenient,
             viewport={"width": 1280, "height": 800},
         )
         page = await context.new_page()
@@ -236,6 +288,21 @@ class RoomPage:
         """Assert that none of these is being played (call it while something else is)."""
         levels = await self.levels(*frequencies)
         assert all(level < 25 for level in levels), dict(zip(frequencies, levels, strict=True))
+
+    async def say(self, frequencies: Sequence[int], loud: float, word_s: float, pause_s: float) -> None:
+        """Let the microphone give these tones in turn, again and again for a quarter of an hour."""
+        await self.page.evaluate("(wanted) => window.__say(...wanted)", [list(frequencies), loud, word_s, pause_s, 900])
+
+    async def keep_sound(self) -> None:
+        """Keep all that is played from now on, for ``heard``."""
+        await self.page.evaluate("window.__keep()")
+
+    async def heard(self) -> Samples:
+        """What was played since ``keep_sound``, or since this gave something last: mono at ``KEPT_RATE``.
+
+        Nothing before it is a second.
+        """
+        return np.array(await self.page.evaluate("window.__kept()"), np.float64) / 32768
 
     async def evaluate(self, script: str) -> Any:
         """Run a script in the page."""

@@ -17,11 +17,12 @@ class Phone(OurCommand):
         folder: For its microphone's tone, its recording and its log.
         arguments: ``("dial", uri, …)`` or ``("answer", …)``.
         hz: Its microphone.
+        says: What its microphone gives instead of a tone.
     """
 
-    def __init__(self, folder: Path, *arguments: str, hz: int = 440) -> None:
+    def __init__(self, folder: Path, *arguments: str, hz: int = 440, says: Path | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        tone = tones.write_tone(folder / "tone.wav", hz, seconds=60)
+        tone = says or tones.write_tone(folder / "tone.wav", hz, seconds=60)
         self.recording = folder / "heard.wav"
         sound = ["--play", str(tone), "--record", str(self.recording), "--json"]
         super().__init__(["phone", *arguments, *sound], folder / "events.txt", cwd=folder)
