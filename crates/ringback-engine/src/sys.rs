@@ -1,8 +1,9 @@
 //! The one place for system calls that have no safe wrapper.
 #![allow(unsafe_code)]
 
+use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// 64 bits nobody can guess, from the kernel.
@@ -70,4 +71,100 @@ pub fn take_unreachable(socket: &UdpSocket) -> u64 {
         }
     }
     UNREACHABLE_AT_ONCE
+}
+
+/// Datagrams for one far end, all as long as the first but the last, which may be shorter. They leave as they are.
+pub type Letter<'a> = &'a [(SocketAddr, Vec<u8>)];
+/// Letters per system call.
+pub const MOST_LETTERS: usize = 64;
+/// Pieces of memory that they are in altogether.
+const MOST_PIECES: usize = 1024;
+/// Room for the one number that tells where to cut.
+const CONTROL: usize = 32;
+
+/// An address as the kernel has it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+union Name {
+    v4: libc::sockaddr_in,
+    v6: libc::sockaddr_in6,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; CONTROL]);
+
+/// Send letters, at most `MOST_LETTERS`, by one system call; how many went, and why the one behind them did not.
+pub fn send_letters(socket: &UdpSocket, letters: &[Letter<'_>]) -> (usize, Option<io::Error>) {
+    // SAFETY: all-zero is a valid value of these plain structures.
+    let (mut names, mut headers): ([Name; MOST_LETTERS], [libc::mmsghdr; MOST_LETTERS]) =
+        unsafe { (zeroed(), zeroed()) };
+    let mut controls = [Control([0; CONTROL]); MOST_LETTERS];
+    let mut pieces: Vec<libc::iovec> = Vec::with_capacity(MOST_PIECES);
+    let mut n = 0;
+    for letter in letters.iter().take(MOST_LETTERS) {
+        let Some((to, first)) = letter.first() else { continue };
+        if pieces.len() + letter.len() > MOST_PIECES {
+            break;
+        }
+        // The vector does not grow beyond what it was made with: what points into it stays.
+        let begin = pieces.len();
+        pieces.extend(letter.iter().map(|(_, datagram)| libc::iovec {
+            iov_base: datagram.as_ptr().cast_mut().cast(),
+            iov_len: datagram.len(),
+        }));
+        let header = &mut headers[n].msg_hdr;
+        header.msg_iov = pieces[begin..].as_mut_ptr();
+        header.msg_iovlen = letter.len() as _;
+        header.msg_namelen = name(*to, &mut names[n]);
+        header.msg_name = (&raw mut names[n]).cast();
+        if letter.len() > 1 {
+            cut_at(header, &mut controls[n], first.len() as u16);
+        }
+        n += 1;
+    }
+    // SAFETY: the headers point to names, pieces and control space that live through the call; the kernel reads only them.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), n as libc::c_uint, 0) };
+    match usize::try_from(sent) {
+        Ok(sent) => (sent, None),
+        Err(_) => (0, Some(io::Error::last_os_error())),
+    }
+}
+
+fn name(to: SocketAddr, name: &mut Name) -> libc::socklen_t {
+    match to {
+        SocketAddr::V4(to) => {
+            // SAFETY: all-zero is a valid value of this plain structure.
+            let mut v4: libc::sockaddr_in = unsafe { zeroed() };
+            v4.sin_family = libc::AF_INET as libc::sa_family_t;
+            v4.sin_port = to.port().to_be();
+            v4.sin_addr.s_addr = u32::from(*to.ip()).to_be();
+            name.v4 = v4;
+            size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+        SocketAddr::V6(to) => {
+            // SAFETY: all-zero is a valid value of this plain structure.
+            let mut v6: libc::sockaddr_in6 = unsafe { zeroed() };
+            v6.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            v6.sin6_port = to.port().to_be();
+            v6.sin6_addr.s6_addr = to.ip().octets();
+            v6.sin6_scope_id = to.scope_id();
+            name.v6 = v6;
+            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+        }
+    }
+}
+
+/// Have the kernel cut what a header points to into datagrams of so many bytes (udp(7), `UDP_SEGMENT`).
+fn cut_at(header: &mut libc::msghdr, control: &mut Control, bytes: u16) {
+    header.msg_control = (&raw mut control.0).cast();
+    // SAFETY: the control space is aligned and holds one message of two bytes, and the header has just been pointed to it.
+    unsafe {
+        header.msg_controllen = libc::CMSG_SPACE(2) as _;
+        let message = libc::CMSG_FIRSTHDR(header);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = libc::CMSG_LEN(2) as _;
+        std::ptr::write_unaligned(libc::CMSG_DATA(message).cast(), bytes);
+    }
 }

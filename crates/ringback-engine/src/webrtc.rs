@@ -16,6 +16,7 @@ use crate::counters::count;
 use crate::demux::Source;
 use crate::event::Event;
 use crate::layers::{AskedLayers, new_viewer};
+use crate::leg::Kind;
 use crate::shared::{LegCounters, WebrtcState};
 use crate::sys;
 use crate::tracks::TrackKey;
@@ -31,7 +32,9 @@ pub struct WebrtcLeg {
     pub received: HashMap<Mid, Received>,
     /// The wake-up that stands in the heap.
     pub wake: Option<Instant>,
-    /// Changed since its last drain.
+    /// When its peer has something to do, as it last said: later than `wake` if something came between.
+    pub due: Instant,
+    /// Changed since it was last told the time.
     pub dirty: bool,
     pub connected: bool,
     /// The highest layers it asked for.
@@ -111,13 +114,14 @@ fn words(panic: &(dyn Any + Send)) -> String {
 }
 
 impl WebrtcLeg {
-    pub fn new(peer: Peer, ufrag: String) -> WebrtcLeg {
+    pub fn new(peer: Peer, ufrag: String, now: Instant) -> WebrtcLeg {
         WebrtcLeg {
             peer,
             ufrag,
             published: HashMap::new(),
             received: HashMap::new(),
             wake: None,
+            due: now,
             dirty: false,
             connected: false,
             asked: AskedLayers::default(),
@@ -137,7 +141,7 @@ impl WebrtcLeg {
             return Ok(false);
         }
         let peer = &mut self.peer;
-        if !guarded(|| peer.takes(mid, packet.format))? {
+        if received.format != Some(packet.format) && !guarded(|| peer.takes(mid, packet.format))? {
             return Ok(false);
         }
         received.format = Some(packet.format);
@@ -192,7 +196,7 @@ impl Worker {
         let mut peer = Peer::new(&self.identity, &self.local, self.now);
         let ufrag = peer.ufrag();
         self.demux.name(key, "", &ufrag);
-        WebrtcLeg::new(peer, ufrag)
+        WebrtcLeg::new(peer, ufrag, self.now)
     }
 
     pub fn offer(&mut self, id: &str, sdp: &str, request: u64) {
@@ -338,17 +342,11 @@ impl Worker {
     pub fn drain(&mut self, key: LegKey) {
         loop {
             let Some(leg) = self.webrtc_leg(key) else { return };
-            leg.dirty = false;
             match guarded(|| leg.peer.poll()) {
                 Ok(Ok(Output::Transmit(transmit))) => self.transmit(transmit),
                 Ok(Ok(Output::Event(event))) => self.peer_event(key, event),
                 Ok(Ok(Output::Wait(at))) => {
-                    let Some(leg) = self.webrtc_leg(key) else { return };
-                    if leg.wake.is_none_or(|wake| at < wake) {
-                        leg.wake = Some(at);
-                        self.timers.set(at, Timer::Peer(key));
-                    }
-                    return;
+                    return self.wake_at(key, at);
                 }
                 Ok(Err(_)) => return self.broke(key, Broken::Closed),
                 Err(broken) => return self.broke(key, broken),
@@ -356,11 +354,27 @@ impl Worker {
         }
     }
 
-    /// The peer's wake-up is due.
+    fn wake_at(&mut self, key: LegKey, at: Instant) {
+        let Some(leg) = self.webrtc_leg(key) else { return };
+        leg.due = at;
+        if leg.wake.is_none_or(|wake| at < wake) {
+            leg.wake = Some(at);
+            self.timers.set(at, Timer::Peer(key));
+        }
+    }
+
+    /// The peer's wake-up is due, unless something that came between has put it off.
     pub fn wake_peer(&mut self, key: LegKey) {
-        if let Some(leg) = self.webrtc_leg(key) {
-            leg.wake = None;
-            self.pass_time(key);
+        let now = self.now;
+        let Some(leg) = self.webrtc_leg(key) else { return };
+        // One that was set before an earlier one: the leg has a wake-up of its own, and two would never be one again.
+        if leg.wake.is_some_and(|wake| wake > now) {
+            return;
+        }
+        leg.wake = None;
+        match leg.due {
+            due if due > now => self.wake_at(key, due),
+            _ => self.pass_time(key),
         }
     }
 
@@ -368,6 +382,7 @@ impl Worker {
     pub fn pass_time(&mut self, key: LegKey) {
         let now = self.now;
         let Some(leg) = self.webrtc_leg(key) else { return };
+        leg.dirty = false;
         match guarded(|| leg.peer.timeout(now)) {
             Ok(Ok(())) => self.drain(key),
             Ok(Err(_)) => self.broke(key, Broken::Closed),
@@ -464,36 +479,56 @@ impl Worker {
 
     /// Pass a packet on to every WebRTC leg that takes it as it is.
     pub fn forward(&mut self, track: TrackKey, source: u64, packet: &Packet) {
-        let Some(subscribers) = self.tracks.get_mut(track).map(|t| std::mem::take(&mut t.subscribers)) else { return };
-        let mut broken = Vec::new();
-        for &(key, mid) in &subscribers {
-            match self.send_to(key, mid, source, packet, false) {
-                Ok(true) => {}
-                Ok(false) if packet.format.kind.is_audio() => self.want_transcoding(track, key, mid),
-                Ok(false) => self.want_copy(track, key, mid),
+        let at_once = self.alone;
+        let (mut broken, mut refused, mut n) = (Vec::new(), Vec::new(), 0);
+        while let Some(&(key, mid)) = self.tracks.get(track).and_then(|track| track.subscribers.get(n)) {
+            n += 1;
+            match self.write_to(key, mid, source, packet, false) {
+                Ok(Some(true)) if at_once => self.pass_time(key),
+                Ok(Some(true)) => self.touch(key),
+                Ok(Some(false)) => refused.push((key, mid)),
+                Ok(None) => {}
                 Err(what) => broken.push((key, what)),
             }
         }
-        if let Some(track) = self.tracks.get_mut(track) {
-            track.subscribers = subscribers;
+        for (key, mid) in refused {
+            match packet.format.kind.is_audio() {
+                true => self.want_transcoding(track, key, mid),
+                false => self.want_copy(track, key, mid),
+            }
         }
         broken.into_iter().for_each(|(key, what)| self.broke(key, what));
     }
 
     /// Send one packet to one WebRTC leg.
     pub fn send_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet, made: bool) -> Result<bool, Broken> {
+        let written = self.write_to(key, mid, source, packet, made)?;
+        if written == Some(true) {
+            self.touch(key);
+        }
+        Ok(written != Some(false))
+    }
+
+    /// Write one packet for one WebRTC leg, which has to be drained; `None` when nothing can be sent to it at present.
+    fn write_to(
+        &mut self,
+        key: LegKey,
+        mid: Mid,
+        source: u64,
+        packet: &Packet,
+        made: bool,
+    ) -> Result<Option<bool>, Broken> {
         let now = self.now;
-        let Some(leg) = self.legs.get_mut(&key) else { return Ok(true) };
-        let Some(webrtc) = leg.webrtc() else { return Ok(true) };
+        let Some(leg) = self.legs.get_mut(&key) else { return Ok(None) };
+        let Kind::Webrtc(webrtc) = &mut leg.kind else { return Ok(None) };
         if !webrtc.connected {
-            return Ok(true);
+            return Ok(None);
         }
         let sent = webrtc.send(mid, source, packet, made, now)?;
         if sent {
             leg.shared.counters.sent(now, packet.payload.len());
-            self.touch(key);
         }
-        Ok(sent)
+        Ok(Some(sent))
     }
 
     /// A packet of the stream goes to nobody: those after it move up.

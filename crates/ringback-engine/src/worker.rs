@@ -102,6 +102,9 @@ pub struct Worker {
     pub legs: Legs,
     pub tracks: Tracks,
     pub dirty: Vec<LegKey>,
+    /// The datagram looked at is the only one of this turn: what it brings may leave at once, while its listeners are in
+    /// the processor's cache.
+    pub alone: bool,
     /// Bytes of one packet being made.
     pub scratch: Vec<u8>,
     /// Space for a phone's datagram.
@@ -215,6 +218,7 @@ impl Worker {
             legs: Legs::default(),
             tracks: Tracks::default(),
             dirty: Vec::new(),
+            alone: false,
             scratch: Vec::new(),
             datagram: Vec::new(),
             mailbox: parts.mailbox,
@@ -328,14 +332,26 @@ impl Worker {
     }
 
     fn read_udp(&mut self) {
-        let mut buffer = [0; LONGEST_DATAGRAM];
-        for _ in 0..AT_ONCE {
-            // An ICMP error of an earlier send is reported here, too: it is nobody's end.
-            match self.udp.recv_from(&mut buffer) {
-                Ok((n, address)) => self.webrtc_packet(Source { tcp: false, address }, &buffer[..n]),
+        let (mut buffer, mut other) = ([0; LONGEST_DATAGRAM], [0; LONGEST_DATAGRAM]);
+        let mut read = self.udp.recv_from(&mut buffer);
+        for n in 1..=AT_ONCE {
+            // Read before the one at hand is looked at: it is to be known whether more came.
+            let next = (n < AT_ONCE).then(|| self.udp.recv_from(&mut other));
+            let last =
+                next.as_ref().is_some_and(|next| matches!(next, Err(e) if e.kind() == io::ErrorKind::WouldBlock));
+            match read {
+                Ok((length, address)) => {
+                    self.alone = n == 1 && last;
+                    self.webrtc_packet(Source { tcp: false, address }, &buffer[..length]);
+                    self.alone = false;
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                // An ICMP error of an earlier send is reported here, too: it is nobody's end.
                 Err(_) => {}
             }
+            let Some(next) = next else { return };
+            read = next;
+            std::mem::swap(&mut buffer, &mut other);
         }
     }
 
@@ -441,7 +457,9 @@ impl Worker {
 
     pub fn flush(&mut self) {
         while let Some(key) = self.dirty.pop() {
-            self.pass_time(key);
+            if self.webrtc_leg(key).is_some_and(|leg| leg.dirty) {
+                self.pass_time(key);
+            }
         }
         self.outbox.flush(&self.udp);
     }

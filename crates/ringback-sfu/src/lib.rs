@@ -2,9 +2,11 @@
 //!
 //! [`Peer`] is the only place that knows str0m; everything else here is plain arithmetic on packets and time.
 
+mod crypto;
 mod framing;
 mod keyframes;
 mod layers;
+mod offer;
 mod peer;
 mod picture;
 mod rewrite;

@@ -19,6 +19,8 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
 
 pub use str0m::media::Mid;
 
+use crate::crypto;
+use crate::offer::{self, TELLS_ARRIVALS};
 use crate::picture::PictureNumbers;
 use crate::viewer::Place;
 
@@ -26,10 +28,13 @@ use crate::viewer::Place;
 const MOST_MEDIA: usize = 500;
 /// What a path is believed to carry before anything is known of it, in bits per second.
 const FIRST_ESTIMATE_BPS: u64 = 2_000_000;
-/// In the offers of those who say when packets arrived, so that their path can be estimated: browsers, not bots.
-const TELLS_ARRIVALS: &str = "transport-wide-cc";
 /// The least by which time must pass for str0m's pacer between two packets that may go at once.
 const PACER_STEP: Duration = Duration::from_micros(1);
+/// How long str0m may wait to be told that the last packet of sound left: the next one commonly tells it before.
+const SOUND_PAUSE: Duration = Duration::from_millis(100);
+/// Sent packets of a picture kept for those who lost some, and for how long a far end may ask: what 2.5 Mbit/s sends in
+/// two seconds. Each is 0.5 kB of state.
+const KEPT_PICTURES: usize = 600;
 /// Most SSRCs remembered per peer; beyond it they are looked up each time.
 const MOST_STREAMS: usize = 2000;
 
@@ -173,7 +178,7 @@ pub struct Identity(DtlsCert);
 impl Identity {
     /// A fresh one; `None` when the crypto library cannot.
     pub fn generate() -> Option<Identity> {
-        str0m::crypto::from_feature_flags().dtls_provider.generate_certificate().map(Identity)
+        crypto::provider().dtls_provider.generate_certificate().map(Identity)
     }
 }
 
@@ -220,7 +225,11 @@ pub struct Peer {
     unoffered: Option<Identity>,
     /// The time as last told.
     now: Instant,
-    /// Something left since the time was told.
+    /// Its offers had pictures: time matters to what is paced and probed.
+    pictures: bool,
+    /// Packets written that have not left.
+    waiting: usize,
+    /// A packet of media left since the time was told.
     sent: bool,
 }
 
@@ -235,6 +244,7 @@ impl Peer {
     /// A peer that calls a server: sound only. It is reached nowhere before [`Peer::reach_at`].
     pub fn calling(identity: &Identity, now: Instant) -> Peer {
         let mut config = RtcConfig::new()
+            .set_crypto_provider(crypto::provider())
             .set_dtls_cert(identity.0.clone())
             .set_rtp_mode(true)
             // Congestion is controlled where there are pictures: sound alone would pay for its feedback and use none.
@@ -262,6 +272,8 @@ impl Peer {
             connected: false,
             unoffered: None,
             now,
+            pictures: false,
+            waiting: 0,
             sent: false,
         }
     }
@@ -310,7 +322,8 @@ impl Peer {
         if sdp.lines().filter(|line| line.starts_with("m=")).count() > MOST_MEDIA {
             return Err(format!("the offer has more than {MOST_MEDIA} m-lines"));
         }
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(|e| format!("the offer cannot be read: {e}"))?;
+        let heard = offer::heard(sdp);
+        let offer = SdpOffer::from_sdp_string(&heard).map_err(|e| format!("the offer cannot be read: {e}"))?;
         if let Some(identity) = self.unoffered.take()
             && sdp.contains(TELLS_ARRIVALS)
         {
@@ -319,6 +332,7 @@ impl Peer {
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|e| format!("the offer is refused: {e}"))?;
         self.payload_types.clear();
         self.streams.clear();
+        self.pictures |= sdp.contains("\nm=video");
         Ok(answer.to_sdp_string())
     }
 
@@ -344,22 +358,34 @@ impl Peer {
 
     /// Time passed. Drain afterwards.
     pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
-        (self.now, self.sent) = (now, false);
-        self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
+        self.tell(now)
     }
 
     /// The next thing to do, until it is to wait.
     pub fn poll(&mut self) -> Result<Output, String> {
+        let mut told = false;
         loop {
+            // Its pacer lets one packet go each time that it is told the time: what may go now is to go now.
+            if self.sent && (self.pictures || self.waiting > 0) {
+                self.tell(self.now)?;
+                told = true;
+            }
             match self.rtc.poll_output().map_err(|e| e.to_string())? {
-                // Its pacer lets one packet go each time that it is told another time: what may go now is to go now.
-                str0m::Output::Timeout(at) if self.sent && at <= self.now + PACER_STEP => {
-                    (self.now, self.sent) = (at.max(self.now), false);
-                    self.rtc.handle_input(Input::Timeout(self.now)).map_err(|e| e.to_string())?;
+                str0m::Output::Timeout(at) if told && at > self.now && at <= self.now + PACER_STEP => {
+                    self.tell(at)?;
+                    told = false;
                 }
-                str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
+                str0m::Output::Timeout(at) => {
+                    // After sound str0m wants to be told at once that time passes, though nothing is left to do.
+                    let idle = std::mem::take(&mut self.sent) && at <= self.now + PACER_STEP;
+                    self.waiting = 0;
+                    return Ok(Output::Wait(if idle { self.now + SOUND_PAUSE } else { at }));
+                }
                 str0m::Output::Transmit(t) => {
-                    self.sent = true;
+                    if is_media(&t.contents) {
+                        self.sent = true;
+                        self.waiting = self.waiting.saturating_sub(1);
+                    }
                     let tcp = !matches!(t.proto, Protocol::Udp);
                     return Ok(Output::Transmit(Transmit {
                         tcp,
@@ -374,6 +400,11 @@ impl Peer {
                 }
             }
         }
+    }
+
+    fn tell(&mut self, now: Instant) -> Result<(), String> {
+        (self.now, self.sent) = (now, false);
+        self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
     fn translate(&mut self, event: Event) -> Option<PeerEvent> {
@@ -493,6 +524,7 @@ impl Peer {
             rtp = rtp.vp8_patch(patch);
         }
         stream.write_rtp(rtp);
+        self.waiting += 1;
         true
     }
 
@@ -543,10 +575,12 @@ impl Peer {
 /// str0m for a server: `estimated` from the start with so many bits per second, or without looking at its path.
 fn serving(identity: &Identity, local: &[SocketAddr], estimated: Option<u64>, now: Instant) -> Rtc {
     let mut config = RtcConfig::new()
+        .set_crypto_provider(crypto::provider())
         .set_dtls_cert(identity.0.clone())
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .enable_bwe(estimated.map(Bitrate::bps))
+        .set_send_buffer_video(KEPT_PICTURES)
         .clear_codecs()
         .enable_opus(true, false)
         .enable_g722(true, false)
@@ -566,6 +600,11 @@ fn serving(identity: &Identity, local: &[SocketAddr], estimated: Option<u64>, no
         }
     }
     rtc
+}
+
+/// Whether a datagram is RTP (RFC 7983 §7, RFC 5761 §4).
+fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, kind, ..] if !(64..96).contains(&(kind & 0x7f)))
 }
 
 /// Numbers as str0m writes them while it copies the payload.

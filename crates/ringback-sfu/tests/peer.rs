@@ -261,6 +261,48 @@ fn pictures_are_whole_both_ways_though_one_packet_in_ten_is_lost() {
 }
 
 #[test]
+fn feedback_on_arrivals_is_agreed_on_for_pictures_and_not_for_sound() {
+    let mut client = Rtc::builder().set_rtp_mode(true).build(Instant::now());
+    let mut api = client.sdp_api();
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        api.add_media(kind, Direction::SendRecv, None, None, None);
+    }
+    let offer = api.apply().unwrap().0.to_sdp_string();
+    let mut peer = Peer::new(&Identity::generate().unwrap(), &[server()], Instant::now());
+
+    let answer = peer.offer(&offer).unwrap();
+
+    let (sound, pictures) = answer[answer.find("m=audio").unwrap()..].split_once("m=video").unwrap();
+    assert!(offer.split("m=video").all(|part| part.contains("transport-wide-cc")), "{offer}");
+    assert!(!sound.contains("transport-wide-cc") && !sound.contains("transport-cc"), "{sound}");
+    assert!(pictures.contains("transport-wide-cc") && pictures.contains("transport-cc"), "{pictures}");
+    assert!(sound.contains("ssrc-audio-level"), "{sound}");
+}
+
+#[test]
+fn sound_leaves_at_once_and_nothing_is_to_do_until_the_next_packet() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+    let (sound, mut idle) = (packet(FormatKind::Opus, &[1; 80]), 0);
+    for n in 0..100 {
+        pair.now += Duration::from_millis(20);
+        assert!(pair.peer.write(mids[0], &sound, n, n as u32 * 960, pair.now));
+        pair.peer.timeout(pair.now).unwrap();
+        let mut left = 0;
+        let wait = loop {
+            match pair.peer.poll().unwrap() {
+                Output::Wait(at) => break at,
+                Output::Transmit(transmit) => left += usize::from(transmit.contents.len() > 100),
+                Output::Event(_) => {}
+            }
+        };
+        assert_eq!(left, 1, "packet {n}");
+        idle += usize::from(wait >= pair.now + Duration::from_millis(20));
+    }
+    // Now and then a report is due.
+    assert!(idle >= 95, "{idle} of 100");
+}
+
+#[test]
 fn a_path_is_estimated_and_a_narrow_one_is_noticed() {
     let (mut pair, mids) = Pair::connected(&[(MediaKind::Video, Direction::RecvOnly)]);
     pair.peer.set_desired_bitrate(5_000_000);
