@@ -18,7 +18,9 @@ const VOICED: f32 = 0.5;
 #[derive(Debug)]
 pub struct Concealer {
     rate: usize,
+    /// The last 40 ms; the oldest sample is at `oldest`.
     history: Vec<i16>,
+    oldest: usize,
     /// Samples made up since sound last came; at the start, as if the fade were over.
     lost: usize,
     cycle: Vec<i16>,
@@ -30,7 +32,7 @@ impl Concealer {
     pub fn new(sample_rate: u32) -> Self {
         let rate = sample_rate.max(1000) as usize;
         let history = vec![0; rate * HISTORY_MS / 1000];
-        Self { rate, history, lost: rate * FADE_END_MS / 1000, cycle: Vec::new(), at: 0 }
+        Self { rate, history, oldest: 0, lost: rate * FADE_END_MS / 1000, cycle: Vec::new(), at: 0 }
     }
 
     /// Sound came. After a gap its beginning is crossfaded in place with the guess; answers whether it was changed.
@@ -83,6 +85,8 @@ impl Concealer {
 
     /// Cut the last pitch period out of the history, its joint smoothed so that it can follow itself.
     fn begin(&mut self) {
+        self.history.rotate_left(self.oldest);
+        self.oldest = 0;
         let period = self.period();
         let end = self.history.len();
         self.cycle = self.history[end - period..].to_vec();
@@ -125,12 +129,11 @@ impl Concealer {
 
     fn remember(&mut self, pcm: &[i16]) {
         let keep = self.history.len();
-        if pcm.len() >= keep {
-            self.history.copy_from_slice(&pcm[pcm.len() - keep..]);
-        } else {
-            self.history.copy_within(pcm.len().., 0);
-            self.history[keep - pcm.len()..].copy_from_slice(pcm);
-        }
+        let pcm = &pcm[pcm.len().saturating_sub(keep)..];
+        let (first, rest) = pcm.split_at(pcm.len().min(keep - self.oldest));
+        self.history[self.oldest..self.oldest + first.len()].copy_from_slice(first);
+        self.history[..rest.len()].copy_from_slice(rest);
+        self.oldest = (self.oldest + pcm.len()) % keep;
     }
 }
 

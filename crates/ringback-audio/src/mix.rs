@@ -14,6 +14,8 @@ const RELEASE: f32 = 1.05;
 /// Share of a tick within which a limiter turns down.
 const ATTACK: usize = 4;
 const LIMIT: f32 = 32_000.0;
+/// A sum up to here passes as it is.
+const LOUDEST: u32 = 32_768;
 
 #[derive(Debug)]
 struct Source {
@@ -23,7 +25,7 @@ struct Source {
     heard: bool,
     leaving: bool,
     last: i32,
-    frame: Vec<i32>,
+    frame: Vec<i16>,
 }
 
 /// The sum of a room's sources at one rate.
@@ -67,7 +69,7 @@ impl MixBus {
         let source = self.source(key);
         let target = if source.muted { 0.0 } else { 1.0 };
         source.frame.clear();
-        source.frame.extend(pcm.iter().take(length).map(|sample| i32::from(*sample)));
+        source.frame.extend_from_slice(&pcm[..pcm.len().min(length)]);
         source.frame.resize(length, 0);
         if source.gain != 1.0 || target != 1.0 {
             ramp(&mut source.frame, source.gain, target);
@@ -75,7 +77,7 @@ impl MixBus {
         source.gain = target;
         source.heard = true;
         source.leaving = false;
-        source.last = source.frame.last().copied().unwrap_or(0);
+        source.last = source.frame.last().map_or(0, |sample| i32::from(*sample));
     }
 
     fn source(&mut self, key: SourceKey) -> &mut Source {
@@ -112,13 +114,13 @@ impl MixBus {
         for source in &mut self.sources {
             if !source.heard {
                 source.frame.clear();
-                source.frame.extend((0..tail).map(|at| source.last * (tail - at) as i32 / tail as i32));
+                source.frame.extend((0..tail).map(|at| (source.last * (tail - at) as i32 / tail as i32) as i16));
                 source.frame.resize(self.length, 0);
                 source.last = 0;
                 source.gain = 0.0;
             }
             for (sum, sample) in self.total.iter_mut().zip(&source.frame) {
-                *sum += sample;
+                *sum += i32::from(*sample);
             }
         }
     }
@@ -133,26 +135,64 @@ impl MixBus {
         match hears {
             Hears::AllBut(own) => {
                 out.extend_from_slice(&self.total);
-                if let Some(source) = own.and_then(|own| self.sources.get(self.find(own).ok()?)) {
-                    out.iter_mut().zip(&source.frame).for_each(|(sum, sample)| *sum -= sample);
+                if let Some(own) = self.frame(*own) {
+                    out.iter_mut().zip(own).for_each(|(sum, sample)| *sum -= i32::from(*sample));
                 }
             }
             Hears::Only(keys) => {
                 out.resize(self.length, 0);
                 for source in self.sources.iter().filter(|source| keys.contains(&source.key)) {
-                    out.iter_mut().zip(&source.frame).for_each(|(sum, sample)| *sum += sample);
+                    out.iter_mut().zip(&source.frame).for_each(|(sum, sample)| *sum += i32::from(*sample));
                 }
             }
         }
     }
+
+    /// What a source adds in this tick.
+    fn frame(&self, key: Option<SourceKey>) -> Option<&[i16]> {
+        let at = self.find(key?).ok()?;
+        Some(&self.sources[at].frame)
+    }
+
+    /// Everybody but `own`, as it is, where no sample of it is beyond full scale.
+    fn sum_as_it_is(&self, own: Option<SourceKey>, out: &mut Vec<i16>) -> bool {
+        out.clear();
+        let mut peak = 0;
+        let mut add = |sum: i32| {
+            peak = peak.max(sum.unsigned_abs());
+            clip(sum)
+        };
+        match self.frame(own) {
+            Some(own) => out.extend(self.total.iter().zip(own).map(|(sum, own)| add(*sum - i32::from(*own)))),
+            None => out.extend(self.total.iter().map(|sum| add(*sum))),
+        }
+        peak <= LOUDEST
+    }
 }
 
 /// Turn from one gain to another, evenly over the frame.
-fn ramp(frame: &mut [i32], from: f32, to: f32) {
+fn ramp<S: Sample>(frame: &mut [S], from: f32, to: f32) {
     let length = frame.len() as f32;
     for (at, sample) in frame.iter_mut().enumerate() {
         let gain = from + (to - from) * (at as f32 + 1.0) / length;
-        *sample = (*sample as f32 * gain) as i32;
+        *sample = sample.times(gain);
+    }
+}
+
+/// A sample of one source, or of a sum.
+trait Sample: Copy {
+    fn times(self, gain: f32) -> Self;
+}
+
+impl Sample for i16 {
+    fn times(self, gain: f32) -> i16 {
+        (f32::from(self) * gain) as i16
+    }
+}
+
+impl Sample for i32 {
+    fn times(self, gain: f32) -> i32 {
+        (self as f32 * gain) as i32
     }
 }
 
@@ -197,6 +237,13 @@ impl Listener {
 
     /// This tick's sound: int16 mono at the bus' rate.
     pub fn mix(&mut self, bus: &MixBus) -> &[i16] {
+        // Nearly always nothing is to be faded or turned down: then the sum need not be kept.
+        if let (Hears::AllBut(own), None) = (&self.hears, &self.before)
+            && self.gain == 1.0
+            && bus.sum_as_it_is(*own, &mut self.pcm)
+        {
+            return &self.pcm;
+        }
         bus.sum(&self.hears, &mut self.sum);
         if let Some(before) = self.before.take() {
             bus.sum(&before, &mut self.other);
@@ -213,7 +260,7 @@ impl Listener {
     fn limit(&mut self) {
         self.pcm.clear();
         let peak = self.sum.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
-        let needed = if peak > 32_768 { LIMIT / peak as f32 } else { 1.0 };
+        let needed = if peak > LOUDEST { LIMIT / peak as f32 } else { 1.0 };
         let target = needed.min(self.gain * RELEASE).min(1.0);
         if self.gain == 1.0 && target == 1.0 {
             self.pcm.extend(self.sum.iter().map(|sample| clip(*sample)));

@@ -258,7 +258,7 @@ impl Receiver {
         let start = self.staged.bytes.len();
         self.staged.bytes.extend_from_slice(&packet.payload);
         self.staged.ticks += packet.ticks;
-        self.remember(&packet.payload);
+        self.remember(codec, &packet.payload);
         if !self.is_decoding(codec) {
             return;
         }
@@ -300,7 +300,11 @@ impl Receiver {
         encode(&self.staged.pcm[pcm_start..], &mut self.staged.bytes);
     }
 
-    fn remember(&mut self, payload: &[u8]) {
+    /// G.711 is always decoded, and concealed from its samples.
+    fn remember(&mut self, codec: Codec, payload: &[u8]) {
+        if matches!(codec, Codec::Pcmu | Codec::Pcma) {
+            return;
+        }
         let keep = payload.len().min(160);
         let old = (self.last_bytes.len() + keep).saturating_sub(160).min(self.last_bytes.len());
         self.last_bytes.drain(..old);
@@ -381,7 +385,7 @@ impl Receiver {
         self.frame.sample_rate = self.decoder.as_ref().map_or(0, Decoder::sample_rate);
         let samples = self.samples(tick);
         if self.is_decoding(codec) && samples > 0 && self.staged.pcm.len() >= samples {
-            self.frame.pcm.extend(self.staged.pcm.drain(..samples));
+            move_first(&mut self.staged.pcm, samples, &mut self.frame.pcm);
         } else {
             self.staged.pcm.clear();
         }
@@ -389,7 +393,7 @@ impl Receiver {
             self.staged.cut_opus(tick, &mut self.frame.payload);
         } else {
             let bytes = self.staged.bytes.len().min(tick as usize);
-            self.frame.payload.extend(self.staged.bytes.drain(..bytes));
+            move_first(&mut self.staged.bytes, bytes, &mut self.frame.payload);
             if bytes < tick as usize {
                 self.frame.payload.clear();
             }
@@ -465,5 +469,14 @@ impl Receiver {
         };
         self.frame.payload.clear();
         encode(&self.frame.pcm, &mut self.frame.payload);
+    }
+}
+
+/// Move the first elements to another buffer, which is empty: all of them without copying any.
+fn move_first<T>(from: &mut Vec<T>, count: usize, to: &mut Vec<T>) {
+    if from.len() == count && to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.extend(from.drain(..count));
     }
 }

@@ -75,3 +75,25 @@ fn noise_and_silence_are_concealed_without_harm() {
 
     assert_eq!(out.len(), 320);
 }
+
+#[test]
+fn what_is_made_up_does_not_depend_on_the_pieces_in_which_sound_came() {
+    let sound = tone(8000, 300.0, 8000.0, 1000);
+    let guess = |piece: usize| {
+        let mut concealer = Concealer::new(8000);
+        sound.clone().chunks_mut(piece).for_each(|pcm| {
+            concealer.receive(pcm);
+        });
+        let mut out = Vec::new();
+        concealer.conceal(160, &mut out);
+        out
+    };
+
+    let whole = guess(100);
+
+    assert!(whole.iter().any(|sample| sample.unsigned_abs() > 4000));
+    for piece in [1, 7, 160, 319, 321, 1000] {
+        // How the sound begins, after nothing, does depend on them: the last 40 ms are all that counts.
+        assert_eq!(guess(piece), whole, "{piece}");
+    }
+}
