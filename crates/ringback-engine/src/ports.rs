@@ -13,12 +13,13 @@ use crate::sys;
 pub struct PhoneSocket {
     main: UdpSocket,
     other: Option<UdpSocket>,
+    main_is_ipv4: bool,
 }
 
 impl PhoneSocket {
     fn bind(config: &Config, port: u16) -> io::Result<PhoneSocket> {
         let other = config.rtp_other_host.map(|host| bind_one(host, port)).transpose()?;
-        Ok(PhoneSocket { main: bind_one(config.rtp_host, port)?, other })
+        Ok(PhoneSocket { main: bind_one(config.rtp_host, port)?, other, main_is_ipv4: config.rtp_host.is_ipv4() })
     }
 
     /// What there is to be watched.
@@ -49,10 +50,9 @@ impl PhoneSocket {
 
     /// Send by the IP version of the address.
     pub fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
-        let fits = |socket: &&UdpSocket| socket.local_addr().is_ok_and(|own| own.is_ipv4() == to.is_ipv4());
-        match self.other.as_ref().filter(fits) {
-            Some(other) => other.send_to(datagram, to),
-            None => self.main.send_to(datagram, to),
+        match &self.other {
+            Some(other) if to.is_ipv4() != self.main_is_ipv4 => other.send_to(datagram, to),
+            _ => self.main.send_to(datagram, to),
         }
     }
 }
