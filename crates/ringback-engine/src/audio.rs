@@ -40,6 +40,10 @@ impl Worker {
 
     /// A room's ticks are due.
     pub fn tick(&mut self, id: Arc<str>) {
+        let next = self.rooms.get(&id).and_then(|room| room.sound.next_tick);
+        if next.is_some_and(|at| at <= self.now) {
+            self.listen_to_phones(&id);
+        }
         for made_up in 0.. {
             let Some(room) = self.rooms.get_mut(&id) else { return };
             let Some(at) = room.sound.next_tick else { return };
@@ -49,6 +53,7 @@ impl Worker {
             }
             if !room.sound.is_needed(&self.legs, &room.legs) {
                 room.sound.rest();
+                self.watch_phones(&id);
                 return;
             }
             if self.now >= at + TICK * 2 {
@@ -59,19 +64,26 @@ impl Worker {
             let mut sound = std::mem::take(&mut room.sound);
             let outcome = sound.tick(at, &mut self.legs, &room.legs);
             room.sound = sound;
-            self.tick_done(outcome);
+            self.tick_done(&id, outcome);
         }
     }
 
-    fn tick_done(&mut self, outcome: Outcome) {
+    fn tick_done(&mut self, room: &str, outcome: Outcome) {
         for (track, key, mid, packet) in outcome.packets {
             let stream = MADE | track.0 << 8 | codec_of(packet.format.kind).map_or(0, |c| c as u64);
             if let Err(broken) = self.send_to(key, mid, stream, &packet, true) {
                 self.broke(key, broken);
             }
         }
-        for (key, track, level) in outcome.levels {
-            self.heard_level(key, track, Some(level));
+        if let Some(room) = self.rooms.get_mut(room) {
+            for (key, level) in outcome.levels {
+                if room.speaker.report(key.0, level, self.now).is_some()
+                    && let Some(leg) = self.legs.get(&key)
+                {
+                    let (room, leg) = (room.id.to_string(), leg.id.to_string());
+                    self.mailbox.push(Event::ActiveSpeaker { room, leg });
+                }
+            }
         }
         for key in outcome.started {
             let Some(leg) = self.legs.get(&key) else { continue };

@@ -22,6 +22,7 @@ mod event;
 mod gateway;
 mod layers;
 mod leg;
+mod listening;
 mod maker;
 mod numbered;
 mod outbox;

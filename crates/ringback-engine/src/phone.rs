@@ -28,14 +28,13 @@ use crate::ports::PhoneSocket;
 use crate::seen::MaySee;
 use crate::shared::{LegCounters, Way};
 use crate::source::format_kind;
-use crate::sys;
+use crate::sys::{self, LONGEST};
 use crate::tracks::TrackKey;
 use crate::voice::{Line, Voice};
 use crate::worker::{LegKey, Timer, Token, Worker};
 
 /// Without RTP and RTCP for this long a call is dead.
 const SILENCE: Duration = Duration::from_secs(60);
-const LONGEST: usize = 2048;
 /// Seconds from 1900, NTP's epoch, to 1970.
 const NTP_OFFSET: u64 = 2_208_988_800;
 
@@ -43,6 +42,10 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 pub struct PhoneLeg {
     pub rtp: PhoneSocket,
     pub rtcp: PhoneSocket,
+    /// Whether its sound is taken as it comes, not when its room ticks.
+    pub watched: bool,
+    /// Whether the last datagram brought a whole tick's sound that was still needed.
+    pub in_time: bool,
     pub track: Option<TrackKey>,
     pub media: Option<PhoneMedia>,
     pub latch: Latch,
@@ -85,6 +88,8 @@ impl PhoneLeg {
         PhoneLeg {
             rtp,
             rtcp,
+            watched: true,
+            in_time: false,
             track: None,
             media: None,
             latch: Latch::new(now, LatchConfig::default()),
@@ -255,6 +260,7 @@ impl Worker {
         let Some(phone) = leg.phone() else { return };
         phone.track = Some(track);
         phone.rtp.each().for_each(sys::tell_unreachable);
+        phone.rtp.each().for_each(sys::stamp_arrivals);
         for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
             for socket in socket.each() {
                 let watched = epoll::add(&self.phones, socket, token.data(), epoll::EventFlags::IN);
@@ -384,11 +390,8 @@ impl Worker {
         }
         let mut buffer = std::mem::take(&mut self.datagram);
         buffer.resize(LONGEST, 0);
-        match phone.rtp.recv_from(&mut buffer) {
-            Ok((n, from)) if self.took_apart(key, Port::Rtp, from, &buffer[..n]) => {}
-            Ok((n, from)) if is_rtcp(&buffer[..n]) => self.rtcp_packet(key, from, &mut buffer[..n]),
-            Ok((n, from)) => self.rtp_packet(key, from, &mut buffer[..n]),
-            Err(_) => {}
+        if let Ok((n, from)) = phone.rtp.recv_from(&mut buffer) {
+            self.phone_datagram(key, from, self.now, &mut buffer[..n]);
         }
         self.datagram = buffer;
     }
@@ -407,8 +410,8 @@ impl Worker {
         }
     }
 
-    pub fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
-        let now = self.now;
+    /// RTP that arrived at `now`.
+    pub fn rtp_packet_at(&mut self, key: LegKey, from: SocketAddr, now: Instant, datagram: &mut [u8]) {
         let Some(Leg { shared, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) else { return };
         let counters = &shared.counters;
         let Some(datagram) = phone.open(now, datagram, counters) else { return };
@@ -421,15 +424,15 @@ impl Worker {
             None => phone.latch.receive(now, from, &packet),
         };
         match verdict {
-            Verdict::Accept => self.take_packet(key, &packet, false),
+            Verdict::Accept => self.take_packet(key, now, &packet, false),
             Verdict::AcceptFresh => {
                 let (held_from, held) = std::mem::replace(&mut phone.held, (from, Vec::new()));
                 match RtpPacket::parse(&held) {
                     Ok(before) if held_from == from && is_next(&before, &packet) => {
-                        self.take_packet(key, &before, true);
-                        self.take_packet(key, &packet, false);
+                        self.take_packet(key, now, &before, true);
+                        self.take_packet(key, now, &packet, false);
                     }
-                    _ => self.take_packet(key, &packet, true),
+                    _ => self.take_packet(key, now, &packet, true),
                 }
             }
             Verdict::Reject(why) => {
@@ -445,8 +448,7 @@ impl Worker {
     }
 
     /// A packet that counts. `fresh`: its stream is another than before.
-    fn take_packet(&mut self, key: LegKey, packet: &RtpPacket<'_>, fresh: bool) {
-        let now = self.now;
+    fn take_packet(&mut self, key: LegKey, now: Instant, packet: &RtpPacket<'_>, fresh: bool) {
         let Some(Leg { shared, id, room, muted, spurt, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) else {
             return;
         };
@@ -488,10 +490,12 @@ impl Worker {
             self.mailbox.push(Event::MediaStarted { leg: id.to_string(), track: "audio".into() });
         }
         let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
-        let level = source.map(|source| {
+        let source = source.map(|source| {
             source.push(now, packet, codec, fresh);
-            source.level
+            (source.level, source.has_waiting())
         });
+        phone.in_time = source.is_some_and(|(_, waits)| waits) && is_a_tick(codec, packet.payload.len());
+        let level = source.map(|(level, _)| level);
         // What is polished is sent to browsers as it was made, tick by tick.
         if muted || polished || !self.tracks.is_subscribed(track) {
             return;
@@ -510,7 +514,7 @@ impl Worker {
         self.forward(track, stream, &forwarded);
     }
 
-    fn rtcp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+    pub fn rtcp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let shared = leg.shared.clone();
@@ -611,6 +615,11 @@ fn is_sound_due(media: &PhoneMedia) -> bool {
 fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
     let speech = std::iter::once(&media.codec).chain(&media.receive).map(|c| c.receive_payload_type);
     speech.chain(media.dtmf_receive_payload_type)
+}
+
+/// Whether a payload holds 20 ms or more, where its length tells.
+fn is_a_tick(codec: Codec, length: usize) -> bool {
+    codec.is_bytewise() && length >= (codec.clock_rate() / 50) as usize
 }
 
 /// Whether a packet follows another of its stream.

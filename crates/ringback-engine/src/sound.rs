@@ -39,7 +39,7 @@ pub struct Outcome {
     /// For browsers: source, leg, m-line, packet.
     pub packets: Vec<(TrackKey, LegKey, Mid, Packet)>,
     /// Microphones whose level was measured.
-    pub levels: Vec<(LegKey, TrackKey, i8)>,
+    pub levels: Vec<(LegKey, i8)>,
     /// In-process participants that spoke for the first time.
     pub started: Vec<LegKey>,
     /// Phones whose recorded sound came to its end, and its id.
@@ -185,7 +185,7 @@ impl Sound {
     fn pull(&mut self, at: Instant, legs: &mut Legs, mixing: bool, outcome: &mut Outcome) {
         // An echo is found by the level of what was sent: also of what is only forwarded.
         let echoes = self.sources.values().any(Source::looks_for_echo);
-        for (track, source) in &mut self.sources {
+        for source in self.sources.values_mut() {
             let Some(leg) = legs.get_mut(&source.leg) else { continue };
             let is_phone = matches!(leg.kind, Kind::Phone(_));
             // A phone is always decoded: its level is known in no other way.
@@ -199,7 +199,7 @@ impl Sound {
                 outcome.started.push(source.leg);
             }
             if !leg.muted && !source.has_tone() && (is_phone || matches!(source.feed, Feed::Pcm(_))) {
-                outcome.levels.push((source.leg, *track, source.level));
+                outcome.levels.push((source.leg, source.level));
             }
             if let Some(phone) = leg.phone() {
                 if let Some(keys) = phone.keys.as_mut().filter(|_| !source.has_tone()) {

@@ -144,6 +144,11 @@ impl Source {
         self.tone = None;
     }
 
+    /// Whether packets wait for their time.
+    pub fn has_waiting(&self) -> bool {
+        matches!(&self.feed, Feed::Packets(receiver) if !receiver.jitter().is_empty())
+    }
+
     /// Play a tone from its beginning, or none; it ends with the first packet.
     pub fn set_tone(&mut self, shape: Option<ToneShape>) {
         self.tone = shape.map(|shape| (Tone::new(shape), Vec::new()));

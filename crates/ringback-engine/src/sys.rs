@@ -2,9 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::{size_of, zeroed};
-use std::net::{SocketAddr, UdpSocket};
+use std::mem::{size_of, size_of_val, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 /// 64 bits nobody can guess, from the kernel.
 pub fn random_u64() -> u64 {
@@ -166,5 +167,127 @@ fn cut_at(header: &mut libc::msghdr, control: &mut Control, bytes: u16) {
         (*message).cmsg_type = libc::UDP_SEGMENT;
         (*message).cmsg_len = libc::CMSG_LEN(2) as _;
         std::ptr::write_unaligned(libc::CMSG_DATA(message).cast(), bytes);
+    }
+}
+
+/// Have the kernel say when each datagram arrived (socket(7), `SO_TIMESTAMPNS`). One that refuses costs only precision.
+pub fn stamp_arrivals(socket: &UdpSocket) {
+    let on: libc::c_int = 1;
+    let size = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the pointer and length describe `on`, which lives through the call.
+    unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, (&raw const on).cast(), size);
+    }
+}
+
+/// Longest datagram that is taken whole.
+pub const LONGEST: usize = 2048;
+
+/// Space for a datagram that waits on a socket, and what the kernel says of it.
+pub struct Taken {
+    bytes: Box<[u8; LONGEST]>,
+    name: libc::sockaddr_storage,
+    control: [u64; 8],
+    /// Of the datagram, and of the messages beside it.
+    lengths: (usize, usize),
+}
+
+impl Taken {
+    pub fn new() -> Taken {
+        // SAFETY: all-zero is a valid value of this plain structure.
+        let name = unsafe { zeroed() };
+        Taken { bytes: Box::new([0; LONGEST]), name, control: [0; 8], lengths: (0, 0) }
+    }
+
+    /// Take one that waits. An error is the kernel's `EAGAIN` where none does, or an ICMP message about something that
+    /// was sent.
+    pub fn take(&mut self, socket: &UdpSocket) -> std::io::Result<()> {
+        let mut slice = libc::iovec { iov_base: self.bytes.as_mut_ptr().cast(), iov_len: LONGEST };
+        // SAFETY: an all-zero msghdr is one without buffers.
+        let mut header: libc::msghdr = unsafe { zeroed() };
+        header.msg_name = (&raw mut self.name).cast();
+        header.msg_namelen = size_of_val(&self.name) as libc::socklen_t;
+        header.msg_iov = &raw mut slice;
+        header.msg_iovlen = 1;
+        header.msg_control = self.control.as_mut_ptr().cast();
+        header.msg_controllen = size_of_val(&self.control) as _;
+        // SAFETY: the header points to a name, a slice and control space that live through the call.
+        let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
+        let got = usize::try_from(got).map_err(|_| std::io::Error::last_os_error())?;
+        self.lengths = (got.min(LONGEST), header.msg_controllen as usize);
+        Ok(())
+    }
+
+    /// What was taken last: who sent it, when it arrived by the machine's clock since 1970, and what it is.
+    pub fn get(&mut self) -> Option<(SocketAddr, Option<Duration>, &mut [u8])> {
+        let (length, control) = self.lengths;
+        let (from, stamp) = (address(&self.name)?, stamp(&self.control, control));
+        Some((from, stamp, &mut self.bytes[..length]))
+    }
+}
+
+fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let name: *const libc::sockaddr_storage = name;
+    // SAFETY: the storage is large enough and aligned for both, and the family says which of them the kernel wrote.
+    unsafe {
+        match libc::c_int::from((*name).ss_family) {
+            libc::AF_INET => {
+                let name = &*name.cast::<libc::sockaddr_in>();
+                let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+                Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(name.sin_port)))
+            }
+            libc::AF_INET6 => {
+                let name = &*name.cast::<libc::sockaddr_in6>();
+                let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+                let address = std::net::SocketAddrV6::new(
+                    ip,
+                    u16::from_be(name.sin6_port),
+                    name.sin6_flowinfo,
+                    name.sin6_scope_id,
+                );
+                Some(SocketAddr::V6(address))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The time that the kernel left in `control`: it is the only message that is asked for.
+fn stamp(control: &[u64; 8], length: usize) -> Option<Duration> {
+    const HEAD: usize = size_of::<libc::cmsghdr>();
+    if length < HEAD + size_of::<libc::timespec>() {
+        return None;
+    }
+    // SAFETY: `control` is longer than both, and aligned for them; any bits are valid values of these plain structures.
+    let (head, time) = unsafe {
+        let start = control.as_ptr();
+        (&*start.cast::<libc::cmsghdr>(), std::ptr::read_unaligned(start.byte_add(HEAD).cast::<libc::timespec>()))
+    };
+    let wanted = head.cmsg_level == libc::SOL_SOCKET && head.cmsg_type == libc::SCM_TIMESTAMPNS;
+    let nanoseconds = u32::try_from(time.tv_nsec).ok().filter(|ns| *ns < 1_000_000_000)?;
+    wanted.then(|| Duration::new(time.tv_sec.unsigned_abs(), nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_tells_who_sent_it_and_when_in_both_ip_versions() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let (far, near) = (UdpSocket::bind(host).unwrap(), UdpSocket::bind(host).unwrap());
+            stamp_arrivals(&near);
+            let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            let before = clock();
+            far.send_to(b"hello", near.local_addr().unwrap()).unwrap();
+
+            let mut taken = Taken::new();
+            taken.take(&near).unwrap();
+
+            let (from, stamp, bytes) = taken.get().unwrap();
+            assert_eq!((from, &*bytes), (far.local_addr().unwrap(), &b"hello"[..]));
+            assert!((before..=clock()).contains(&stamp.unwrap()), "{stamp:?}");
+            assert_eq!(taken.take(&near).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! A worker without its thread, whose clock a test turns.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::counters::EngineCounters;
 use crate::event::Mailbox;
-use crate::worker::{Parts, Wake, Worker};
+use crate::listening::wall;
+use crate::worker::{LegKey, Parts, Wake, Worker};
 
 /// Ports of their own.
 pub fn config() -> Config {
@@ -38,11 +39,19 @@ pub fn worker() -> Worker {
     .unwrap()
 }
 
+impl Worker {
+    /// RTP that arrives now.
+    pub fn rtp_packet(&mut self, key: LegKey, from: SocketAddr, datagram: &mut [u8]) {
+        self.rtp_packet_at(key, from, self.now, datagram);
+    }
+}
+
 /// Time passes, in ticks as they would be due.
 pub fn pass(worker: &mut Worker, time: Duration) {
     let end = worker.now + time;
     while worker.now < end {
         worker.now = worker.timers.next().unwrap_or(end).clamp(worker.now, end);
+        worker.wall = wall();
         worker.fire_timers();
         worker.flush();
         if worker.timers.next().is_none_or(|at| at > end) {

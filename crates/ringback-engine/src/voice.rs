@@ -164,6 +164,8 @@ impl Voice {
             };
             let mut sent = line.socket.send_to(packet, to);
             if refused(&sent) {
+                let told = line.socket.each().map(sys::take_unreachable).sum();
+                LegCounters::add(&line.counters.unreachable, told);
                 sent = line.socket.send_to(packet, to);
             }
             match sent {

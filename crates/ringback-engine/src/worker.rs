@@ -21,6 +21,7 @@ use crate::counters::{EngineCounters, count};
 use crate::demux::{Demux, Source};
 use crate::event::{Event, Mailbox};
 use crate::leg::{Kind, Leg};
+use crate::listening::wall;
 use crate::outbox::Outbox;
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
@@ -89,6 +90,8 @@ pub struct Parts {
 pub struct Worker {
     /// When this turn began: the only clock there is below this file.
     pub now: Instant,
+    /// The same on the machine's clock, by which the kernel stamps what arrives.
+    pub wall: Duration,
     /// What the moments at which rooms tick are counted from.
     pub began: Instant,
     pub identity: Identity,
@@ -109,6 +112,9 @@ pub struct Worker {
     pub scratch: Vec<u8>,
     /// Space for a phone's datagram.
     pub datagram: Vec<u8>,
+    /// Space for what waited on a phone's socket, and for the members of a room.
+    pub taken: Option<Box<sys::Taken>>,
+    pub members: Vec<LegKey>,
     pub mailbox: Arc<Mailbox>,
     pub counters: Arc<EngineCounters>,
     pub epoll: OwnedFd,
@@ -207,6 +213,7 @@ impl Worker {
         epoll::add(&epoll, &phones, Token::Phones.data(), epoll::EventFlags::IN | epoll::EventFlags::ONESHOT)?;
         Ok(Worker {
             now,
+            wall: wall(),
             began: now,
             identity: Identity::generate().ok_or_else(|| io::Error::other("no DTLS certificate could be made"))?,
             certificate: parts.certificate,
@@ -221,6 +228,8 @@ impl Worker {
             alone: false,
             scratch: Vec::new(),
             datagram: Vec::new(),
+            taken: None,
+            members: Vec::new(),
             mailbox: parts.mailbox,
             counters: parts.counters,
             epoll,
@@ -250,7 +259,7 @@ impl Worker {
             let timeout = if more_commands { Some(Duration::ZERO) } else { self.until_next_timer() };
             let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
             let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), timeout.as_ref());
-            self.now = Instant::now();
+            (self.now, self.wall) = (Instant::now(), wall());
             for event in &ready {
                 if let Some(token) = Token::read(event.data) {
                     self.ready(token, event.flags);
