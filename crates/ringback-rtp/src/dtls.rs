@@ -5,7 +5,7 @@
 //! this is the only module that knows it here. Bytes and times go in, datagrams, keys and the next wake-up come out.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
@@ -127,13 +127,18 @@ const SOONEST: Duration = Duration::from_millis(10);
 /// Longest datagram made: fits what the state machine is told of the path.
 const LONGEST: usize = 2048;
 
+/// Of all telephones: made once, as making it proves the whole crypto library.
+fn configuration() -> Arc<Config> {
+    static MADE: OnceLock<Arc<Config>> = OnceLock::new();
+    // Cookies keep us from answering a forged source with more than it sent.
+    let make = || Config::builder().require_client_certificate(true).use_server_cookie(true).build();
+    MADE.get_or_init(|| Arc::new(make().unwrap_or_default())).clone()
+}
+
 impl Handshake {
     /// `is_active`: we speak first (`a=setup:active`). `wanted`: one of these must be the far end's certificate's.
     pub fn new(certificate: &Certificate, is_active: bool, wanted: Vec<Fingerprint>, now: Instant) -> Handshake {
-        // Cookies keep us from answering a forged source with more than it sent.
-        let config = Config::builder().require_client_certificate(true).use_server_cookie(true).build();
-        let config = Arc::new(config.unwrap_or_default());
-        let mut dtls = Dtls::new_12(config, certificate.pair.clone(), now);
+        let mut dtls = Dtls::new_12(configuration(), certificate.pair.clone(), now);
         dtls.set_active(is_active);
         Handshake {
             dtls,
