@@ -32,7 +32,8 @@ class Receiver(BaseHTTPRequestHandler):
         self.end_headers()
         told = json.loads(body)
         if "type" in told:
-            print(json.dumps({"type": told["type"], **told["payload"]}), flush=True)
+            # Line and end of line in one piece, as several webhooks may come at once.
+            print(json.dumps({"type": told["type"], **told["payload"]}) + "\n", end="", flush=True)
 
     def is_genuine(self, body: bytes) -> bool:
         timestamp = self.headers.get("X-Webhook-Timestamp", "0")
