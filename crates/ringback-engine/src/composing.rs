@@ -149,16 +149,15 @@ impl Making {
         }
         fed.frames.push(packet.sequence, packet.timestamp, packet.marker, &packet.payload);
         let lost = fed.missing.receive(packet.sequence, now);
-        while let Some(frame) = fed.frames.pop() {
-            self.maker.feed(SourceId(track.0), codec, &frame);
-        }
-        while lost && fed.frames.has_gap() {
-            fed.frames.give_up();
+        loop {
             while let Some(frame) = fed.frames.pop() {
                 self.maker.feed(SourceId(track.0), codec, &frame);
             }
+            if !lost || !fed.frames.has_gap() {
+                return fed.frames.wants_key_frame();
+            }
+            fed.frames.give_up();
         }
-        fed.frames.wants_key_frame()
     }
 
     /// The group that wants this; it is new when nobody did.

@@ -341,11 +341,11 @@ impl Worker {
     }
 
     fn read_udp(&mut self) {
-        let (mut buffer, mut other) = ([0; LONGEST_DATAGRAM], [0; LONGEST_DATAGRAM]);
-        let mut read = self.udp.recv_from(&mut buffer);
+        let (mut buffer, mut other) = (&mut [0; LONGEST_DATAGRAM], &mut [0; LONGEST_DATAGRAM]);
+        let mut read = self.udp.recv_from(buffer);
         for n in 1..=AT_ONCE {
             // Read before the one at hand is looked at: it is to be known whether more came.
-            let next = (n < AT_ONCE).then(|| self.udp.recv_from(&mut other));
+            let next = (n < AT_ONCE).then(|| self.udp.recv_from(other));
             let last =
                 next.as_ref().is_some_and(|next| matches!(next, Err(e) if e.kind() == io::ErrorKind::WouldBlock));
             match read {

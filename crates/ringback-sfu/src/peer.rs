@@ -358,7 +358,8 @@ impl Peer {
 
     /// Time passed. Drain afterwards.
     pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
-        self.tell(now)
+        (self.now, self.sent) = (now, false);
+        self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
     /// The next thing to do, until it is to wait.
@@ -367,12 +368,12 @@ impl Peer {
         loop {
             // Its pacer lets one packet go each time that it is told the time: what may go now is to go now.
             if self.sent && (self.pictures || self.waiting > 0) {
-                self.tell(self.now)?;
+                self.timeout(self.now)?;
                 told = true;
             }
             match self.rtc.poll_output().map_err(|e| e.to_string())? {
                 str0m::Output::Timeout(at) if told && at > self.now && at <= self.now + PACER_STEP => {
-                    self.tell(at)?;
+                    self.timeout(at)?;
                     told = false;
                 }
                 str0m::Output::Timeout(at) => {
@@ -400,11 +401,6 @@ impl Peer {
                 }
             }
         }
-    }
-
-    fn tell(&mut self, now: Instant) -> Result<(), String> {
-        (self.now, self.sent) = (now, false);
-        self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
     fn translate(&mut self, event: Event) -> Option<PeerEvent> {
