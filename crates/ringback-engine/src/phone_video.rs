@@ -25,11 +25,10 @@ use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::seen::Seen;
 use crate::shared::{LegCounters, VideoCounters};
-use crate::sys;
+use crate::sys::{self, LONGEST};
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Token, Worker};
 
-const LONGEST: usize = 2048;
 /// Datagrams read at once: a key frame comes as a burst.
 const AT_ONCE: usize = 64;
 /// A whole picture is asked for again so often until one comes.
@@ -84,6 +83,34 @@ pub struct VideoMedia {
     pub height: u16,
     /// Pictures in a second.
     pub fps: u8,
+}
+
+impl VideoMedia {
+    /// Both ways in the clear, with a far end that has yet to be heard and asks for nothing; 720p as by default.
+    pub fn plain(codec: VideoCodec, payload_type: u8) -> VideoMedia {
+        VideoMedia {
+            remote: None,
+            codec,
+            mode: 0,
+            payload_type,
+            receive_payload_type: payload_type,
+            send: true,
+            listen: true,
+            trusted: false,
+            signalling_host: None,
+            hold_fire: false,
+            networks: Vec::new(),
+            rtcp_port: None,
+            crypto: None,
+            pli: false,
+            fir: false,
+            nack: false,
+            bitrate_bps: 900_000,
+            width: 1280,
+            height: 720,
+            fps: 15,
+        }
+    }
 }
 
 /// A phone's pictures.
@@ -726,27 +753,13 @@ mod tests {
     }
 
     fn media(far: &UdpSocket) -> VideoMedia {
+        let remote = far.local_addr().unwrap();
         VideoMedia {
-            remote: Some(far.local_addr().unwrap()),
-            codec: VideoCodec::Vp8,
-            mode: 0,
-            payload_type: 96,
-            receive_payload_type: 96,
-            send: true,
-            listen: true,
+            remote: Some(remote),
             trusted: true,
-            signalling_host: None,
-            hold_fire: false,
-            networks: vec![],
-            rtcp_port: Some(far.local_addr().unwrap().port()),
-            crypto: None,
+            rtcp_port: Some(remote.port()),
             pli: true,
-            fir: false,
-            nack: false,
-            bitrate_bps: 900_000,
-            width: 1280,
-            height: 720,
-            fps: 15,
+            ..VideoMedia::plain(VideoCodec::Vp8, 96)
         }
     }
 

@@ -422,27 +422,18 @@ impl Theatre {
 }
 
 fn media(far: &UdpSocket, terms: &Terms) -> VideoMedia {
+    let remote = far.local_addr().unwrap();
     VideoMedia {
-        remote: Some(far.local_addr().unwrap()),
-        codec: terms.codec,
-        mode: 0,
-        payload_type: 96,
-        receive_payload_type: 96,
-        send: true,
-        listen: true,
+        remote: Some(remote),
         trusted: true,
-        signalling_host: None,
-        hold_fire: false,
-        networks: vec![],
-        rtcp_port: Some(far.local_addr().unwrap().port()),
-        crypto: None,
+        rtcp_port: Some(remote.port()),
         pli: true,
-        fir: false,
         nack: terms.nack,
         bitrate_bps: terms.bitrate_bps,
         width: terms.size.0,
         height: terms.size.1,
         fps: terms.fps,
+        ..VideoMedia::plain(terms.codec, 96)
     }
 }
 

@@ -45,25 +45,12 @@ impl Phone {
         let to = engine.open_phone_video(leg).expect("ports for pictures");
         let media = VideoMedia {
             remote: Some(socket.local_addr().expect("an address")),
-            codec,
-            mode: 0,
-            payload_type: 97,
-            receive_payload_type: 97,
-            send: true,
-            listen: true,
             trusted: true,
-            signalling_host: None,
-            hold_fire: false,
-            networks: Vec::new(),
-            rtcp_port: None,
-            crypto: None,
             pli: true,
-            fir: false,
-            nack: false,
             bitrate_bps: 500_000,
             width: 640,
             height: 360,
-            fps: 15,
+            ..VideoMedia::plain(codec, 97)
         };
         engine.set_phone_video(leg, Some(media));
         let coding = coding(codec);
