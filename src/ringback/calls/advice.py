@@ -75,6 +75,15 @@ def what_to_do(end: EndReason, talked: float) -> str:
     return BY_ENDING.get(end.ending, "")
 
 
+def by_words(reason: str, fault: str, talked: float) -> str | None:
+    """As ``what_to_do``, for an ending as it stands on the wire; None for one of a newer server, not known here."""
+    try:
+        end = EndReason(Ending(reason), Fault(fault))
+    except ValueError:
+        return None
+    return what_to_do(end, talked)
+
+
 def _ran_out(talked: float) -> float | None:
     """The interval at whose end, or where its end is given up, a call of that length was cut."""
     cuts = ((timer, at) for timer in TIMERS for at in (timer, timer - EARLY))

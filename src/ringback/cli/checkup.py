@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from ringback.calls.advice import what_to_do
+from ringback.calls.advice import by_words
 from ringback.cli.client import Client, connect
 from ringback.cli.webhooks import FAILED as WEBHOOK_FAILED
 from ringback.cli.webhooks import what_to_do as what_to_do_about_webhook
-from ringback.model.end_reason import Ending, EndReason, Fault
+from ringback.model.end_reason import Fault
 from ringback.model.values import dataclass
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, WARNING, Finding
 
@@ -201,10 +201,8 @@ def _refusals(looks: Looks) -> Iterator[Finding]:
 
 
 def _advice(reason: str, fault: str) -> str:
-    try:
-        return what_to_do(EndReason(Ending(reason), Fault(fault)), 0.0)
-    except ValueError:  # of a newer server
-        return f"ringback calls list --reason {reason}"
+    known = by_words(reason, fault, 0.0)
+    return f"ringback calls list --reason {reason}" if known is None else known
 
 
 def _unix(text: str) -> float:

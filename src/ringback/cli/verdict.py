@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ringback.calls.advice import what_to_do
+from ringback.calls.advice import by_words
 from ringback.cli.plain import plain
 from ringback.cli.wiretext import Heard, read
-from ringback.model.end_reason import Ending, EndReason, Fault
 
 AT_ONCE = 0.45
 """Seconds; an INVITE over UDP is sent again after half a second (RFC 3261 §17.1.1.2)."""
@@ -50,11 +49,7 @@ def what_failed(messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) 
 def advice(call: Mapping[str, Any]) -> str:
     """What to do about how a call ended; empty where nothing is to be done, or it goes on."""
     end = call.get("end") or {}
-    try:
-        reason = EndReason(Ending(str(end.get("reason"))), Fault(str(end.get("fault"))))
-    except ValueError:  # of a newer server
-        return ""
-    return what_to_do(reason, float(call.get("duration") or 0.0))
+    return by_words(str(end.get("reason")), str(end.get("fault")), float(call.get("duration") or 0.0)) or ""
 
 
 def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -> Iterator[tuple[float, str]]:

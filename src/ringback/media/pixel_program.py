@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -80,4 +80,5 @@ def understand(program: Path, status: int, said: str, complaint: str) -> PixelPr
     if status != 0 or found is None:
         words = f"{program} is broken, or of another version: its check ended with {status}"
         return PixelProgram(version, able, words, INSTALL)
-    return PixelProgram(version, able, fix="" if any(word.startswith("vp8") for word in able) else INSTALL_VPX)
+    works = PixelProgram(version, able)
+    return replace(works, fix=INSTALL_VPX) if works.lacks_vp8 else works
