@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Suite:
         name: For people and for the log's file name.
         alone: Runs the tests it is given one after the other. Of a suite that has this, what failed has a second run
             by itself (docs/decisions/0090).
+        beneath: Runs while those after it do, on what they leave of the processors; its output is in its log alone.
         summary: Lines in which the runner counted, in the order they came.
         red: The tests that failed, by pytest's names.
     """
@@ -46,6 +48,7 @@ class Suite:
     command: Sequence[str | Path]
     cwd: Path = ROOT
     alone: Sequence[str | Path] | None = None
+    beneath: bool = False
     code: int = 0
     seconds: float = 0.0
     summary: list[str] = field(default_factory=list)
@@ -70,6 +73,8 @@ def alone() -> list[str | Path]:
 def suites() -> list[Suite]:
     """All of them, quick ones first."""
     rust = ["cargo", "test", "--locked", "--quiet", "--release", "--workspace", "--exclude", "ringback-python"]
+    # Two at a time, and only when nothing else wants a processor.
+    fuzzers = ["chrt", "--idle", "0", *rust, "--test", "any_bytes", "--", "--ignored", "--test-threads", "2"]
     return [
         Suite("lint", [BIN / "ruff", "check"]),
         Suite("import contracts", [BIN / "lint-imports"]),
@@ -80,6 +85,7 @@ def suites() -> list[Suite]:
         Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
         # By itself: what is listened to there is the machine's own pace, which other machines may share.
         Suite("sound", pytest(SOUND), alone=alone()),
+        Suite("fuzzers", fuzzers, beneath=True),
         Suite("browser", ["npm", "run", "--silent", "e2e", "--", "--retry=1"], cwd=WEB),
         Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
     ]
@@ -92,12 +98,21 @@ def run_all(wanted: Sequence[Suite]) -> None:
         Failed: At least one failed.
     """
     env = environment()
+    beneath = {suite.name: threading.Thread(target=_run, args=(suite, env)) for suite in wanted if suite.beneath}
     for suite in wanted:
+        if suite.beneath:
+            say(f"{suite.name} … beneath what follows")
+            beneath[suite.name].start()
+            continue
         say(f"{suite.name} …")
         _run(suite, env)
         if suite.alone is not None and suite.code == 1 and 0 < len(suite.red) <= MOST_AGAIN:
             _run_again(suite, suite.alone, env)
         say(f"{suite.name}: {'passed' if suite.code == 0 else 'FAILED'} in {suite.seconds:.1f} s")
+    for name, thread in beneath.items():
+        if thread.is_alive():
+            say(f"{name} … still")
+        thread.join()
     _report(wanted)
     failed = [suite.name for suite in wanted if suite.code != 0]
     if failed:
@@ -125,8 +140,9 @@ def _run(suite: Suite, env: Mapping[str, str]) -> None:
         assert process.stdout is not None, "it was asked for"
         # By pieces, not by lines: a runner's dots are seen as they come.
         while piece := os.read(process.stdout.fileno(), 65536):
-            sys.stdout.buffer.write(piece)
-            sys.stdout.flush()
+            if not suite.beneath:
+                sys.stdout.buffer.write(piece)
+                sys.stdout.flush()
             copy.write(piece)
         suite.code = process.wait()
         copy.seek(0)

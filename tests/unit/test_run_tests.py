@@ -61,3 +61,14 @@ def test_nothing_has_a_second_run_where_it_would_hide_more(runner: ModuleType, t
 def test_without_a_way_to_run_alone_a_failure_stands(runner: ModuleType) -> None:
     with pytest.raises(runner.Failed):
         runner.run_all([suite(runner, BESIDE_OTHERS, None)])
+
+
+def test_what_runs_beneath_others_lets_them_go_on_and_counts(
+    runner: ModuleType, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    waits = f"import os, time\nwhile not os.path.exists({str(over)!r}): time.sleep(0.01)\nprint('silent')\nexit(1)"
+    beneath = runner.Suite("fuzzers", [sys.executable, "-c", waits], beneath=True)
+    with pytest.raises(runner.Failed, match="FAILED: fuzzers"):
+        runner.run_all([beneath, suite(runner, f"open({str(over)!r}, 'w')", None)])
+    assert "silent" not in capfd.readouterr().out

@@ -1,6 +1,6 @@
 //! Whatever strangers send gives a value or an error: real packets, changed at random, into every decoder there is.
 //!
-//! Two seconds each with the other tests; a minute each with `--ignored` (`make soak`).
+//! Two seconds each with the other tests; a minute each with `--ignored`, which `make test` runs beneath others.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -198,25 +198,25 @@ fn changed_telephone_events_packets_give_a_value_or_an_error() {
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_rtp_packets_give_a_value_or_an_error_for_a_minute() {
     rtp_for(LONG);
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_rtcp_packets_give_a_value_or_an_error_for_a_minute() {
     rtcp_for(LONG);
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_srtp_packets_give_a_value_or_an_error_for_a_minute() {
     srtp_for(LONG);
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_telephone_events_packets_give_a_value_or_an_error_for_a_minute() {
     events_for(LONG);
 }

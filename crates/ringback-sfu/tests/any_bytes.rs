@@ -1,6 +1,6 @@
 //! Whatever comes to the WebRTC port gives a value or an error: STUN, DTLS and SRTP of a real call, changed at random.
 //!
-//! Two seconds each with the other tests; a minute each with `--ignored` (`make soak`).
+//! Two seconds each with the other tests; a minute each with `--ignored`, which `make test` runs beneath others.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -206,19 +206,19 @@ fn changed_offers_give_an_answer_or_an_error() {
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_stun_and_frames_give_a_value_or_an_error_for_a_minute() {
     stun_for(LONG);
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_datagrams_of_a_call_give_a_value_or_an_error_for_a_minute() {
     call_for(LONG);
 }
 
 #[test]
-#[ignore = "a minute, for make soak"]
+#[ignore = "a minute"]
 fn changed_offers_give_an_answer_or_an_error_for_a_minute() {
     offers_for(LONG);
 }
