@@ -1,19 +1,22 @@
 """Opening a database: what is refused, in which words, and that a refused file keeps every octet."""
 
+import asyncio
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
 from integration.store_house import a_database, a_room, url_of
+from ringback.store import steps
 from ringback.store.database import Database
 from ringback.store.errors import StoreError
-from ringback.store.opening import _alembic
 from ringback.store.schema import metadata
 from ringback.store.sealing import Sealer
 
@@ -138,9 +141,7 @@ async def test_an_older_database_is_copied_and_then_brought_up_to_date(tmp_path:
     file = tmp_path / "ringback.db"
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
-        config = _alembic()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        steps.take(connection, "0001")
         connection.exec_driver_sql("INSERT INTO domains (id, name, created_at, config) VALUES ('d', 'kept', 1, '{}')")
     engine.dispose()
 
@@ -151,6 +152,28 @@ async def test_an_older_database_is_copied_and_then_brought_up_to_date(tmp_path:
     with closing(sqlite3.connect(tmp_path / "ringback.db.before-0001")) as copy:
         assert copy.execute("SELECT name FROM domains").fetchall() == [("kept",)]
         assert copy.execute("SELECT name FROM sqlite_master WHERE name = 'calls'").fetchone() is None
+
+
+def test_the_steps_that_are_read_are_those_that_alembic_takes() -> None:
+    config = Config()
+    config.set_main_option("script_location", "ringback.store:migrations")
+    config.set_main_option("path_separator", "os")
+
+    assert list(steps.newest_first()) == [
+        step.revision for step in ScriptDirectory.from_config(config).walk_revisions()
+    ]
+
+
+async def test_a_database_that_is_up_to_date_is_opened_without_what_takes_steps(tmp_path: Path) -> None:
+    async with a_database(tmp_path):
+        pass
+    opens = f"from ringback.store.opening import open_engine; open_engine({url_of(tmp_path)!r})"
+
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"import sys; {opens}; sys.exit('alembic' in sys.modules)"
+    )
+
+    assert await done.wait() == 0
 
 
 async def test_the_steps_lead_to_the_tables_that_the_code_knows(tmp_path: Path) -> None:

@@ -10,14 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from ringback.store import steps
 from ringback.store.errors import StoreError
 
 SETTING = "RINGBACK_DATABASE_URL"
@@ -125,40 +122,32 @@ def _inspect_file(file: Path) -> None:
 
 
 def _refuse_newer(revision: str | None, where: str) -> None:
-    if revision is not None and revision not in _known_revisions():
+    if revision is not None and revision not in steps.newest_first():
         raise StoreError(
             f"{SETTING}: {where} was written by a newer version of Ringback (tables {revision}); "
             "run that version or name another database"
         )
 
 
-def _known_revisions() -> list[str]:
-    """Newest first."""
-    return [script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()]
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "ringback.store:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
-
-
 def _migrate(engine: Engine, target: URL) -> None:
     with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        current = _revision(connection)
         if current is None and inspect(connection).has_table("rooms"):
             raise StoreError(f"{SETTING}: this database belongs to another program; name another one")
     _refuse_newer(current, target.render_as_string(hide_password=True))
-    newest = _known_revisions()[0]
-    if current == newest:
+    if current == steps.newest_first()[0]:
         return
     if current is not None and target.get_backend_name() == "sqlite":
         _save_copy(Path(target.database or ""), current)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        config = _alembic()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        steps.take(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
 
 
 def _save_copy(file: Path, revision: str) -> None:
