@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 from sqlalchemy import Connection
 
+import migrated
 from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
 from ringback.bus.local import LocalBus
@@ -147,6 +148,7 @@ async def a_house(
 ) -> AsyncIterator[House]:
     """Build it, and take it down."""
     clock, chance = StoreClock(), random.Random(seed)
+    migrated.put(folder / "ringback.db")
     clock.database = database = WatchedDatabase(f"sqlite:///{folder / 'ringback.db'}", Sealer("a secret for tests"))
     addresses = Addresses(PUBLIC_URL, SIP_DOMAIN, bare)
     domains = Domains(database.domains, clock, chance)

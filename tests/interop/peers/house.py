@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import httpx
 
+import migrated
 from interop.peers.server import KEY, Answer
 from interop.peers.waiting import free_port, until
 from ringback.app import Application
@@ -36,6 +37,7 @@ class House:
         }
         for section, values in settings.items():
             wanted[section] = {**wanted.get(section, {}), **values}
+        migrated.put(folder / "ringback.db")
         self.app = Application(Settings(**wanted))
         self.sip = f"127.0.0.1:{wanted['sip']['port']}"
         self._client = httpx.AsyncClient(

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import httpx
 
+import migrated
 from interop.peers.process import OurCommand, Process
 from interop.peers.waiting import free_port, until
 
@@ -73,11 +74,12 @@ class Server:
         own = {f"RINGBACK_{name}": value for name, value in wanted.items()}
         log = folder / "server.txt"
         # What more is in the environment may be for its very start, which a fork does not have.
-        self.process = (
-            Process([RINGBACK, *command], log, env={**own, **env}, cwd=folder)
-            if env
-            else OurCommand(command, log, env=own, cwd=folder)
-        )
+        if env:
+            self.process = Process([RINGBACK, *command], log, env={**own, **env}, cwd=folder)
+        else:
+            self.process = OurCommand(command, log, env=own, cwd=folder)
+            if not {"DATA_DIR", "DATABASE_URL"} & set(settings or {}):
+                migrated.put(folder / "data" / "ringback.db")
         # Its certificate, where it has one, was made by nobody: whether it is right is what tests of TLS look at.
         self._client = httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=15, verify=False
