@@ -186,20 +186,22 @@ def _bytes(samples: "array.array[int]") -> bytes:
 
 
 def _mu_law(body: bytes) -> "array.array[int]":
-    table = _mu_law_table()
-    return array.array("h", [table[code] for code in body])
+    wide = bytearray(2 * len(body))
+    wide[::2], wide[1::2] = (body.translate(octets) for octets in _mu_law_tables())
+    return _pcm(bytes(wide))
 
 
 @cache
-def _mu_law_table() -> tuple[int, ...]:
-    """ITU-T G.711, table 2."""
+def _mu_law_tables() -> tuple[bytes, bytes]:
+    """ITU-T G.711, table 2: of the sample for each code the lower octet, and the higher."""
 
     def sample(code: int) -> int:
         code = ~code & 0xFF
         value = (((code & 0x0F) << 3) + 132 << (code >> 4 & 7)) - 132
         return -value if code & 0x80 else value
 
-    return tuple(sample(code) for code in range(256))
+    samples = [sample(code) & 0xFFFF for code in range(256)]
+    return bytes(value & 0xFF for value in samples), bytes(value >> 8 for value in samples)
 
 
 def _doubled(pcm: bytes) -> bytes:
