@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
-from interop.peers.browser import ARGUMENTS
+from interop.peers.browser import ARGUMENTS, FAKE_CAMERA
 from ringback.media.service import Media
 from ringback.model.ids import ParticipantId
 
@@ -119,7 +119,7 @@ class Chromium:
     async def __aenter__(self) -> Self:
         self._playwright = await async_playwright().start()
         self._browser = await self._playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[*ARGUMENTS, *QUIET, "--no-sandbox"]
+            executable_path="/usr/bin/chromium", args=[*ARGUMENTS, FAKE_CAMERA, *QUIET, "--no-sandbox"]
         )
         return self
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.peers.browser import Chromium
+from interop.peers.browser import ALL_FRAMES, FEW_FRAMES, Chromium
 from interop.peers.server import Server
 
 
@@ -16,6 +16,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def chromium() -> AsyncIterator[Chromium]:
-    async with Chromium() as browser:
+async def chromium(request: pytest.FixtureRequest) -> AsyncIterator[Chromium]:
+    listens = request.node.get_closest_marker("listens") is not None
+    async with Chromium(FEW_FRAMES if listens else ALL_FRAMES) as browser:
         yield browser

@@ -15,7 +15,7 @@ from interop.peers.waiting import until
 CODECS = ["PCMU", "PCMA", "G722", "OPUS"]
 BROWSER_HZ, PHONE_HZ, OTHER_HZ = 880, 440, 1320
 
-pytestmark = pytest.mark.needs("baresip", "chromium", "linphonec")
+pytestmark = [pytest.mark.needs("baresip", "chromium", "linphonec"), pytest.mark.listens]
 
 
 async def joined(server: Server, chromium: Chromium, room: str = "front-desk", **properties: object) -> RoomPage:

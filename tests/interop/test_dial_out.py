@@ -14,7 +14,7 @@ from interop.peers.waiting import free_port, until
 BROWSER_HZ, PHONE_HZ = 880, 440
 SOON_S = 5.0
 
-pytestmark = pytest.mark.needs("baresip", "chromium")
+pytestmark = [pytest.mark.needs("baresip", "chromium"), pytest.mark.listens]
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ STRONG_DB = 25
 
 
 @pytest.mark.needs("baresip", "chromium")
+@pytest.mark.listens
 async def test_a_phone_that_knows_no_dtls_is_called_in_the_clear_where_that_is_allowed(
     tmp_path: Path, chromium: Chromium
 ) -> None:
@@ -55,6 +56,7 @@ CALL = """
 
 
 @pytest.mark.needs("chromium", "node")
+@pytest.mark.listens
 async def test_jssip_in_a_browser_calls_a_room_with_its_own_sound_holds_and_hangs_up(
     tmp_path: Path, chromium: Chromium
 ) -> None:

@@ -13,7 +13,7 @@ from interop.peers.browser import Chromium
 from interop.peers.server import Server
 from interop.peers.waiting import until
 
-pytestmark = pytest.mark.needs("baresip", "chromium")
+pytestmark = [pytest.mark.needs("baresip", "chromium"), pytest.mark.listens]
 
 PACKETS = 400
 SIP_PIECES = [

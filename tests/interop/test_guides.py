@@ -152,6 +152,7 @@ async def test_the_guide_to_the_pretend_carrier_does_what_it_prints(dev: Server)
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.listens
 async def test_the_dial_out_guide_with_video_warns_everybody_in_the_room(
     dev: Server, tmp_path: Path, chromium: Chromium
 ) -> None:

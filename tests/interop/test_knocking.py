@@ -14,7 +14,7 @@ from interop.peers.waiting import until
 
 EVE_HZ, ANN_HZ = 660, 880
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.listens]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from interop.peers.process import Process
 from interop.peers.server import Server
 from interop.peers.waiting import until
 
+pytestmark = pytest.mark.listens
+
 ANN_HZ, BEN_HZ = 880, 440
 TURN = {"urls": ["turn:127.0.0.1:3478?transport=udp"], "username": "ann", "credential": "secret"}
 

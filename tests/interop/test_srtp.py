@@ -12,7 +12,7 @@ from interop.peers.waiting import free_port, until
 from interop.test_dial_in import BROWSER_HZ, PHONE_HZ, address, joined
 from interop.test_tls import HIGH, LOW, OPEN, addresses, secure
 
-pytestmark = pytest.mark.needs("baresip", "chromium")
+pytestmark = [pytest.mark.needs("baresip", "chromium"), pytest.mark.listens]
 
 BY_UDP = {"SIP__SRTP_WITHOUT_TLS": "true"}
 

@@ -12,7 +12,7 @@ from interop.peers.waiting import until
 
 CALLER_HZ, TARGET_HZ, BROWSER_HZ = 440, 660, 880
 
-pytestmark = pytest.mark.needs("baresip", "chromium")
+pytestmark = [pytest.mark.needs("baresip", "chromium"), pytest.mark.listens]
 
 STEPS = ("connected", "answered", "held", "resumed", "stopped", "warning", "error")
 TRANSFERS = tuple(f"calltransfer-{step}" for step in ("triggered", "initiated", "answered", "completed"))

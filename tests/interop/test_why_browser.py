@@ -12,7 +12,7 @@ from interop.peers.waiting import until
 
 BROWSER_HZ, PHONE_HZ = 880, 440
 
-pytestmark = pytest.mark.needs("chromium")
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.listens]
 
 
 async def test_a_browser_that_switches_its_microphone_off_is_named(

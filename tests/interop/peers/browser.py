@@ -15,10 +15,14 @@ from interop.peers.waiting import until
 KEPT_RATE = 16_000
 """Samples per second of what ``RoomPage.heard`` gives."""
 
+ALL_FRAMES, FEW_FRAMES = 20, 5
+"""Pictures per second of a camera: Chromium's own number, and its least, for tests that listen."""
+
+FAKE_CAMERA = "--use-fake-device-for-media-stream"
+
 ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
     # In a network namespace with nothing but loopback there would be no candidates otherwise.
     "--allow-loopback-in-peer-connection",
 ]
@@ -158,9 +162,14 @@ COLLECT = """
 
 
 class Chromium:
-    """A browser; ``open`` gives it a page."""
+    """A browser; ``open`` gives it a page.
 
-    def __init__(self) -> None:
+    Args:
+        frames: Pictures per second of its camera. Painting, encoding and showing twenty is half of what a page costs.
+    """
+
+    def __init__(self, frames: int = ALL_FRAMES) -> None:
+        self._camera = f"{FAKE_CAMERA}=fps={frames}"
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
 
@@ -168,7 +177,7 @@ class Chromium:
         self._playwright = await async_playwright().start()
         as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
         self._browser = await self._playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, *as_root]
+            executable_path=shutil.which("chromium"), args=[*ARGUMENTS, self._camera, *as_root]
         )
         return self
 
