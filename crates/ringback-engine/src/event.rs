@@ -47,7 +47,7 @@ pub enum Event {
         /// Leg id.
         leg: String,
     },
-    /// A phone with a screen is shown something else.
+    /// A phone with a screen is shown something else, or in another way.
     PicturesShown {
         /// Leg id.
         leg: String,
@@ -55,6 +55,8 @@ pub enum Event {
         layout: &'static str,
         /// Leg ids and track names of those who are shown, the most important first.
         of: Vec<(String, String)>,
+        /// How it is given pictures, as `VideoWay::NAMES`.
+        way: &'static str,
     },
     /// What a phone was played came to its end.
     Played {

@@ -24,7 +24,7 @@ use crate::phone::ntp_at;
 use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::seen::Seen;
-use crate::shared::{LegCounters, VideoCounters};
+use crate::shared::{LegCounters, VideoCounters, VideoWay};
 use crate::sys::{self, LONGEST};
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Token, Worker};
@@ -135,8 +135,8 @@ pub struct PhoneVideo {
     pub out: Outgoing,
     /// Whether what comes may be shown, as far as was agreed on; whether others may see it is its leg's.
     pub listens: bool,
-    /// What it was said to be shown (see `seen`).
-    pub told: Seen,
+    /// What it was said to be shown, and in which way (see `seen`).
+    pub told: (Seen, VideoWay),
 }
 
 /// The stream towards a phone.
@@ -276,7 +276,7 @@ impl PhoneVideo {
             last_fir: None,
             out: Outgoing::new(),
             listens: false,
-            told: Seen::default(),
+            told: (Seen::default(), VideoWay::None),
         }
     }
 
@@ -341,6 +341,7 @@ impl PhoneVideo {
             (self.out.timestamp, self.out.sent) = (timestamp, Some(now));
             LegCounters::add(&counters.packets_sent, 1);
             LegCounters::add(&counters.bytes_sent, payload.len() as u64);
+            counters.sent.note(now, timestamp, packet.layer, codec.size(&payload));
         }
         if nack {
             self.out.keep(sequence as u16, datagram, now);
@@ -447,6 +448,8 @@ impl Worker {
             video.media = None;
             (video.out.shown, video.out.next) = (None, None);
             shared.video.set_shown("");
+            shared.video.sent.rest();
+            shared.video.received.rest();
             self.stop_composing(key);
             self.hide_phone_video(key);
             return;
@@ -475,6 +478,12 @@ impl Worker {
         match &before {
             Some(_) => video.latch.update(now, config),
             None => video.latch = Latch::new(now, config),
+        }
+        if !media.send {
+            shared.video.sent.rest();
+        }
+        if !media.listen {
+            shared.video.received.rest();
         }
         let changed =
             before.as_ref().is_some_and(|b| (b.codec, b.mode, b.send) != (media.codec, media.mode, media.send));
@@ -597,6 +606,7 @@ impl Worker {
         let stream = stream ^ track.0.rotate_right(16);
         let Some(format) = video.format() else { return };
         let begins = codec.starts_key_frame(packet.payload);
+        counters.received.note(now, packet.timestamp, 0, if begins { codec.size(packet.payload) } else { None });
         if begins {
             video.asked = None;
             LegCounters::add(&counters.key_frames_received, 1);

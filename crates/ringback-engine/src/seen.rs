@@ -73,34 +73,34 @@ impl Worker {
         }
     }
 
-    /// Tell what a phone is shown, if that is something else than was told last.
+    /// Tell what a phone is shown and how, if that is something else than was told last.
     pub fn tell_seen(&mut self, viewer: LegKey) {
-        self.note_way(viewer);
+        let Some(way) = self.note_way(viewer) else { return };
         let seen = self.seen_by(viewer);
         let Some(video) = self.phone_video(viewer) else { return };
-        if video.told == seen {
+        if video.told == (seen.clone(), way) {
             return;
         }
-        video.told = seen.clone();
+        video.told = (seen.clone(), way);
         let Some(leg) = self.legs.get(&viewer) else { return };
         let of = seen.tracks.iter().filter_map(|track| {
             let track = self.tracks.get(*track)?;
             let (source, _) = track.source?;
             Some((self.legs.get(&source)?.id.to_string(), track.name().to_owned()))
         });
-        let event = Event::PicturesShown { leg: leg.id.to_string(), layout: seen.arranged.name(), of: of.collect() };
-        self.mailbox.push(event);
+        let (layout, way) = (seen.arranged.name(), VideoWay::NAMES[way as usize]);
+        self.mailbox.push(Event::PicturesShown { leg: leg.id.to_string(), layout, of: of.collect(), way });
     }
 
     /// Note how a phone is given pictures, for whoever asks why it has none.
-    fn note_way(&mut self, viewer: LegKey) {
-        let Some(leg) = self.legs.get_mut(&viewer) else { return };
+    fn note_way(&mut self, viewer: LegKey) -> Option<VideoWay> {
+        let leg = self.legs.get_mut(&viewer)?;
         let (room, shared) = (leg.room.clone(), leg.shared.clone());
-        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref()) else { return };
+        let video = leg.phone().and_then(|phone| phone.video.as_deref())?;
         let (is_open, out) = (video.is_open(), &video.out);
         let (is_passed_on, is_made) = (out.shown.is_some(), out.made.is_some());
         let (waits, is_asked) = (out.next.is_some(), out.making.is_some());
-        let Some(room) = self.rooms.get_mut(&room) else { return };
+        let room = self.rooms.get_mut(&room)?;
         let making = room.making.as_deref_mut();
         let health = making.map_or(Health::default(), |making| {
             self.counters.pixel_deaths.fetch_add(making.take_deaths(), Relaxed);
@@ -118,7 +118,8 @@ impl Worker {
             () => VideoWay::Waiting,
         };
         let lacks = [VideoCodec::Vp8, VideoCodec::H264].into_iter().find(|codec| is_asked && !health.can(*codec));
-        shared.video.set_way(way, lacks);
+        shared.video.set_way(way, lacks, self.now);
+        Some(way)
     }
 
     fn seen_by(&mut self, viewer: LegKey) -> Seen {

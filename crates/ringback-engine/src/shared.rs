@@ -10,6 +10,8 @@ use ringback_audio::Codec;
 use ringback_rtp::video::VideoCodec;
 use ringback_rtp::{Suite, mos};
 
+use crate::picture_counts::{PictureCounts, WayTimes};
+
 /// How a leg is given its sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -424,8 +426,15 @@ pub struct VideoCounters {
     pub switches: AtomicU64,
     /// Pictures sent that were made for it (and for others like it).
     pub pictures_made: AtomicU64,
+    /// Of its pictures.
+    pub received: PictureCounts,
+    /// Of what it is sent.
+    pub sent: PictureCounts,
+    /// How long it was given pictures in each way, by the number of `VideoWay`.
+    pub ways: WayTimes,
     way: AtomicU8,
     lacks: AtomicU8,
+    lacked: AtomicU8,
     shown: Mutex<String>,
 }
 
@@ -449,22 +458,36 @@ pub enum VideoWay {
     MakerDown = 6,
 }
 
+impl VideoWay {
+    /// By their numbers.
+    pub const NAMES: [&'static str; 7] = ["none", "nobody", "forward", "make", "waiting", "no-maker", "maker-down"];
+}
+
 impl VideoCounters {
-    /// Note how it is given pictures, and what the maker of its room lacks.
-    pub fn set_way(&self, way: VideoWay, lacks: Option<VideoCodec>) {
+    /// Note how it is given pictures at `now`, and what the maker of its room lacks.
+    pub fn set_way(&self, way: VideoWay, lacks: Option<VideoCodec>, now: Instant) {
+        self.ways.note(way as usize, now);
         self.way.store(way as u8, Relaxed);
-        self.lacks.store(lacks.map_or(0, |codec| 1 + u8::from(codec == VideoCodec::H264)), Relaxed);
+        let lacks = lacks.map_or(0, |codec| 1 + u8::from(codec == VideoCodec::H264));
+        self.lacks.store(lacks, Relaxed);
+        if lacks > 0 {
+            self.lacked.store(lacks, Relaxed);
+        }
     }
 
     /// How it is given pictures, by name.
     pub fn way(&self) -> &'static str {
-        let names = ["none", "nobody", "forward", "make", "waiting", "no-maker", "maker-down"];
-        names[usize::from(self.way.load(Relaxed)).min(6)]
+        VideoWay::NAMES[usize::from(self.way.load(Relaxed)).min(6)]
     }
 
     /// The codec that the maker of its room neither reads nor makes; empty: none.
     pub fn lacks(&self) -> &'static str {
         ["", "VP8", "H264"][usize::from(self.lacks.load(Relaxed)).min(2)]
+    }
+
+    /// The codec that it lacked last, though it may be wanted no more; empty: none ever.
+    pub fn lacked(&self) -> &'static str {
+        ["", "VP8", "H264"][usize::from(self.lacked.load(Relaxed)).min(2)]
     }
 
     /// Note whose picture is shown; empty: nobody's.

@@ -1,6 +1,7 @@
 //! What a decoder may be given: the headers of a stranger's picture, read with bounds before any decoder sees it.
 
 use ringback_pictures::Coding;
+use ringback_rtp::video::sps::{self, BadSps};
 
 /// Longest encoded picture.
 pub const LONGEST_FRAME: usize = 512 << 10;
@@ -65,6 +66,13 @@ fn fits((width, height): (usize, usize)) -> Result<(), Fault> {
     }
 }
 
+fn fault(sps: BadSps) -> Fault {
+    match sps {
+        BadSps::Broken => Fault::Broken,
+        BadSps::TooMuch => Fault::TooMuch,
+    }
+}
+
 fn inspect_h264(data: &[u8]) -> Result<Header, Fault> {
     let mut header = Header::default();
     let mut pictures = 0;
@@ -79,7 +87,7 @@ fn inspect_h264(data: &[u8]) -> Result<Header, Fault> {
             }
             Some(1) => pictures += 1,
             Some(7) => {
-                let size = sps_size(&unit[1..])?;
+                let size = sps::size(&unit[1..]).map_err(fault)?;
                 fits(size)?;
                 header.size = Some(size);
             }
@@ -115,140 +123,6 @@ fn start_code(data: &[u8], from: usize) -> Option<usize> {
         }
     }
     None
-}
-
-/// Bits of a unit, emulation prevention taken out (§7.4.1).
-struct Bits {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Bits {
-    /// An SPS is short: what lies behind its first 256 bytes is not read.
-    fn new(unit: &[u8]) -> Bits {
-        let mut bytes = Vec::with_capacity(unit.len().min(256));
-        let mut zeros = 0;
-        for &byte in unit.iter().take(256) {
-            if zeros >= 2 && byte == 3 {
-                zeros = 0;
-                continue;
-            }
-            zeros = if byte == 0 { zeros + 1 } else { 0 };
-            bytes.push(byte);
-        }
-        Bits { bytes, at: 0 }
-    }
-
-    fn bit(&mut self) -> Result<u32, Fault> {
-        let byte = self.bytes.get(self.at / 8).ok_or(Fault::Broken)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Ok(u32::from(bit))
-    }
-
-    fn bits(&mut self, n: u32) -> Result<u32, Fault> {
-        (0..n).try_fold(0, |value, _| Ok(value << 1 | self.bit()?))
-    }
-
-    /// ue(v), §9.1; values beyond 16 bits are nothing that an SPS may hold.
-    fn ue(&mut self) -> Result<u32, Fault> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 16 {
-                return Err(Fault::TooMuch);
-            }
-        }
-        Ok((1 << zeros) - 1 + self.bits(zeros)?)
-    }
-
-    fn se(&mut self) -> Result<i32, Fault> {
-        let value = self.ue()? as i32;
-        Ok(if value % 2 == 0 { -(value / 2) } else { value / 2 + 1 })
-    }
-}
-
-/// Sides of the coded picture by an SPS (§7.3.2.1.1): whole macroblocks, cropping not taken off.
-fn sps_size(unit: &[u8]) -> Result<(usize, usize), Fault> {
-    let mut bits = Bits::new(unit);
-    let profile = bits.bits(8)?;
-    bits.bits(16)?;
-    if bits.ue()? > 31 {
-        return Err(Fault::Broken);
-    }
-    match profile {
-        66 | 77 | 88 => {}
-        100 => high_profile(&mut bits)?,
-        _ => return Err(Fault::Broken),
-    }
-    if bits.ue()? > 12 {
-        return Err(Fault::Broken);
-    }
-    picture_order(&mut bits)?;
-    if bits.ue()? > 16 {
-        return Err(Fault::TooMuch);
-    }
-    bits.bit()?;
-    let (across, down) = (bits.ue()? as usize + 1, bits.ue()? as usize + 1);
-    let fields = bits.bit()? == 0;
-    Ok((across * 16, down * 16 * if fields { 2 } else { 1 }))
-}
-
-/// 8 bits, 4:2:0, nothing else.
-fn high_profile(bits: &mut Bits) -> Result<(), Fault> {
-    if bits.ue()? != 1 || bits.ue()? != 0 || bits.ue()? != 0 {
-        return Err(Fault::Broken);
-    }
-    bits.bit()?;
-    if bits.bit()? == 1 {
-        for list in 0..8 {
-            if bits.bit()? == 1 {
-                scaling_list(bits, if list < 6 { 16 } else { 64 })?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn scaling_list(bits: &mut Bits, size: usize) -> Result<(), Fault> {
-    let (mut last, mut next) = (8i32, 8i32);
-    for _ in 0..size {
-        if next != 0 {
-            next = (last + bits.se()?).rem_euclid(256);
-        }
-        last = if next == 0 { last } else { next };
-    }
-    Ok(())
-}
-
-fn picture_order(bits: &mut Bits) -> Result<(), Fault> {
-    match bits.ue()? {
-        0 if bits.ue()? <= 12 => Ok(()),
-        1 => {
-            bits.bit()?;
-            wide_se(bits)?;
-            wide_se(bits)?;
-            let cycle = bits.ue()?;
-            if cycle > 255 {
-                return Err(Fault::Broken);
-            }
-            (0..cycle).try_for_each(|_| wide_se(bits))
-        }
-        2 => Ok(()),
-        _ => Err(Fault::Broken),
-    }
-}
-
-/// An se(v) of up to 32 bits whose value does not matter.
-fn wide_se(bits: &mut Bits) -> Result<(), Fault> {
-    let mut zeros = 0;
-    while bits.bit()? == 0 {
-        zeros += 1;
-        if zeros > 32 {
-            return Err(Fault::Broken);
-        }
-    }
-    (0..zeros).try_for_each(|_| bits.bit().map(drop))
 }
 
 #[cfg(test)]

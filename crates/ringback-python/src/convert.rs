@@ -194,7 +194,8 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("leg", leg)?;
             "picture-wanted"
         }
-        Event::PicturesShown { leg, layout, of } => {
+        Event::PicturesShown { leg, layout, of, way } => {
+            fields.set_item("way", way)?;
             fields.set_item("leg", leg)?;
             fields.set_item("layout", layout)?;
             fields.set_item("of", of)?;

@@ -313,6 +313,12 @@ fn video(stats: &Bound<'_, PyDict>, counters: &core::VideoCounters) -> PyResult<
         ("video_key_frames_wanted", &counters.key_frames_wanted),
         ("video_switches", &counters.switches),
         ("video_pictures_made", &counters.pictures_made),
+        ("video_pictures_received", &counters.received.pictures),
+        ("video_pictures_sent", &counters.sent.pictures),
+        ("video_freezes_received", &counters.received.freezes),
+        ("video_freezes_sent", &counters.sent.freezes),
+        ("video_layer_switches", &counters.sent.layer_switches),
+        ("video_packets_repeated", &counters.packets_repeated),
     ];
     if counters.way() == "none" && all.iter().all(|(_, counter)| counter.load(Relaxed) == 0) {
         return Ok(());
@@ -320,8 +326,25 @@ fn video(stats: &Bound<'_, PyDict>, counters: &core::VideoCounters) -> PyResult<
     for (name, counter) in all {
         stats.set_item(name, counter.load(Relaxed))?;
     }
+    for (way, lasted) in core::VideoWay::NAMES.into_iter().zip(counters.ways.lasted_ms()) {
+        if lasted > 0 && way != "none" {
+            stats.set_item(format!("video_{}_seconds", way.replace('-', "_")), lasted as f64 / 1000.0)?;
+        }
+    }
+    let now = Instant::now();
+    for (name, counts) in [("received", &counters.received), ("sent", &counters.sent)] {
+        if let Some((first, last)) = counts.since(now) {
+            stats.set_item(format!("video_first_{name}_ms"), first.as_millis() as u64)?;
+            stats.set_item(format!("video_last_{name}_ms"), last.as_millis() as u64)?;
+        }
+        if let Some((width, height)) = counts.size() {
+            stats.set_item(format!("video_size_{name}"), format!("{width}x{height}"))?;
+        }
+        stats.set_item(format!("video_frozen_{name}_seconds"), counts.frozen_ms.load(Relaxed) as f64 / 1000.0)?;
+    }
     stats.set_item("video_way", counters.way())?;
     stats.set_item("video_maker_lacks", counters.lacks())?;
+    stats.set_item("video_maker_lacked", counters.lacked())?;
     stats.set_item("video_shown", counters.shown())
 }
 

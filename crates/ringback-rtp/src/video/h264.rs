@@ -1,5 +1,7 @@
 //! H.264 NAL units in RTP: alone, joined (STAP-A) and cut (FU-A), which is modes 0 and 1 (RFC 6184 §5).
 
+use super::sps;
+
 /// NAL unit types that matter here (H.264 table 7-1, RFC 6184 table 1).
 pub mod nal {
     /// Slice of a picture that needs others.
@@ -69,6 +71,19 @@ pub fn starts_key_frame(payload: &[u8]) -> bool {
         nal::STAP_A => aggregated(&payload[1..]).any(|unit| matches!(kind(unit), nal::IDR | nal::SPS)),
         nal::FU_A => payload.get(1).is_some_and(|fu| fu & 0x80 != 0 && fu & 0x1f == nal::IDR),
         _ => false,
+    }
+}
+
+/// Width and height in whole macroblocks, of a payload that has sequence parameters.
+pub fn size(payload: &[u8]) -> Option<(u16, u16)> {
+    let of = |unit: &[u8]| {
+        let (width, height) = sps::size(unit.get(1..)?).ok()?;
+        Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
+    };
+    match kind(payload) {
+        nal::SPS => of(payload),
+        nal::STAP_A => aggregated(&payload[1..]).filter(|unit| kind(unit) == nal::SPS).find_map(of),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod frames;
 pub mod h264;
 mod missing;
+pub mod sps;
 pub mod vp8;
 
 pub use frames::{Depacketizer, Frame};
@@ -48,6 +49,16 @@ impl VideoCodec {
         match self {
             Self::Vp8 => vp8::starts_key_frame(payload),
             Self::H264 => h264::starts_key_frame(payload),
+        }
+    }
+
+    /// Width and height in pixels, where a packet is the one of a key frame that tells them.
+    pub fn size(self, payload: &[u8]) -> Option<(u16, u16)> {
+        match self {
+            Self::Vp8 => vp8::Descriptor::parse(payload)
+                .filter(|(descriptor, _)| descriptor.starts_frame())
+                .and_then(|(_, frame)| vp8::size(frame)),
+            Self::H264 => h264::size(payload),
         }
     }
 
