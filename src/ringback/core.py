@@ -78,7 +78,8 @@ class Engine(Protocol):
           (found in the sound)
         - ``picture-wanted``: ``leg`` (a phone that is to be asked for a whole picture by SIP)
         - ``pictures-shown``: ``leg`` (a phone), ``layout`` (``none``, ``one``, ``speaker``, ``grid``), ``of`` (list of
-          leg and track name: whom it is shown from now on, the most important first)
+          leg and track name: whom it is shown from now on, the most important first), ``way`` (``none``, ``nobody``,
+          ``forward``, ``make``, ``waiting``, ``no-maker``, ``maker-down``)
         - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``
@@ -189,6 +190,14 @@ class Engine(Protocol):
           ``forward_seconds``, ``transcode_seconds``, ``mix_seconds``, ``play_seconds``, ``silent_seconds``; how often
           that changed: ``way_switches``
         - ``first_heard_ms``, ``first_sent_ms``, ``last_heard_ms``: how long ago, once it has happened
+        - of a phone with pictures, each way: ``video_packets_…``, ``video_bytes_…``, ``video_pictures_received`` and
+          ``video_pictures_sent``, ``video_size_…`` (``640x360``), ``video_freezes_…`` and ``video_frozen_…_seconds``
+          (2 s and more without one), ``video_first_…_ms``, ``video_last_…_ms``; ``video_packets_lost``,
+          ``video_remote_packets_lost``, ``video_packets_rejected``, ``video_packets_withheld``,
+          ``video_packets_repeated``; key frames: ``video_key_frames_received``, ``…_asked`` (by us), ``…_wanted`` (by
+          it); ``video_way`` as in ``pictures-shown`` and the seconds of each (``video_forward_seconds`` …),
+          ``video_switches`` (somebody else), ``video_layer_switches``, ``video_pictures_made``, ``video_shown`` (leg),
+          ``video_maker_lacks`` (a codec) and what it ever lacked, ``video_maker_lacked``
         - ``webrtc`` of a WebRTC leg: ``connecting``, ``connected``, ``disconnected``
         - on a phone leg, once known: what ``calls.ports.MediaLegs.stats`` lists
         """

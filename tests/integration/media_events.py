@@ -41,7 +41,7 @@ class Seen:
 
     def picture_lost(self, leg: ParticipantId) -> None: ...
 
-    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
         self.seen.append((leg, seen))
 
     def leg_silent(self, leg: ParticipantId) -> None:

@@ -13,6 +13,7 @@ from ringback.calls.dtmf import DigitFilter
 from ringback.calls.effects import Answer, AnswerOffer, AskPicture, Bye, Metered, News, Offer, PressByInfo, TellListener
 from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
+from ringback.calls.picture_notes import PictureNotes
 from ringback.calls.pictures import Pictures
 from ringback.calls.ports import IncomingInvite, PhoneMedia, PhonePolish
 from ringback.calls.press import GAP_MS, PAUSES, Presses
@@ -74,6 +75,7 @@ class Call:
         meter: Counts what it costs; ``None``: nothing.
         longest: Seconds it may last once answered; ``None``: any time.
         timeline: Its times; whoever does something with it notes it there.
+        picture_notes: The same of its pictures.
         fell_back: Whether none of the codecs it was asked to use could be.
     """
 
@@ -108,6 +110,7 @@ class Call:
         self._digits = DigitFilter()
         self._presses = Presses()
         self.timeline = Timeline()
+        self.picture_notes = PictureNotes(self.timeline)
         self.fell_back = False
         self._held_by: frozenset[Holder] = frozenset()
         self._apart = False
@@ -238,18 +241,40 @@ class Call:
         self.timeline.heard(now)
         return []
 
+    def seen(self, now: Instant) -> list[Effect]:
+        """The first picture of the far end arrived."""
+        self.picture_notes.came(now)
+        return []
+
+    def shown(self, way: str, now: Instant) -> list[Effect]:
+        """The far end is given pictures in this way from now on (``MediaEvents.pictures_shown``)."""
+        self.picture_notes.shown(way, now)
+        return []
+
     def sound(self, now: Instant) -> dict[str, object]:
         """What it has sounded like so far, as its row will say."""
         told = {"sdp_address": self.sdp_address} if self.sdp_address else {}
-        return {**self.timeline.sound(now), **told}
+        pictures = self.pictures
+        seen = (
+            self.picture_notes.summary(pictures.port is not None)
+            if self.record.answered_at is not None and pictures.settings
+            else {}
+        )
+        return {**self.timeline.sound(now), **told, **seen}
 
     def picture_wanted(self, now: Instant) -> list[Effect]:
         """The far end asks for a whole picture by SIP."""
-        return [WantPicture(self.leg)] if self.pictures.media is not None else []
+        if self.pictures.media is None:
+            return []
+        self.picture_notes.wanted_by_info += 1
+        return [WantPicture(self.leg)]
 
     def picture_lost(self, now: Instant) -> list[Effect]:
         """The room needs a whole picture of the far end, which can be asked only by SIP."""
-        return [AskPicture(self.line)] if self.answered and self.pictures.shown else []
+        if not self.answered or not self.pictures.shown:
+            return []
+        self.picture_notes.asked_by_info += 1
+        return [AskPicture(self.line)]
 
     def silent(self, now: Instant) -> list[Effect]:
         """Nothing came from the far end for a minute."""
@@ -490,9 +515,9 @@ class Call:
         )
         self.media = replace(media, listen=False) if Holder.FAR_END in self._held_by else media
         running = self._run(replace(self.media, send=False) if silent else self.media, now)
-        return [running, *told, *self._clear_warning(agreed), *self._agree_pictures(agreed, silent)]
+        return [running, *told, *self._clear_warning(agreed), *self._agree_pictures(agreed, now, silent)]
 
-    def _agree_pictures(self, agreed: Negotiated, silent: bool) -> list[Effect]:
+    def _agree_pictures(self, agreed: Negotiated, now: Instant, silent: bool) -> list[Effect]:
         """Run the pictures as agreed, tell the room when they come or go, and the application when there are none."""
         assert self.media is not None, "the sound is agreed on first"
         remote = agreed.video.remote if agreed.video is not None else None
@@ -501,6 +526,7 @@ class Call:
         shown = self.pictures.shown
         if not self.pictures.agree(agreed.video, self.media, hold_fire=hold_fire, trusted=proved):
             return []
+        self.picture_notes.agreed(self.pictures.media, now)
         effects: list[Effect] = [SetPhoneVideo(self.leg, self.pictures.running(silent))]
         if self.pictures.shown != shown:
             effects.append(PhoneChanges(self.id, video=self.pictures.shown))

@@ -46,10 +46,11 @@ def diagnose(leg: Counted, engine: Counted, situation: Situation) -> list[Verdic
         return [_last_word(situation)]
     found = [*_held(situation), *_played_to(leg), *_late_engine(engine, situation)]
     found += _first(leg, situation, INWARD) + _first(leg, situation, OUTWARD)
-    found += picture_verdicts(leg, situation)
+    seen = list(picture_verdicts(leg, situation))
     if situation.end is not None:
         went_well = not found and min(leg.total("packets_received"), leg.total("packets_sent")) >= FEW
         found = [_last_word(situation), *(found or [_well(leg)] * went_well)]
+    found += seen
     # A stable sort: what weighs the same stays in the order of the rules.
     return sorted(found, key=lambda verdict: (not verdict.silent, WEIGHT.get(verdict.code, OTHERWISE))) or [_well(leg)]
 

@@ -5,6 +5,7 @@ Sound comes first in a call: none of these means that nothing is heard.
 
 from collections.abc import Callable, Iterator
 
+from ringback.calls.diagnosis_pictures_ended import ended_verdicts
 from ringback.calls.looks import Counted, Looking, Situation
 from ringback.calls.pictures import NO_PORT
 from ringback.calls.verdict import FEW, HEAVY_LOSS, Verdict, Way, Whose
@@ -22,7 +23,13 @@ PictureRule = Callable[[Counted, Situation, Looking], Iterator[Verdict]]
 
 
 def picture_verdicts(leg: Counted, situation: Situation) -> Iterator[Verdict]:
-    """What is wrong with a call's pictures; nothing where none were wanted, or while it is on hold."""
+    """What is wrong with a call's pictures; nothing where none were wanted, or while it is on hold.
+
+    Of one that is over, also that nothing was.
+    """
+    if situation.seen is not None:
+        yield from ended_verdicts(leg, situation, situation.seen)
+        return
     looking = situation.pictures
     if looking is None or situation.held_by or situation.end is not None:
         return

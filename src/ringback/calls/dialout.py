@@ -209,13 +209,14 @@ class DialOut(Call):
         if self._early is None or self._early[0] != fork or self.media is None:
             return []
         self._early, self._early_heard = None, False
-        quiet = [SetPhone(self.leg, replace(self.media, send=False, listen=False)), *self._hide_pictures()]
+        quiet = [SetPhone(self.leg, replace(self.media, send=False, listen=False)), *self._hide_pictures(now)]
         return [*quiet, *self._ringing_tone()]
 
-    def _hide_pictures(self) -> list[Effect]:
+    def _hide_pictures(self, now: Instant) -> list[Effect]:
         if self.pictures.media is None:
             return []
         shown, self.pictures.media = self.pictures.shown, None
+        self.picture_notes.agreed(None, now)
         return [SetPhoneVideo(self.leg, None), *([PhoneChanges(self.id, video=False)] if shown else [])]
 
     def _ringing_tone(self) -> list[Effect]:

@@ -107,6 +107,24 @@ class Looking:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What a call's row says of its pictures besides counters, where they were wanted.
+
+    Attributes:
+        agreed: Their codec; ``none``, or ``no-port``.
+        sent, listened: Whether it was ever agreed on that we send, and that we take them.
+        fps: Pictures in a second that were agreed on; 0 where that is not known.
+        stopped: Seconds between its last picture and its end, where it was to send some then.
+    """
+
+    agreed: str
+    sent: bool = True
+    listened: bool = True
+    fps: int = 0
+    stopped: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """A call at the moment of the second look.
 
@@ -121,6 +139,7 @@ class Situation:
         others: Everybody else; ``None`` when that is not known any more.
         muted, may_send: As of ``Other``, of the call itself.
         pictures: ``None``: it was to have none.
+        seen: The same of a call that is over.
     """
 
     state: CallState
@@ -137,3 +156,4 @@ class Situation:
     others: tuple[Other, ...] | None = None
     end: EndReason | None = None
     pictures: Looking | None = None
+    seen: Ended | None = None

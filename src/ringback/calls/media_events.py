@@ -36,7 +36,7 @@ class MediaReports:
     def media_started(self, leg: ParticipantId, track: str) -> None:
         """Tracks are shown as their senders describe them, so nothing changes for the others."""
         log.info("media.started", leg=leg, track=track)
-        self._post(leg, lambda call, now: call.heard(now))
+        self._post(leg, lambda call, now: call.seen(now) if track == "video" else call.heard(now))
 
     def digit(
         self, leg: ParticipantId, digit: str, duration_ms: int, volume: int, method: str = "telephone-event"
@@ -46,7 +46,8 @@ class MediaReports:
     def picture_lost(self, leg: ParticipantId) -> None:
         self._post(leg, lambda call, now: call.picture_lost(now))
 
-    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
+        self._post(leg, lambda call, now: call.shown(way, now))
         if (actor := self._meetings.by_call.get(CallId(leg))) is not None:
             actor.post(lambda now: actor.meeting.phone_sees(CallId(leg), seen))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from ringback.calls.call import Call
 from ringback.calls.diagnosis import diagnose
-from ringback.calls.looks import Counted, Kind, Looking, Other, Situation, Stats
+from ringback.calls.looks import Counted, Ended, Kind, Looking, Other, Situation, Stats
 from ringback.calls.ports import Clock, MediaLegs
 from ringback.calls.verdict import Verdict
 from ringback.meetings.actor import Actor
@@ -225,6 +225,23 @@ def _afterwards(record: CallRecord) -> Diagnosis:
         has_port=bool(record.media),
         sdp=str(known.get("sdp_address", "")),
         end=record.end,
+        seen=_seen(record, known),
     )
     found = diagnose(Counted({}, known), Counted(), situation)
     return Diagnosis(tuple(found), 0.0, known, {})
+
+
+def _seen(record: CallRecord, known: Stats) -> Ended | None:
+    """What a row says of pictures; ``None``: none were wanted, or it was written by a server that kept nothing."""
+    if not (agreed := str(known.get("video_agreed", ""))):
+        return None
+    widest, last, fps = known.get("video_direction"), known.get("video_last_received_at"), known.get("video_fps")
+    listens = known.get("video_at_the_end") in ("sendrecv", "recvonly")
+    stopped = record.ended_at - last if listens and record.ended_at and isinstance(last, (int, float)) else None
+    return Ended(
+        agreed,
+        sent=widest in ("sendrecv", "sendonly"),
+        listened=widest in ("sendrecv", "recvonly"),
+        fps=int(fps) if isinstance(fps, (int, float)) else 0,
+        stopped=stopped,
+    )

@@ -865,8 +865,12 @@ class MediaEvents(Protocol):
     def picture_lost(self, leg: ParticipantId) -> None:
         """A phone that takes no such RTCP is to be asked for a whole picture."""
 
-    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
-        """A phone with a screen is shown something else now; ``None``: nothing."""
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
+        """A phone with a screen is shown something else now, or in another way; ``None``: nothing.
+
+        ``way``: ``forward``, ``make``, ``none`` (it takes none), or why there is none: ``nobody`` has a picture,
+        ``waiting`` for a key frame, ``no-maker``, ``maker-down``. Empty for as before.
+        """
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         """The sound of that ``Sound.id`` that a leg was played came to its end."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ringback.cli.client import Client, connect, quoted, show_fields, show_json, show_table
 from ringback.cli.fail import fail
-from ringback.cli.ladder import can_draw, draw
+from ringback.cli.ladder import can_draw, draw, picture_line
 from ringback.cli.plain import plain
 from ringback.cli.verdict import advice, what_failed
 
@@ -257,17 +257,19 @@ def _decide(call: str, what: str) -> None:
 
 
 def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: bool) -> None:
-    messages = trace["messages"]
+    messages, pictures = trace["messages"], trace.get("pictures")
     if as_json:
         show_json(messages)
     else:
         # Not a terminal: nothing is folded, and nothing coloured.
         console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-        for line in draw(messages, plain=not can_draw(console.encoding)):
+        for line in draw(messages, not can_draw(console.encoding), pictures):
             console.print(line, no_wrap=True, overflow="ellipsis", crop=sys.stdout.isatty())
     if trace["dropped"]:
         typer.echo(f"{trace['dropped']} messages in the middle are no longer remembered.", err=as_json)
     if not as_json:
+        if pictures:
+            typer.echo(picture_line(pictures))
         typer.echo(what_failed(messages, call))
         if to_do := advice(call):
             typer.echo(f"  do: {to_do}")

@@ -76,6 +76,12 @@ class Heard:
     def has_sdp(self) -> bool:
         return self.headers.get("content-type", "").lower().startswith("application/sdp")
 
+    @property
+    def wants_picture(self) -> bool:
+        """Whether it is an INFO about pictures (RFC 5168)."""
+        kind = self.headers.get("content-type", "").lower()
+        return self.start.startswith("INFO ") and kind.startswith("application/media_control")
+
     def answers(self, request: "Heard") -> bool:
         """Whether this is a response to a request."""
         return (

@@ -214,7 +214,7 @@ class Media:
         if self.events is not None:
             tracks = tuple((ParticipantId(leg), track) for leg, track in fields["of"])
             seen = Seen(SeenLayout(fields["layout"]), tracks) if tracks else None
-            self.events.pictures_shown(fields["leg"], seen)
+            self.events.pictures_shown(fields["leg"], seen, fields["way"])
 
     def _played(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:

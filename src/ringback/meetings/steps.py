@@ -11,10 +11,17 @@ from ringback.model.ids import CallId, ParticipantId
 from ringback.model.records import CallRecord, CallState, Unit
 from ringback.model.values import replace
 
-FIRSTS = {"first_heard_ms": "first_heard_at", "first_sent_ms": "first_sent_at"}
+FIRSTS = {
+    "first_heard_ms": "first_heard_at",
+    "first_sent_ms": "first_sent_at",
+    "video_first_received_ms": "video_first_received_at",
+    "video_last_received_ms": "video_last_received_at",
+    "video_first_sent_ms": "video_first_sent_at",
+    "video_last_sent_ms": "video_last_sent_at",
+}
 """How long ago the first packet came and left: the media side knows it better than whoever told it to begin."""
 
-UNTOLD = frozenset({"way", "codec", "last_heard_ms", "level_dbov", "webrtc", *FIRSTS})
+UNTOLD = frozenset({"way", "codec", "last_heard_ms", "level_dbov", "webrtc", "video_maker_lacks", *FIRSTS})
 """Counters that say how a leg is now: nothing to keep of one that is over."""
 
 LOGGED = (
@@ -32,6 +39,11 @@ LOGGED = (
     "mos",
     "remote_mos",
     "srtp",
+    "video_pictures_received",
+    "video_pictures_sent",
+    "video_freezes_received",
+    "video_freezes_sent",
+    "video_packets_lost",
 )
 """What of a call's sound is worth being in the line that ends it; its row has it all."""
 

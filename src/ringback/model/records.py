@@ -83,7 +83,8 @@ class CallRecord:
         request: The dial-out request as accepted (wire names), or the INVITE's ``X-`` headers for dial-in.
         trunk: Name of the trunk that carries it, empty for none.
         sound: What it sounded like, JSON-ready: ``first_heard_at`` and ``first_sent_at`` (Unix seconds),
-            ``held_seconds``, and once it has ended the media side's counters of its leg.
+            ``held_seconds``; where it was to have pictures, what ``calls.picture_notes`` sums up of them; and once it
+            has ended the media side's counters of its leg.
         called: The telephone number that was called (E.164), empty for a SIP address.
         caller: Who is shown as the caller: a number or ``sip:`` address, empty when nobody vouches for one.
         timeline: What happened in it, once it has ended: steps as ``calls.timeline`` names them, JSON-ready.

@@ -1,6 +1,6 @@
 """``/ringback/calls``: what is known of each call, past and present, and why one is silent or sounds bad."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from ringback.calls.concealed import shown
@@ -27,16 +27,16 @@ async def index(asked: Asked) -> object:
     )
     if page is None:
         raise InvalidRequest("starting_after and ending_before must be the id of a call")
-    return {"total_count": page[0], "data": [call_row(_as_it_is(asked, record)) for record in page[1]]}
+    return {"total_count": page[0], "data": [call_row(as_it_is(asked, record)) for record in page[1]]}
 
 
 async def show(asked: Asked) -> object:
     """One call with its timeline, and while it goes on the counters of those it is with."""
-    record = _as_it_is(asked, await _find(asked))
+    record = as_it_is(asked, await _find(asked))
     others = asked.services.calls.observer.others(record.id) if record.end is None else {}
     return {
         **call_row(record),
-        "timeline": [{**step, "at": _at(step["at"])} for step in record.timeline],
+        "timeline": timeline(record.timeline),
         "others": [{"participant": leg, **_sound(stats)} for leg, stats in others.items()],
     }
 
@@ -68,12 +68,17 @@ async def _find(asked: Asked) -> CallRecord:
     return record
 
 
-def _as_it_is(asked: Asked, record: CallRecord) -> CallRecord:
+def as_it_is(asked: Asked, record: CallRecord) -> CallRecord:
     """A record of an unfinished call has no sound and no timeline: those are with the call itself."""
     if record.end is not None:
         return record
     calls = asked.services.calls
     return replace(record, sound=calls.sound(record.id), timeline=calls.timeline(record.id))
+
+
+def timeline(steps: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Steps of a call with their moments as text."""
+    return [{**step, "at": _at(step["at"])} for step in steps]
 
 
 def _filter(asked: Asked) -> CallFilter:

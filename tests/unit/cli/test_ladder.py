@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.cli.ladder import can_draw, draw
+from ringback.cli.ladder import can_draw, draw, picture_line
 from unit.cli.ladder_messages import ACK, INVITE, OK, TRYING, row
 
 
@@ -73,3 +73,33 @@ def test_answers_that_say_no_are_red_and_those_that_say_yes_green() -> None:
     lines = draw([row(0.0, "out", INVITE), row(0.1, "in", "SIP/2.0 486 Busy"), row(0.2, "in", OK)])
 
     assert [str(line.spans[0].style) for line in lines[1:]] == ["cyan", "red", "green"]
+
+
+WANTS_PICTURE = {"cseq": "2 INFO", "more": "Content-Type: application/media_control+xml\n"}
+
+
+def test_what_happened_to_pictures_stands_between_the_messages() -> None:
+    steps = [{"at": row(0.5, "in", OK)["at"], "step": "video-way", "way": "none", "why": "\x1bnobody"}]
+    lines = [line.plain for line in draw([row(0.0, "out", INVITE), row(1.0, "in", OK)], pictures={"steps": steps})]
+
+    assert [line.split()[0] for line in lines[1:]] == ["0.000", "0.500", "1.000"]
+    assert lines[2] == "     0.500  video way: none, ?nobody"
+
+
+def test_of_many_wishes_for_a_picture_the_first_each_way_is_drawn() -> None:
+    asked = [row(at, "in", "INFO sip:a@b SIP/2.0", branch=str(at), **WANTS_PICTURE) for at in (1, 2, 3)]
+    answers = [row(at, "out", OK, cseq="2 INFO", branch=str(at)) for at in (1, 2, 3)]
+    ours = row(5, "out", "INFO sip:a@b SIP/2.0", branch="ours", **WANTS_PICTURE)
+
+    lines = drawn(row(0.0, "out", INVITE), *asked, *answers, ours)
+
+    assert [line.split()[0] for line in lines[1:]] == ["0.000", "1.000", "1.000", "5.000"]
+    assert "INFO (wants a picture)" in lines[2]
+
+
+def test_how_often_whole_pictures_were_asked_for_is_one_line() -> None:
+    counted = {"asked": 1, "asked_by_info": 0, "received": 2, "wanted": 7, "wanted_by_info": 3}
+
+    assert picture_line({"key_frames": counted}) == (
+        "Pictures: we asked for a key frame once (0 by INFO, 2 came), the far end 7 times (3 by INFO)."
+    )

@@ -306,7 +306,7 @@ class Softphone:
     def picture_lost(self, leg: ParticipantId) -> None:
         """A telephone without a screen."""
 
-    def pictures_shown(self, leg: ParticipantId, seen: Seen | None) -> None:
+    def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
         """A telephone without a screen."""
 
     def leg_silent(self, leg: ParticipantId) -> None:
