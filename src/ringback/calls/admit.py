@@ -10,6 +10,7 @@ from ringback.calls.effects import Reject
 from ringback.meetings.admission import JoinRefused, check_room_times
 from ringback.meetings.effects import CallMachine
 from ringback.meetings.meeting import Meeting
+from ringback.model.errors import NotStored
 from ringback.model.ids import CallId, EndpointUser
 from ringback.model.instant import Instant
 from ringback.model.room import SipSettings
@@ -46,6 +47,8 @@ NOT_OPEN = Refusal("room-not-open", 403)
 DRAINING = Refusal("draining", 480)
 NO_PORT = Refusal("no-port", 480)
 BROKEN = Refusal("internal-error", 500)
+STORE_FAILED = Refusal("store-failed", 503, headers=(RETRY_AFTER,))
+"""503, so that a carrier tries its next server: this one can take no call now, and the next may."""
 
 HIDDEN_FROM_STRANGERS = frozenset(
     {"no-such-endpoint", "no-such-number", "no-trunk-matched", "sip-off", "nobody-joined", "room-not-open"}
@@ -57,6 +60,11 @@ def told(refusal: Refusal, known: bool, uniform: int = 480) -> Refusal:
     if known or refusal.rule not in HIDDEN_FROM_STRANGERS:
         return refusal
     return Refusal(refusal.rule, uniform)
+
+
+def because(error: BaseException, otherwise: Refusal = BROKEN) -> Refusal:
+    """What is told a caller for whom something failed on our side; the log has said what."""
+    return STORE_FAILED if isinstance(error, NotStored) else otherwise
 
 
 def check_call(

@@ -46,6 +46,8 @@ BY_ENDING: Mapping[Ending, str] = {
     Ending.NOT_TAKEN: "Your program did not take the held call in time: see that it is told, and answers.",
     Ending.SERVER_RESTART: "The server died or was killed in mid-call: look at the log before its start.",
     Ending.SERVER_DRAIN: "The server was stopped; it waits RINGBACK_LIMITS__DRAIN_SECONDS for calls to end.",
+    Ending.STORE_FAILED: "The database could not be written: ringback doctor says why (a full disk, mostly), and "
+    "store.failed in the log; nothing has to be restarted once it can.",
     Ending.INTERNAL_ERROR: "This is a bug: keep the log's lines with this call's id and report it.",
 }
 

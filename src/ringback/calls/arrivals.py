@@ -14,7 +14,9 @@ from ringback.calls.admit import (
     NO_TRUNK,
     NOBODY_JOINED,
     SIP_OFF,
+    STORE_FAILED,
     Refusal,
+    because,
 )
 from ringback.calls.between_clients import ClientCalls, private_room
 from ringback.calls.client_numbers import ClientNumbers, dials_number
@@ -26,7 +28,7 @@ from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.service import Meetings
-from ringback.model.errors import Unavailable
+from ringback.model.errors import NotStored, Unavailable
 from ringback.model.ids import CallId, DomainId, EndpointUser, RoomName
 from ringback.model.instant import Instant
 from ringback.model.room import Room
@@ -121,7 +123,8 @@ class Arrivals:
             error = None if taken.cancelled() else taken.exception()
             if error is not None:
                 self._looking.discard(invite.call)
-                self._door.refuse(invite, NO_PORT if isinstance(error, Unavailable) else BROKEN)
+                otherwise = NO_PORT if isinstance(error, Unavailable) else BROKEN
+                self._door.refuse(invite, because(error, otherwise))
 
         actor.ask(lambda now: (self._connect(actor, invite, address, now), None)).add_done_callback(done)
 
@@ -152,6 +155,9 @@ class Arrivals:
     async def _look_up(self, invite: IncomingInvite, user: EndpointUser | None) -> None:
         try:
             refusal = await self._find_meeting(invite, user)
+        except NotStored as error:
+            log.error("store.failed", call=invite.call, error=error.info)
+            refusal = STORE_FAILED
         except Exception:
             log.exception("call.lookup-failed", call=invite.call)
             refusal = BROKEN
@@ -203,7 +209,7 @@ class Arrivals:
                 self._tasks.run(self._look_up(invite, user))
             elif error is not None:
                 self._looking.discard(invite.call)
-                self._door.refuse(invite, BROKEN)
+                self._door.refuse(invite, because(error))
 
         actor.ask(lambda now: (self._take(actor, invite, user, now), None)).add_done_callback(done)
 

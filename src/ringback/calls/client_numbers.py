@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from ringback.calls.admit import NO_PORT, NO_SUCH_ENDPOINT, NO_SUCH_NUMBER, Refusal
+from ringback.calls.admit import NO_PORT, NO_SUCH_ENDPOINT, NO_SUCH_NUMBER, STORE_FAILED, Refusal
 from ringback.calls.between_clients import CalleeLeg, CallerLeg, private_room
 from ringback.calls.dialling import Dialling
 from ringback.calls.display_name import clean
@@ -26,7 +26,7 @@ from ringback.calls.requests import DialOutRequest, validate
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect
 from ringback.meetings.service import Meetings
-from ringback.model.errors import Forbidden, InvalidRequest, RingbackError, Unavailable
+from ringback.model.errors import Forbidden, InvalidRequest, NotStored, RingbackError, Unavailable
 from ringback.model.events import CallFacts
 from ringback.model.ids import CallId, DomainId, ParticipantId
 from ringback.model.instant import Instant
@@ -110,6 +110,8 @@ class ClientNumbers:
         except InvalidRequest as error:
             log.warning("call.no-way-out", call=invite.call, domain=asker.domain, because=error.info)
             return NO_WAY_OUT
+        except NotStored:
+            return STORE_FAILED
         except Unavailable:
             return NO_PORT
         return None

@@ -96,6 +96,7 @@ Q850: Mapping[str, int] = {
     Ending.QUOTA_EXHAUSTED: 31,
     Ending.SERVER_RESTART: 41,
     Ending.SERVER_DRAIN: 41,
+    Ending.STORE_FAILED: 41,
     Ending.INTERNAL_ERROR: 41,
 }
 """What the telephone network calls the reasons for which we hang up (Q.850, RFC 3326)."""

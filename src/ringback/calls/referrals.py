@@ -26,7 +26,7 @@ from ringback.meetings.effects import Effect
 from ringback.meetings.meeting import MeetingOver
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending
-from ringback.model.errors import Forbidden, InvalidRequest, NotFound, RingbackError, Unavailable
+from ringback.model.errors import Forbidden, InvalidRequest, NotFound, NotStored, RingbackError, Unavailable
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
 from ringback.model.values import replace
@@ -117,6 +117,8 @@ class Referrals:
             self._refuse(asked.line, asked.refer, refused)
         except Forbidden:
             self._refuse(asked.line, asked.refer, Refused("destination-not-allowed", FORBIDDEN))
+        except NotStored:
+            self._refuse(asked.line, asked.refer, Refused("store-failed", UNAVAILABLE))
         except Unavailable:
             self._refuse(asked.line, asked.refer, Refused("no-port", UNAVAILABLE))
         except RingbackError as error:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NOBODY_JOINED, Refusal
+from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NOBODY_JOINED, Refusal, because
 from ringback.calls.call import Call
 from ringback.calls.display_name import PARAMETER, clean
 from ringback.calls.moving import Moving
@@ -165,7 +165,7 @@ class DialinDesk:
             if not isinstance(error, Unavailable):
                 log.exception("dialin.failed", call=invite.call)
             if self._calls.is_expected(invite.call):
-                self._calls.refuse(invite, NO_PORT if isinstance(error, Unavailable) else BROKEN)
+                self._calls.refuse(invite, because(error, NO_PORT if isinstance(error, Unavailable) else BROKEN))
 
     async def _answer(self, invite: IncomingInvite, config: DialinConfig | None, domain: DomainId) -> None:
         """Have everything ready that the caller is to hear, then answer it in a lobby of its own."""

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from ringback.calls.admit import BROKEN, DRAINING, Refusal
+from ringback.calls.admit import BROKEN, DRAINING, STORE_FAILED, Refusal
 from ringback.calls.ports import Clock, IncomingInvite
 from ringback.dialin.sip_trunks import SipTrunks
 from ringback.dialin.trunk_call import PAUSE, TrunkCall
 from ringback.meetings.actor import Actor
 from ringback.meetings.service import Meetings
-from ringback.model.errors import NotFound
+from ringback.model.errors import NotFound, NotStored
 from ringback.model.ids import CallId, DomainId, EndpointUser
 from ringback.model.room import Room
 from ringback.model.sip_trunk import SipTrunk
@@ -78,6 +78,9 @@ class TrunkCalls:
                 self._calls.hand_over(self._meetings.actor(settings), invite, None)
                 return
             refusal = NOTIFICATION_FAILED
+        except NotStored as error:
+            log.error("store.failed", call=invite.call, error=error.info)
+            refusal = STORE_FAILED
         except Exception:
             log.exception("dialin.failed", call=invite.call)
             refusal = BROKEN

@@ -31,7 +31,7 @@ from ringback.meetings.meeting import Life, Meeting, MeetingOver
 from ringback.meetings.ports import Office, Told, Unseated
 from ringback.meetings.steps import Steps
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.errors import RingbackError, Unavailable
+from ringback.model.errors import NotStored, RingbackError, Unavailable
 from ringback.model.events import DURABLE, MeetingEnded, ParticipantJoined, ParticipantUpdated
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.instant import Instant
@@ -298,7 +298,7 @@ class Actor:
                 effect.apply(world)
         for future, answer, own in batch.answers:
             if not stored and any(batch.outside[index].needs_row for index in own):
-                _settle(future, Unavailable("the call could not be stored, so it was not made"))
+                _settle(future, NotStored("the call could not be stored, so it was not made"))
             else:
                 _settle(future, None, answer)
 
@@ -311,7 +311,7 @@ class Actor:
 
     def _fail(self, call: CallId) -> None:
         """What must not happen without a row does not happen: the call ends instead."""
-        self.post(lambda now: [HangUp(call, EndReason(Ending.INTERNAL_ERROR, Fault.OURS))])
+        self.post(lambda now: [HangUp(call, EndReason(Ending.STORE_FAILED, Fault.OURS))])
 
     async def _collapse(self) -> None:
         """A bug of ours in this meeting: end what it has as well as we can and let the others be."""

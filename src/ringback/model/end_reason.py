@@ -54,6 +54,7 @@ class Ending(StrEnum):
     PEER_ENDED = "peer-ended"
     SERVER_RESTART = "server-restart"
     SERVER_DRAIN = "server-drain"
+    STORE_FAILED = "store-failed"
     INTERNAL_ERROR = "internal-error"
 
 

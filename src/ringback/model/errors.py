@@ -86,3 +86,7 @@ class Unavailable(RingbackError):
     """The node cannot do this now: draining, or out of a resource of its own (503 ``server-error``)."""
 
     code = "server-error"
+
+
+class NotStored(Unavailable):
+    """What was asked for has to be stored first, and cannot be now: a full disk, a database that is away (503)."""

@@ -11,6 +11,7 @@ from ringback.model.errors import (
     InvalidRequest,
     NotFound,
     NotJson,
+    NotStored,
     NumberRefused,
     RateLimited,
     RingbackError,
@@ -43,6 +44,8 @@ def error_response(error: RingbackError) -> JSONResponse:
     headers = {}
     if isinstance(error, RateLimited):
         headers["Retry-After"] = str(max(1, error.retry_after))
+    if isinstance(error, NotStored):
+        headers["Retry-After"] = "5"
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, NumberRefused):

@@ -22,7 +22,7 @@ from ringback.sip.events import Event, Incoming, Lookup, Refused, Registering
 from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.headers import BRANCH_COOKIE, parse_vias
 from ringback.sip.hops import is_address, is_hidden, named_hop, transport_of, uri_transport
-from ringback.sip.inbound import InboundCall
+from ringback.sip.inbound import SOON, InboundCall
 from ringback.sip.life import Phase
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
@@ -591,7 +591,7 @@ class Agent:
 
     def registered(self, told: Registering, stored: bool, now: float) -> None:
         """The end of ``Registering``."""
-        answer = (told.answer.status, told.answer.rows) if stored else (500, [])
+        answer = (told.answer.status, told.answer.rows) if stored else (503, [("Retry-After", SOON)])
         self._respond(told.transaction, answer, now)
 
     def _caller(self, request: Request, flow: Flow) -> Caller:

@@ -26,6 +26,12 @@ TRYING_AFTER = 0.15
 
 Who is refused at once, as most strangers are, then gets one answer and no more, and asks again if that is lost."""
 
+SOON = "5"
+"""Seconds after which a caller may try again whom a failure of ours turned away."""
+
+TEMPORARY_FAILURE = 41
+"""Q.850."""
+
 UNANSWERED_LIMIT = 300.0
 """Seconds after which an INVITE nobody above answered is refused: the last guard against calls that never end."""
 
@@ -104,9 +110,11 @@ class InboundCall(Call):
         self._refuse(status, now, clean(reason), rows)
 
     def bye(self, reason: str, now: float, q850: int | None = None) -> None:
-        if self.phase is Phase.SETTING_UP and self._answer is not None:
-            # Answered as the user above sees it; the caller was never told.
-            self._refuse(480, now)
+        if self.phase is Phase.SETTING_UP:
+            # Answered as the user above sees it; the caller was never told. Of "temporary failure" others are to know
+            # that this server alone is meant (RFC 3398 §7.2.4.1).
+            rows: list[Row] = [("Retry-After", SOON)] if q850 == TEMPORARY_FAILURE else []
+            self._refuse(503 if rows else 480, now, rows=rows)
         else:
             super().bye(reason, now, q850)
 

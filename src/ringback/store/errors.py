@@ -1,9 +1,9 @@
 """What can go wrong with the database, each as one sentence that names the setting to look at."""
 
-from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.errors import InvalidRequest, NotStored
 
 
-class StoreError(Unavailable):
+class StoreError(NotStored):
     """The database cannot be opened, read or written. Nothing was changed by the attempt."""
 
 

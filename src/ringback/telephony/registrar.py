@@ -7,6 +7,7 @@ from typing import Protocol
 import structlog
 
 from ringback.calls.ports import Clock, Timer
+from ringback.model.errors import NotStored
 from ringback.model.ids import DomainId
 from ringback.model.instant import Instant
 from ringback.model.sip_client import Binding, SipClient
@@ -99,6 +100,9 @@ class Registry:
         """Store a change. False: it could not be, and did not happen."""
         try:
             stored = await self._store.save(change.client.id, change.bindings)
+        except NotStored as error:
+            log.error("store.failed", client=change.client.username, error=error.info)
+            stored = False
         except Exception:
             log.exception("sip.registration-not-stored")
             stored = False

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.errors import InvalidRequest, NotStored
 from ringback.model.records import (
     CallRecord,
     CommandRecord,
@@ -20,7 +20,7 @@ class MemoryRecords:
 
     Attributes:
         commits: How many units were written.
-        broken: While true, every commit raises ``Unavailable`` and writes nothing.
+        broken: While true, every commit raises ``NotStored`` and writes nothing.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class MemoryRecords:
     async def commit(self, unit: Unit) -> None:
         await asyncio.sleep(0)
         if self.broken:
-            raise Unavailable("the store is broken on purpose")
+            raise NotStored("the store is broken on purpose")
         for call in unit.calls:
             if call.idempotency_key is not None:
                 owner = self._keys.setdefault((call.domain, call.idempotency_key), call.id)

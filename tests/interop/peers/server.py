@@ -45,6 +45,7 @@ class Server:
         settings: More ``RINGBACK_…``, without that prefix.
         command: What to run instead of ``serve``.
         env: More of the environment.
+        inside: A command that runs it: its own words come first.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Server:
         settings: Mapping[str, str] | None = None,
         command: tuple[str, ...] = ("serve",),
         env: Mapping[str, str] | None = None,
+        inside: tuple[str, ...] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -74,8 +76,8 @@ class Server:
         own = {f"RINGBACK_{name}": value for name, value in wanted.items()}
         log = folder / "server.txt"
         # What more is in the environment may be for its very start, which a fork does not have.
-        if env:
-            self.process = Process([RINGBACK, *command], log, env={**own, **env}, cwd=folder)
+        if env or inside:
+            self.process = Process([*inside, RINGBACK, *command], log, env={**own, **(env or {})}, cwd=folder)
         else:
             self.process = OurCommand(command, log, env=own, cwd=folder)
             if not {"DATA_DIR", "DATABASE_URL"} & set(settings or {}):

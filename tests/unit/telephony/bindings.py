@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ringback.model.errors import NotStored
 from ringback.model.sip_client import Binding
 
 
@@ -19,7 +20,7 @@ class MemoryBindings:
     async def save(self, client: str, bindings: Sequence[Binding]) -> bool:
         self.saves += 1
         if self.broken:
-            raise OSError("the disk is full")
+            raise NotStored("the disk is full")
         self.kept[client] = bindings
         return True
 
