@@ -306,6 +306,7 @@ class Application:
                 },
                 meters=meters,
                 engine=self.media.engine_stats,
+                engine_workers=self.media.worker_stats,
                 numbers=self.numbers,
                 webhooks=self.webhooks,
                 dialin_configs=self.dialin_configs,
@@ -390,9 +391,9 @@ class Application:
             advertised.append("127.0.0.1")
         try:
             rtp, other = rtp_hosts(settings.sip.hosts)
-            engine = core.new_engine(host, media.udp_port, advertised, rtp, first, last, other)
+            engine = core.new_engine(host, media.udp_port, advertised, rtp, first, last, other, media.workers)
         except OSError as error:
-            raise installation.taken("media", "udp_port", host, media.udp_port, error) from None
+            raise installation.taken("media", "udp_port", host, media.webrtc_ports, error) from None
         if (pixels := media.pixel_program) is not None:
             engine.set_pixels(str(pixels))
         # Beside everything else: the server is not late for it.

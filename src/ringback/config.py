@@ -12,7 +12,16 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 PREFIX = "RINGBACK_"
@@ -247,6 +256,13 @@ class Media(Section):
         default=7882, ge=0, le=65535, description="UDP and TCP port for WebRTC media; 0 takes a free one."
     )
     rtp_ports: str = Field(default="20000-29999", description="First and last UDP port for RTP with telephones.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Threads that carry media, each with rooms of its own. Their WebRTC ports are udp_port and those "
+        "after it.",
+    )
     public_address: str | None = Field(
         default=None,
         description="IP address that browsers and phones reach this machine at. Unset: the listeners' address.",
@@ -279,12 +295,36 @@ class Media(Section):
             raise ValueError("write it as first-last, both between 1024 and 65535, as in 20000-29999")
         return value
 
+    @field_validator("workers")
+    @classmethod
+    def _ports_each(cls, value: int, info: ValidationInfo) -> int:
+        udp_port, rtp_ports = info.data.get("udp_port", 0), info.data.get("rtp_ports", "0-0")
+        last = udp_port + value - 1
+        if udp_port == 0 or value == 1:
+            return value
+        if last > 65535:
+            raise ValueError(
+                f"{value} workers from udp_port {udp_port} on need ports up to {last}, and 65535 is the last"
+            )
+        first_rtp, last_rtp = (int(port) for port in rtp_ports.split("-"))
+        if udp_port <= last_rtp and first_rtp <= last:
+            raise ValueError(
+                f"{value} workers take ports {udp_port}-{last}, and rtp_ports {rtp_ports} holds some of them"
+            )
+        return value
+
     @field_validator("public_address")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is not None:
             ip_address(value)
         return value
+
+    @property
+    def webrtc_ports(self) -> str:
+        """UDP and TCP ports for WebRTC media, as in ``7882`` or ``7882-7885``; ``0``: any."""
+        last = self.udp_port + self.workers - 1
+        return str(self.udp_port) if self.udp_port in (0, last) else f"{self.udp_port}-{last}"
 
     @property
     def rtp_range(self) -> tuple[int, int]:
@@ -470,6 +510,21 @@ class Settings(BaseSettings):
     dialin: Dialin = Field(default_factory=Dialin)
     webhooks: Webhooks = Field(default_factory=Webhooks)
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("media")
+    @classmethod
+    def _apart(cls, value: Media, info: ValidationInfo) -> Media:
+        """No port of several workers is a listener's on the same address: which of the two failed would be chance."""
+        http, sip = info.data.get("http"), info.data.get("sip")
+        if http is None or sip is None or value.workers == 1 or value.udp_port == 0:
+            return value
+        ports = {"http.port": http.port}
+        if http.host in sip.hosts:
+            ports |= {"sip.port": sip.port, "sip.tls_port": sip.tls_port}
+        for name, port in ports.items():
+            if value.udp_port <= port < value.udp_port + value.workers:
+                raise ValueError(f"{value.workers} workers take ports {value.webrtc_ports}, and {name} is {port}")
+        return value
 
     @field_validator("public_url")
     @classmethod

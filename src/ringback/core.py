@@ -59,9 +59,11 @@ def digest(folder: Path) -> int:
 class Engine(Protocol):
     """What ``ringback_core.Engine`` offers.
 
-    Built as ``Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host)``;
-    ``rtp_other_host`` is of the other IP version, or ``None``. Ports are bound at once and ``OSError`` names the
-    address. ``webrtc_port`` 0 takes any free one (UDP and TCP get the same number).
+    Built as ``Engine(webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host,
+    workers)``; ``rtp_other_host`` is of the other IP version, or ``None``. Ports are bound at once and ``OSError``
+    names the address. ``workers`` (1 to 64) is the number of threads, each with rooms of its own; the first has
+    ``webrtc_port``, each other the one after that of the one before. 0 takes any free ones (UDP and TCP get the same
+    number).
     ``webrtc_advertised`` is the list of IP addresses written into ICE candidates.
     """
 
@@ -86,7 +88,9 @@ class Engine(Protocol):
         - ``leg-failed``: ``leg``, ``reason``
         """
 
-    def webrtc_port(self) -> int: ...
+    def webrtc_ports(self) -> list[int]:
+        """Of each worker."""
+
     def fingerprint(self) -> str:
         """What ``a=fingerprint`` says to telephones: hash and digest of the certificate their legs show by DTLS."""
 
@@ -204,7 +208,10 @@ class Engine(Protocol):
 
     def engine_stats(self) -> dict[str, int]:
         """Counters of the whole engine: ``rooms``, ``legs``, ``garbage`` (datagrams of strangers, dropped),
-        ``tcp_refused``, ``ticks_late``, ``leg_failures``, ``cpu_us`` (of the media thread), ``events_dropped``."""
+        ``tcp_refused``, ``ticks_late``, ``leg_failures``, ``cpu_us`` (of the media threads), ``events_dropped``."""
+
+    def worker_stats(self) -> list[dict[str, int]]:
+        """The same of each worker, but for ``events_dropped``."""
 
 
 class Callers(Protocol):
@@ -296,10 +303,11 @@ def new_engine(
     rtp_first: int,
     rtp_last: int,
     rtp_other_host: str | None = None,
+    workers: int = 1,
 ) -> Engine:
     """Start an engine (see ``Engine``)."""
     engine: Engine = compiled().Engine(
-        webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host
+        webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host, workers
     )
     return engine
 

@@ -111,7 +111,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-def taken(section: str, name: str, host: str, port: int, error: OSError) -> ConfigError:
+def taken(section: str, name: str, host: str, port: int | str, error: OSError) -> ConfigError:
     """An address that cannot be listened on, with the setting to change."""
     # Some errors bring a sentence of their own in place of the system's words.
     reason = os.strerror(error.errno) if error.errno else str(error)

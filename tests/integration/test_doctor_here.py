@@ -72,7 +72,7 @@ async def test_a_router_that_shows_other_ports_is_told_with_the_ports_to_forward
 
     assert finding.verdict == WARNING
     assert "the world sees 203.0.113.77, and port" in finding.words
-    assert "UDP and TCP 5070 and UDP 21000-21999" in finding.fix
+    assert "UDP and TCP 5070 and 7882 and UDP 21000-21999" in finding.fix
     assert "RINGBACK_SIP__PUBLIC_PORT" in finding.fix
 
 
@@ -126,3 +126,31 @@ def test_a_port_that_the_server_of_this_machine_has_is_no_warning() -> None:
 
     assert [finding.check for finding in here_and_there(here, answers)] == ["data", "server"]
     assert [finding.check for finding in here_and_there(here, none)] == ["data", "SIP", "server"]
+
+
+async def test_the_port_of_a_worker_that_somebody_else_has_is_told(settings: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        settings.setenv("RINGBACK_MEDIA__UDP_PORT", str(port - 1))
+        settings.setenv("RINGBACK_MEDIA__WORKERS", "2")
+
+        finding = await found("WebRTC")
+
+    # The one before it may be somebody's, too.
+    assert finding.verdict == WARNING
+    assert any(f"127.0.0.1:{taken}: " in finding.words for taken in (port, port - 1))
+    assert "RINGBACK_MEDIA__UDP_PORT" in finding.fix
+
+
+async def test_the_ports_of_all_workers_are_told_as_those_to_open(settings: pytest.MonkeyPatch) -> None:
+    settings.setenv("RINGBACK_MEDIA__WORKERS", "3")
+    # Three in a row that are free: looked for, as nobody can reserve them.
+    for first in range(41000, 60000, 11):
+        settings.setenv("RINGBACK_MEDIA__UDP_PORT", str(first))
+        finding = await found("WebRTC")
+        if finding.verdict == OK:
+            break
+
+    assert finding.words == f"UDP and TCP {first}-{first + 2}: open these towards browsers and bots"

@@ -211,7 +211,7 @@ async def test_floods_of_stun_for_nobody_change_nothing(media: Media, two: tuple
             name = f"{dice.getrandbits(32):08x}:{n}".ljust(16)[:16].encode()
             attribute = struct.pack(">HH", 6, len(name)) + name
             head = struct.pack(">HHI", 1, len(attribute), 0x2112A442) + dice.randbytes(12)
-            stranger.sendto(head + attribute, ("127.0.0.1", media.webrtc_port))
+            stranger.sendto(head + attribute, ("127.0.0.1", media.webrtc_ports[0]))
             if n % 100 == 0:
                 await asyncio.sleep(0)
         heard = len(bob.received)

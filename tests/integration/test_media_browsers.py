@@ -230,7 +230,7 @@ async def test_a_latecomer_sees_at_once_and_garbage_disturbs_nobody(join: Join, 
     await ann.negotiate()
     await until(lambda: ("ann", "video") in seen.started, "ann's picture arrives")
     loop = asyncio.get_running_loop()
-    port = media.webrtc_port
+    port = media.webrtc_ports[0]
     stranger, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("127.0.0.1", port))
     _, writer = await asyncio.open_connection("127.0.0.1", port)
 
@@ -432,7 +432,7 @@ async def test_a_strangers_handshake_neither_comes_in_nor_keeps_the_right_one_ou
         def datagram_received(self, data: bytes, addr: object) -> None:
             answers.append(data)
 
-    stranger, _ = await loop.create_datagram_endpoint(Stranger, remote_addr=("127.0.0.1", media.webrtc_port))
+    stranger, _ = await loop.create_datagram_endpoint(Stranger, remote_addr=("127.0.0.1", media.webrtc_ports[0]))
     ann, bob = await join("ann"), await join("bob")
     await ann.send_tone(440)
     from_ann = await bob.receive("ann", "audio")

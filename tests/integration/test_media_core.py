@@ -51,7 +51,7 @@ def test_every_verb_on_an_unknown_leg_does_nothing(engine: Engine) -> None:
 
 
 def test_a_port_in_use_is_named(engine: Engine) -> None:
-    port = engine.webrtc_port()
+    [port] = engine.webrtc_ports()
 
     with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
         new_engine("127.0.0.1", port, ["127.0.0.1"], "127.0.0.1", 24000, 24007)

@@ -185,3 +185,28 @@ def test_the_sample_file_uncommented_is_the_default(tmp_path: Path) -> None:
     assert load_settings() == Settings.model_construct(
         **{n: f.get_default(call_default_factory=True) for n, f in Settings.model_fields.items()}
     )
+
+
+def test_each_media_worker_has_a_port_after_the_first() -> None:
+    media = load_settings({"media": {"workers": 4}}).media
+
+    assert (media.workers, media.webrtc_ports) == (4, "7882-7885")
+    assert load_settings().media.webrtc_ports == "7882"
+    assert load_settings({"media": {"workers": 4, "udp_port": 0}}).media.webrtc_ports == "0"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"media": {"workers": 0}}, "RINGBACK_MEDIA__WORKERS"),
+        ({"media": {"workers": 65}}, "RINGBACK_MEDIA__WORKERS"),
+        ({"media": {"workers": 3, "udp_port": 65534}}, "need ports up to 65536"),
+        ({"media": {"workers": 2, "udp_port": 19999}}, "take ports 19999-20000, and rtp_ports 20000-29999 holds some"),
+        ({"media": {"workers": 4, "udp_port": 7878}}, "take ports 7878-7881, and http.port is 7880"),
+        ({"media": {"workers": 2, "udp_port": 5060}}, "take ports 5060-5061, and sip.port is 5060"),
+    ],
+)
+def test_workers_whose_ports_are_not_theirs_are_refused(flags: dict[str, object], said: str) -> None:
+    text = problem(flags)
+
+    assert "RINGBACK_MEDIA" in text and said in text

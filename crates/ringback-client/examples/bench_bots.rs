@@ -91,6 +91,7 @@ fn calls(name: &str, speaks: Codec, target: f64) {
 fn engine() -> Engine {
     let local = LOCAL.into();
     Engine::start(Config {
+        workers: 1,
         webrtc_host: local,
         webrtc_port: 0,
         webrtc_advertised: vec![local],

@@ -103,6 +103,7 @@ fn socket() -> UdpSocket {
 fn engine() -> Engine {
     let local = LOCAL.into();
     Engine::start(Config {
+        workers: 1,
         webrtc_host: local,
         webrtc_port: 0,
         webrtc_advertised: vec![local],

@@ -11,9 +11,11 @@ use crate::crypto::PhoneCrypto;
 /// Where an engine listens.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Address of the one UDP and the one TCP port for all WebRTC peers.
+    /// Threads that carry media, each with rooms of its own; 1 to 64.
+    pub workers: usize,
+    /// Address of the UDP and the TCP port that each worker has for its WebRTC peers.
     pub webrtc_host: IpAddr,
-    /// Their number; 0 takes any that is free for both.
+    /// Their number for the first worker, counting up for the others; 0 takes any that are free for both.
     pub webrtc_port: u16,
     /// Addresses written into ICE candidates. Empty: `webrtc_host`.
     pub webrtc_advertised: Vec<IpAddr>,

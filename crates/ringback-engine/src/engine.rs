@@ -1,4 +1,6 @@
 //! The caller's side of the engine: commands in, events out, never waiting for the network.
+//!
+//! Each worker has its rooms, and every command goes to the worker of its room or leg, in the order in which it was given.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
@@ -9,44 +11,48 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::Sender;
 use ringback_audio::ToneShape;
 use ringback_rtp::Certificate;
+use ringback_sfu::Identity;
 use rustix::net::sockopt;
 
 use crate::command::Command;
 use crate::config::{Config, PhoneMedia};
 use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
+use crate::handover::Handover;
 use crate::layers::AskedLayers;
 use crate::phone_video::VideoMedia;
+use crate::placement::{Newcomer, Placement, WorkerIndex};
 use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
 use crate::sys;
-use crate::worker::{self, Wake};
+use crate::worker::{self, Inbox};
+
+/// Most workers: the command of a thread each is all that they share.
+const MOST_WORKERS: usize = 64;
 
 /// A running engine. Dropping it stops it.
 pub struct Engine {
     config: Config,
-    port: u16,
-    commands: Sender<Command>,
-    wake: Arc<Wake>,
+    workers: Vec<Running>,
     mailbox: Arc<Mailbox>,
-    counters: Arc<EngineCounters>,
-    legs: Mutex<HashMap<String, Entry>>,
+    placement: Mutex<Placement>,
     clips: Clips,
     next_request: AtomicU64,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     certificate: Arc<Certificate>,
 }
 
-struct Entry {
-    room: String,
-    shared: Arc<LegShared>,
+/// A worker as it is seen from outside.
+struct Running {
+    port: u16,
+    inbox: Inbox,
+    counters: Arc<EngineCounters>,
 }
 
 impl Engine {
-    /// Bind the WebRTC ports and start the worker. The error of a port in use names the address.
+    /// Bind the WebRTC ports and start the workers. The error of a port in use names the address.
     pub fn start(mut config: Config) -> io::Result<Engine> {
         sys::raise_file_limit();
         if config.webrtc_advertised.is_empty() {
@@ -56,38 +62,43 @@ impl Engine {
             let text = format!("{address} cannot be advertised to browsers: name an address that they can reach");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let (udp, tcp) = bind_webrtc(config.webrtc_host, config.webrtc_port)?;
-        let port = udp.local_addr()?.port();
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        let wake = Arc::new(Wake::new()?);
+        let sockets = bind_all(&config)?;
         let mailbox = Arc::new(Mailbox::new()?);
-        let counters = Arc::new(EngineCounters::default());
         let no_certificate = || io::Error::other("no DTLS certificate could be made");
         let certificate = Arc::new(Certificate::generate().ok_or_else(no_certificate)?);
-        let parts = worker::Parts {
-            udp,
-            tcp,
-            advertised: config.webrtc_advertised.clone(),
-            certificate: certificate.clone(),
-            commands: receiver,
-            wake: wake.clone(),
+        let identity = Identity::generate().ok_or_else(no_certificate)?;
+        let mut engine = Engine {
+            workers: Vec::new(),
             mailbox: mailbox.clone(),
-            counters: counters.clone(),
-        };
-        let thread = worker::spawn(parts)?;
-        Ok(Engine {
-            config,
-            port,
-            commands: sender,
-            wake,
-            mailbox,
-            counters,
-            legs: Mutex::default(),
+            placement: Mutex::new(Placement::new(sockets.len())),
             clips: Clips::default(),
             next_request: AtomicU64::new(1),
-            thread: Mutex::new(Some(thread)),
-            certificate,
-        })
+            threads: Mutex::default(),
+            certificate: certificate.clone(),
+            config,
+        };
+        for (number, (udp, tcp)) in sockets.into_iter().enumerate() {
+            let port = udp.local_addr()?.port();
+            let (inbox, commands) = Inbox::new()?;
+            let counters = Arc::new(EngineCounters::default());
+            let parts = worker::Parts {
+                number,
+                udp,
+                tcp,
+                advertised: engine.config.webrtc_advertised.clone(),
+                identity: identity.clone(),
+                certificate: certificate.clone(),
+                commands,
+                wake: inbox.wake.clone(),
+                mailbox: mailbox.clone(),
+                counters: counters.clone(),
+            };
+            // One that fails drops the engine, which stops those before it.
+            let thread = worker::spawn(parts)?;
+            engine.threads.get_mut().unwrap_or_else(|e| e.into_inner()).push(thread);
+            engine.workers.push(Running { port, inbox, counters });
+        }
+        Ok(engine)
     }
 
     /// Readable while events wait.
@@ -100,15 +111,15 @@ impl Engine {
         let events = self.mailbox.drain();
         for event in &events {
             if let Event::LegFailed { leg, .. } = event {
-                self.legs().remove(leg);
+                self.placement().leave(leg);
             }
         }
         events
     }
 
-    /// The UDP and TCP port of all WebRTC peers.
-    pub fn webrtc_port(&self) -> u16 {
-        self.port
+    /// The UDP and TCP ports of WebRTC peers, one for each worker.
+    pub fn webrtc_ports(&self) -> Vec<u16> {
+        self.workers.iter().map(|worker| worker.port).collect()
     }
 
     /// What `a=fingerprint` says to telephones.
@@ -116,137 +127,157 @@ impl Engine {
         self.certificate.fingerprint()
     }
 
-    /// Stop the worker and close every socket. Doing it twice does nothing.
+    /// Stop the workers and close every socket. Doing it twice does nothing.
     pub fn close(&self) {
-        let thread = self.thread.lock().unwrap_or_else(|e| e.into_inner()).take();
-        if let Some(thread) = thread {
-            self.send(Command::Stop);
-            let _ = thread.join();
-            self.legs().clear();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|e| e.into_inner()));
+        if !threads.is_empty() {
+            self.workers.iter().for_each(|worker| worker.inbox.put(Command::Stop));
+            threads.into_iter().for_each(|thread| drop(thread.join()));
+            self.placement().clear();
         }
     }
 
     /// Make a room.
     pub fn open_room(&self, room: &str) {
-        self.send(Command::OpenRoom(room.into()));
+        let mut placement = self.placement();
+        let worker = placement.open_room(room);
+        self.put(worker, Command::OpenRoom(room.into()));
     }
 
     /// Close a room and every leg in it.
     pub fn close_room(&self, room: &str) {
-        self.legs().retain(|_, entry| entry.room != room);
-        self.send(Command::CloseRoom(room.into()));
+        let mut placement = self.placement();
+        if let Some(worker) = placement.close_room(room) {
+            self.put(worker, Command::CloseRoom(room.into()));
+        }
     }
 
     /// A browser or bot, before its first offer.
     pub fn open_webrtc(&self, room: &str, leg: &str) {
-        let shared = self.enter(room, leg, LegShared::default());
-        self.send(Command::OpenWebrtc { room: room.into(), leg: leg.into(), shared });
+        self.enter(room, leg, false, LegShared::default(), |shared| Command::OpenWebrtc {
+            room: room.into(),
+            leg: leg.into(),
+            shared,
+        });
     }
 
     /// Queue an offer; `Event::Reply` with the returned number brings the answer.
     pub fn webrtc_offer(&self, leg: &str, sdp: &str) -> u64 {
         let request = self.next_request.fetch_add(1, Relaxed);
-        self.send(Command::Offer { leg: leg.into(), sdp: sdp.into(), request });
+        let offer = Command::Offer { leg: leg.into(), sdp: sdp.into(), request };
+        let placement = self.placement();
+        // Of an unknown leg: anybody can say so.
+        self.put(placement.of_leg(leg).unwrap_or_default(), offer);
         request
     }
 
     /// Name what a WebRTC leg sends: mid → track.
     pub fn set_published(&self, leg: &str, tracks: HashMap<String, String>) {
-        self.send(Command::SetPublished { leg: leg.into(), tracks });
+        self.send(leg, Command::SetPublished { leg: leg.into(), tracks });
     }
 
     /// The whole receive table of a WebRTC leg: mid → (source leg, track).
     pub fn set_subscriptions(&self, leg: &str, tracks: HashMap<String, (String, String)>) {
-        self.send(Command::SetSubscriptions { leg: leg.into(), tracks });
+        self.send(leg, Command::SetSubscriptions { leg: leg.into(), tracks });
     }
 
     /// The whole table of the highest layers a WebRTC leg asks for: (source leg or `*`, track) → layer.
     pub fn set_layers(&self, leg: &str, layers: HashMap<(String, String), u8>) {
-        self.send(Command::SetLayers { leg: leg.into(), asked: AskedLayers(layers) });
+        self.send(leg, Command::SetLayers { leg: leg.into(), asked: AskedLayers(layers) });
     }
 
     /// Bind an even RTP port and the next one for RTCP; returns the RTP port.
     pub fn open_phone(&self, room: &str, leg: &str) -> io::Result<u16> {
         let (rtp, rtcp) = crate::ports::bind_pair(&self.config)?;
         let port = rtp.local_addr()?.port();
-        let shared = self.enter(room, leg, LegShared::default());
-        self.send(Command::OpenPhone { room: room.into(), leg: leg.into(), rtp, rtcp, shared });
+        self.enter(room, leg, true, LegShared::default(), |shared| Command::OpenPhone {
+            room: room.into(),
+            leg: leg.into(),
+            rtp,
+            rtcp,
+            shared,
+        });
         Ok(port)
     }
 
     /// Apply an offer/answer to a phone leg.
     pub fn set_phone(&self, leg: &str, media: PhoneMedia) {
-        self.send(Command::SetPhone { leg: leg.into(), media: Box::new(media) });
+        self.send(leg, Command::SetPhone { leg: leg.into(), media: Box::new(media) });
     }
 
     /// Bind another pair of ports for a phone's pictures; returns the RTP port.
     pub fn open_phone_video(&self, leg: &str) -> io::Result<u16> {
         let (rtp, rtcp) = crate::ports::bind_pair(&self.config)?;
         let port = rtp.local_addr()?.port();
-        self.send(Command::OpenPhoneVideo { leg: leg.into(), rtp, rtcp });
+        self.send(leg, Command::OpenPhoneVideo { leg: leg.into(), rtp, rtcp });
         Ok(port)
     }
 
     /// Apply an offer/answer to a phone's pictures; `None`: it has none any more.
     pub fn set_phone_video(&self, leg: &str, media: Option<VideoMedia>) {
-        self.send(Command::SetPhoneVideo { leg: leg.into(), media: media.map(Box::new) });
+        self.send(leg, Command::SetPhoneVideo { leg: leg.into(), media: media.map(Box::new) });
     }
 
     /// A phone needs a whole picture of what it is shown.
     pub fn want_picture(&self, leg: &str) {
-        self.send(Command::WantPicture { leg: leg.into() });
+        self.send(leg, Command::WantPicture { leg: leg.into() });
     }
 
     /// The program that makes pictures where none can be passed on; it is started when one is needed.
     pub fn set_pixels(&self, program: PathBuf) {
-        self.send(Command::SetPixels(program));
+        self.workers.iter().for_each(|worker| worker.inbox.put(Command::SetPixels(program.clone())));
     }
 
     /// What is written on a leg's picture where it is shown among others.
     pub fn set_name(&self, leg: &str, name: &str) {
-        self.send(Command::SetName { leg: leg.into(), name: name.into() });
+        self.send(leg, Command::SetName { leg: leg.into(), name: name.into() });
     }
 
     /// Take a phone leg to another room, its port and its streams with it.
     pub fn move_phone(&self, leg: &str, room: &str) {
-        if let Some(entry) = self.legs().get_mut(leg) {
-            entry.room = room.into();
+        let mut placement = self.placement();
+        let Some((from, to)) = placement.move_leg(leg, room) else { return };
+        let (leg, room) = (leg.to_owned(), room.to_owned());
+        if from == to {
+            return self.put(from, Command::MovePhone { leg, room });
         }
-        self.send(Command::MovePhone { leg: leg.into(), room: room.into() });
+        // What it is told from now on waits there until it comes.
+        self.put(to, Command::ExpectPhone { leg: leg.clone(), room });
+        let to = Handover::new(leg.clone(), self.workers[to].inbox.clone());
+        self.put(from, Command::HandOver { leg, to });
     }
 
     /// Queue RFC 4733 events behind those already queued.
     pub fn send_digits(&self, leg: &str, digits: &str, duration_ms: u32, gap_ms: u32) {
-        self.send(Command::SendDigits { leg: leg.into(), digits: digits.into(), duration_ms, gap_ms });
+        self.send(leg, Command::SendDigits { leg: leg.into(), digits: digits.into(), duration_ms, gap_ms });
     }
 
     /// A phone sounds like this to its room, until `stop_tone` or its own sound.
     pub fn play_tone(&self, leg: &str, shape: ToneShape) {
-        self.send(Command::PlayTone { leg: leg.into(), shape: Some(shape) });
+        self.send(leg, Command::PlayTone { leg: leg.into(), shape: Some(shape) });
     }
 
     /// It no longer does.
     pub fn stop_tone(&self, leg: &str) {
-        self.send(Command::PlayTone { leg: leg.into(), shape: None });
+        self.send(leg, Command::PlayTone { leg: leg.into(), shape: None });
     }
 
     /// A phone hears this sound instead of its room, `times` times, until `stop_sound`. `samples` is asked for when no
     /// other leg is played a clip of that id.
     pub fn play_sound(&self, leg: &str, id: &str, rate: u32, times: u32, samples: impl FnOnce() -> Vec<i16>) {
         let player = Player::new(self.clips.shared(id, rate, samples), times);
-        self.send(Command::PlaySound { leg: leg.into(), player: Some(player) });
+        self.send(leg, Command::PlaySound { leg: leg.into(), player: Some(player) });
     }
 
     /// It hears its room again.
     pub fn stop_sound(&self, leg: &str) {
-        self.send(Command::PlaySound { leg: leg.into(), player: None });
+        self.send(leg, Command::PlaySound { leg: leg.into(), player: None });
     }
 
     /// A participant inside this process.
     pub fn open_pcm(&self, room: &str, leg: &str, sample_rate: u32) {
         let shared = LegShared { pcm: Some(PcmQueues::new(sample_rate)), ..LegShared::default() };
-        let shared = self.enter(room, leg, shared);
-        self.send(Command::OpenPcm { room: room.into(), leg: leg.into(), shared });
+        self.enter(room, leg, false, shared, |shared| Command::OpenPcm { room: room.into(), leg: leg.into(), shared });
     }
 
     /// Queue speech; returns the samples now queued.
@@ -266,50 +297,86 @@ impl Engine {
 
     /// Whether others are shown a phone's pictures, and which tracks (leg, name) it may be shown; `None` is everybody's.
     pub fn set_viewing(&self, leg: &str, is_seen: bool, tracks: Option<BTreeSet<(String, String)>>) {
-        self.send(Command::SetViewing { leg: leg.into(), is_seen, tracks });
+        self.send(leg, Command::SetViewing { leg: leg.into(), is_seen, tracks });
     }
 
     /// Whose audio a phone or PCM leg hears; `None` is everybody else.
     pub fn set_sources(&self, leg: &str, sources: Option<HashSet<String>>) {
-        self.send(Command::SetSources { leg: leg.into(), sources });
+        self.send(leg, Command::SetSources { leg: leg.into(), sources });
     }
 
     /// Whether a leg's audio is kept from everybody.
     pub fn set_muted(&self, leg: &str, muted: bool) {
-        self.send(Command::SetMuted { leg: leg.into(), muted });
+        self.send(leg, Command::SetMuted { leg: leg.into(), muted });
     }
 
     /// Close a leg.
     pub fn close_leg(&self, leg: &str) {
-        self.legs().remove(leg);
-        self.send(Command::CloseLeg(leg.into()));
+        let mut placement = self.placement();
+        if let Some(worker) = placement.leave(leg) {
+            self.put(worker, Command::CloseLeg(leg.into()));
+        }
     }
 
     /// What is shared of a leg, its counters among it; `None` for an unknown one.
     pub fn shared(&self, leg: &str) -> Option<Arc<LegShared>> {
-        self.legs().get(leg).map(|entry| entry.shared.clone())
+        self.placement().shared(leg)
     }
 
-    /// Counters of the whole engine by name.
+    /// Counters of the whole engine by name: those of all workers together.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        let mut all = self.counters.list();
+        let mut all = EngineCounters::default().list();
+        for of in self.worker_counters() {
+            all.iter_mut().zip(of).for_each(|(sum, (_, count))| sum.1 += count);
+        }
         all.push(("events_dropped", self.mailbox.dropped()));
         all
     }
 
-    fn enter(&self, room: &str, leg: &str, shared: LegShared) -> Arc<LegShared> {
+    /// Counters of each worker by name.
+    pub fn worker_counters(&self) -> Vec<Vec<(&'static str, u64)>> {
+        self.workers.iter().map(|worker| worker.counters.list()).collect()
+    }
+
+    fn enter(
+        &self,
+        room: &str,
+        leg: &str,
+        can_move: bool,
+        shared: LegShared,
+        command: impl FnOnce(Arc<LegShared>) -> Command,
+    ) {
         let shared = Arc::new(shared);
-        self.legs().insert(leg.into(), Entry { room: room.into(), shared: shared.clone() });
-        shared
+        let mut placement = self.placement();
+        let (worker, before) = placement.enter(Newcomer { leg, room, can_move, shared: shared.clone() });
+        if let Some(before) = before {
+            self.put(before, Command::CloseLeg(leg.into()));
+        }
+        self.put(worker, command(shared));
     }
 
-    fn legs(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.legs.lock().unwrap_or_else(|e| e.into_inner())
+    fn placement(&self) -> MutexGuard<'_, Placement> {
+        self.placement.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn send(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
-            self.wake.wake();
+    /// Tell a leg's worker; nobody, where there is no such leg.
+    fn send(&self, leg: &str, command: Command) {
+        let placement = self.placement();
+        if let Some(worker) = placement.of_leg(leg) {
+            self.put(worker, command);
+        }
+    }
+
+    /// Tell a worker something that is of no leg.
+    #[cfg(test)]
+    pub fn tell_worker(&self, worker: WorkerIndex, command: Command) {
+        self.put(worker, command);
+    }
+
+    /// Tell a worker. Who calls holds the placement, so that commands keep the order of what they were decided by.
+    fn put(&self, worker: WorkerIndex, command: Command) {
+        if let Some(worker) = self.workers.get(worker) {
+            worker.inbox.put(command);
         }
     }
 }
@@ -318,6 +385,19 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// A port for each worker: those that follow the first, or any that are free.
+fn bind_all(config: &Config) -> io::Result<Vec<(UdpSocket, TcpListener)>> {
+    let bound = (0..config.workers.clamp(1, MOST_WORKERS)).map(|n| {
+        let port = match config.webrtc_port {
+            0 => Some(0),
+            first => first.checked_add(n as u16),
+        };
+        let none_left = || io::Error::new(io::ErrorKind::InvalidInput, "there is no port above 65535");
+        bind_webrtc(config.webrtc_host, port.ok_or_else(none_left)?)
+    });
+    bound.collect()
 }
 
 fn bind_webrtc(host: IpAddr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {

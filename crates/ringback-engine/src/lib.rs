@@ -1,7 +1,7 @@
 //! Threads, sockets and timers around the pure crates: rooms, the legs in them, and who hears whom.
 //!
-//! One worker thread owns every room, peer and port; nothing on the media path is shared or locked. The caller's side
-//! ([`Engine`]) queues commands, wakes the worker, and reads events from a mailbox. The one contract of the worker:
+//! Each worker thread owns its rooms with their peers and a port; nothing on the media path is shared or locked. The
+//! caller's side ([`Engine`]) queues commands, wakes the worker of the room, and reads events from a mailbox. The one contract of the worker:
 //! change one thing, then drain all its output until it answers with a time.
 
 mod audio;
@@ -20,6 +20,7 @@ mod engine;
 mod event;
 #[cfg(test)]
 mod gateway;
+mod handover;
 mod layers;
 mod leg;
 mod listening;
@@ -32,12 +33,15 @@ mod phone_secure;
 mod phone_video;
 mod picture_counts;
 pub mod pictures;
+mod placement;
 mod player;
 mod ports;
 mod room;
 #[cfg(test)]
 mod screens;
 mod seen;
+#[cfg(test)]
+mod several;
 mod shared;
 mod sound;
 mod source;

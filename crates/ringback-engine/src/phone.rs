@@ -261,11 +261,25 @@ impl Worker {
         phone.track = Some(track);
         phone.rtp.each().for_each(sys::tell_unreachable);
         phone.rtp.each().for_each(sys::stamp_arrivals);
+        self.watch_ports(key);
+    }
+
+    /// Be told of what comes to a phone's ports.
+    pub fn watch_ports(&mut self, key: LegKey) {
+        let Some(phone) = self.legs.get_mut(&key).and_then(|leg| leg.phone()) else { return };
+        phone.watched = true;
         for (socket, token) in [(&phone.rtp, Token::Rtp(key)), (&phone.rtcp, Token::Rtcp(key))] {
             for socket in socket.each() {
                 let watched = epoll::add(&self.phones, socket, token.data(), epoll::EventFlags::IN);
-                debug_assert!(watched.is_ok(), "a fresh socket can be watched");
+                debug_assert!(watched.is_ok(), "a socket that nobody watches can be watched");
             }
+        }
+    }
+
+    /// No longer.
+    pub fn leave_ports(&self, phone: &PhoneLeg) {
+        for socket in phone.rtp.each().chain(phone.rtcp.each()) {
+            let _ = epoll::delete(&self.phones, socket);
         }
     }
 
@@ -321,28 +335,37 @@ impl Worker {
     /// A phone goes to another room, with its port and its streams, and hears everybody there.
     pub fn move_phone(&mut self, id: &str, to: &str) {
         let Some(key) = self.leg_key(id) else { return };
-        let Some(leg) = self.legs.get_mut(&key) else { return };
-        let from = leg.room.clone();
-        if &*from == to {
-            return;
+        if self.legs.get(&key).is_some_and(|leg| &*leg.room != to) && self.leave_for_another(key) {
+            self.come_into(key, to);
         }
-        leg.sources = None;
-        leg.may_see = MaySee::default();
-        let id = leg.id.clone();
-        let Some(phone) = leg.phone() else { return };
+    }
+
+    /// A phone is no longer in its room; `false` for a leg that is no phone, which stays.
+    pub fn leave_for_another(&mut self, key: LegKey) -> bool {
+        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let from = leg.room.clone();
+        let Some(phone) = leg.phone() else { return false };
         // What browsers get of it joins on where it left, should it come back.
         phone.stream += 1;
         phone.voice.ears.rest();
-        if let Some(track) = phone.track.take() {
+        let track = phone.track.take();
+        leg.sources = None;
+        leg.may_see = MaySee::default();
+        if let Some(track) = track {
             self.forget_track(track);
         }
         self.hide_phone_video(key);
         self.leave_room(&from, key);
+        true
+    }
+
+    /// A phone that is in no room comes into this one.
+    pub fn come_into(&mut self, key: LegKey, to: &str) {
         let room = self.room(to);
         room.legs.push(key);
         let room = room.id.clone();
-        let track = self.tracks.publish(&room, &id, "audio", key, None);
         let Some(leg) = self.legs.get_mut(&key) else { return };
+        let track = self.tracks.publish(&room, &leg.id, "audio", key, None);
         leg.room = room;
         if let Some(phone) = leg.phone() {
             phone.track = Some(track);
@@ -576,9 +599,7 @@ impl Worker {
     }
 
     pub fn close_phone(&mut self, mut phone: PhoneLeg) {
-        for socket in phone.rtp.each().chain(phone.rtcp.each()) {
-            let _ = epoll::delete(&self.phones, socket);
-        }
+        self.leave_ports(&phone);
         if let Some(track) = phone.track {
             self.drop_audio(track);
             self.tracks.unpublish(track);

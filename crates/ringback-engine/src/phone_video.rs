@@ -426,15 +426,28 @@ impl Worker {
         if phone.video.is_some() {
             return;
         }
-        for (socket, token) in [(&rtp, Token::VideoRtp(key)), (&rtcp, Token::VideoRtcp(key))] {
+        phone.video = Some(Box::new(PhoneVideo::new(rtp, rtcp, &phone.cname, now)));
+        self.watch_video_ports(key);
+        self.watch_pictures(key);
+    }
+
+    /// Be told of what comes to the ports of a phone's pictures, and look after them.
+    pub fn watch_video_ports(&mut self, key: LegKey) {
+        let Some(video) = self.legs.get_mut(&key).and_then(|leg| leg.phone()?.video.as_deref()) else { return };
+        for (socket, token) in [(&video.rtp, Token::VideoRtp(key)), (&video.rtcp, Token::VideoRtcp(key))] {
             for socket in socket.each() {
                 let watched = epoll::add(&self.epoll, socket, token.data(), epoll::EventFlags::IN);
-                debug_assert!(watched.is_ok(), "a fresh socket can be watched");
+                debug_assert!(watched.is_ok(), "a socket that nobody watches can be watched");
             }
         }
-        phone.video = Some(Box::new(PhoneVideo::new(rtp, rtcp, &phone.cname, now)));
-        self.watch_pictures(key);
-        self.timers.set(now, Timer::PhoneVideo(key));
+        self.timers.set(self.now, Timer::PhoneVideo(key));
+    }
+
+    /// No longer.
+    pub fn leave_video_ports(&self, video: &PhoneVideo) {
+        for socket in video.rtp.each().chain(video.rtcp.each()) {
+            let _ = epoll::delete(&self.epoll, socket);
+        }
     }
 
     /// Apply an offer/answer to a phone's pictures; `None`: there are none any more.
@@ -725,9 +738,7 @@ impl Worker {
 
     /// Undo everything a phone's pictures were entered in.
     pub fn close_phone_video(&mut self, key: LegKey, room: &str, mut video: Box<PhoneVideo>) {
-        for socket in video.rtp.each().chain(video.rtcp.each()) {
-            let _ = epoll::delete(&self.epoll, socket);
-        }
+        self.leave_video_ports(&video);
         if let Some(track) = video.track.take() {
             self.forget_picture_in(room, key, track);
             self.tracks.unpublish(track);

@@ -105,6 +105,7 @@ mod tests {
     fn range(first: u16, last: u16) -> Config {
         let local = [127, 0, 0, 1].into();
         Config {
+            workers: 1,
             webrtc_host: local,
             webrtc_port: 0,
             webrtc_advertised: vec![],

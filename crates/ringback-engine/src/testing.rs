@@ -4,16 +4,19 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringback_sfu::Identity;
+
 use crate::config::Config;
 use crate::counters::EngineCounters;
 use crate::event::Mailbox;
 use crate::listening::wall;
-use crate::worker::{LegKey, Parts, Wake, Worker};
+use crate::worker::{Inbox, LegKey, Parts, Worker};
 
 /// Ports of their own.
 pub fn config() -> Config {
     let local = [127, 0, 0, 1].into();
     Config {
+        workers: 1,
         webrtc_host: local,
         webrtc_port: 0,
         webrtc_advertised: vec![local],
@@ -25,18 +28,25 @@ pub fn config() -> Config {
 }
 
 pub fn worker() -> Worker {
-    let (_, commands) = crossbeam_channel::unbounded();
-    Worker::new(Parts {
+    numbered(0).0
+}
+
+/// One of several, and where it is told what to do.
+pub fn numbered(number: usize) -> (Worker, Inbox) {
+    let (inbox, commands) = Inbox::new().unwrap();
+    let worker = Worker::new(Parts {
+        number,
         udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
         tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
         advertised: config().webrtc_advertised,
+        identity: Identity::generate().unwrap(),
         certificate: Arc::new(ringback_rtp::Certificate::generate().unwrap()),
         commands,
-        wake: Arc::new(Wake::new().unwrap()),
+        wake: inbox.wake.clone(),
         mailbox: Arc::new(Mailbox::new().unwrap()),
         counters: Arc::new(EngineCounters::default()),
-    })
-    .unwrap()
+    });
+    (worker.unwrap(), inbox)
 }
 
 impl Worker {

@@ -53,6 +53,11 @@ pub struct Tracks {
 }
 
 impl Tracks {
+    /// None yet; their numbers are above this one.
+    pub fn above(last: u64) -> Tracks {
+        Tracks { last, ..Tracks::default() }
+    }
+
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.tracks.is_empty() && self.by_name.is_empty()

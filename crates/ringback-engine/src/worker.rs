@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use ringback_rtp::Certificate;
 use ringback_sfu::{Identity, Transmit};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
@@ -20,6 +20,7 @@ use crate::command::Command;
 use crate::counters::{EngineCounters, count};
 use crate::demux::{Demux, Source};
 use crate::event::{Event, Mailbox};
+use crate::handover::Arriving;
 use crate::leg::{Kind, Leg};
 use crate::listening::wall;
 use crate::outbox::Outbox;
@@ -74,12 +75,41 @@ impl Wake {
     }
 }
 
+/// Where commands for a worker are put; it takes them in their order.
+#[derive(Clone)]
+pub struct Inbox {
+    commands: Sender<Command>,
+    pub wake: Arc<Wake>,
+}
+
+impl Inbox {
+    /// An empty one, and its other end.
+    pub fn new() -> io::Result<(Inbox, Receiver<Command>)> {
+        let (commands, receiver) = crossbeam_channel::unbounded();
+        Ok((Inbox { commands, wake: Arc::new(Wake::new()?) }, receiver))
+    }
+
+    /// Put one in; a worker that has stopped takes none.
+    pub fn put(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            self.wake.wake();
+        }
+    }
+}
+
+/// Numbers of legs and tracks of one worker are below those of the next: what moves keeps its own.
+pub const NUMBERS_EACH: u64 = 1 << 40;
+
 /// What the worker is made of.
 pub struct Parts {
+    /// Which of the workers it is, from 0.
+    pub number: usize,
     pub udp: UdpSocket,
     pub tcp: TcpListener,
     pub advertised: Vec<IpAddr>,
-    /// What phones are shown by DTLS.
+    /// What browsers are shown by DTLS.
+    pub identity: Identity,
+    /// What phones are shown.
     pub certificate: Arc<Certificate>,
     pub commands: Receiver<Command>,
     pub wake: Arc<Wake>,
@@ -127,7 +157,9 @@ pub struct Worker {
     pub phones: OwnedFd,
     /// When they are looked at next, without being told.
     gathered: Option<Instant>,
-    by_id: HashMap<Arc<str>, LegKey>,
+    pub by_id: HashMap<Arc<str>, LegKey>,
+    /// Phones on their way from another worker, and what waits for them.
+    pub arriving: HashMap<String, Arriving>,
     last_key: u64,
     udp: UdpSocket,
     outbox: Outbox,
@@ -189,8 +221,9 @@ impl Token {
 
 /// Start the thread.
 pub fn spawn(parts: Parts) -> io::Result<JoinHandle<()>> {
+    let name = format!("ringback-media{}", parts.number);
     let mut worker = Worker::new(parts)?;
-    std::thread::Builder::new().name("ringback-media".into()).spawn(move || {
+    std::thread::Builder::new().name(name).spawn(move || {
         // What is not of one leg or one room should not fail; if it does, no leg can be trusted, and the next call can.
         while let Err(Broken::Bug(reason)) = guarded(|| worker.run()) {
             let legs: Vec<LegKey> = worker.legs.keys().copied().collect();
@@ -207,6 +240,7 @@ impl Worker {
         let phones = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let tcp = TcpPeers::new(parts.tcp)?;
         let now = Instant::now();
+        let first = parts.number as u64 * NUMBERS_EACH;
         epoll::add(&epoll, &parts.wake.0, Token::Wake.data(), epoll::EventFlags::IN)?;
         epoll::add(&epoll, &parts.udp, Token::Udp.data(), epoll::EventFlags::IN)?;
         epoll::add(&epoll, tcp.listener(), Token::Listener.data(), epoll::EventFlags::IN)?;
@@ -215,7 +249,7 @@ impl Worker {
             now,
             wall: wall(),
             began: now,
-            identity: Identity::generate().ok_or_else(|| io::Error::other("no DTLS certificate could be made"))?,
+            identity: parts.identity,
             certificate: parts.certificate,
             local: parts.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
             tcp,
@@ -223,7 +257,7 @@ impl Worker {
             timers: Timers::new(),
             rooms: HashMap::new(),
             legs: Legs::default(),
-            tracks: Tracks::default(),
+            tracks: Tracks::above(first),
             dirty: Vec::new(),
             alone: false,
             scratch: Vec::new(),
@@ -240,7 +274,8 @@ impl Worker {
             phones,
             gathered: None,
             by_id: HashMap::new(),
-            last_key: 0,
+            arriving: HashMap::new(),
+            last_key: first,
             udp: parts.udp,
             outbox: Outbox::default(),
             commands: parts.commands,
@@ -431,7 +466,7 @@ impl Worker {
     }
 
     /// Take some commands; `true` when more wait.
-    fn take_commands(&mut self) -> bool {
+    pub fn take_commands(&mut self) -> bool {
         for _ in 0..AT_ONCE {
             match self.commands.try_recv() {
                 Ok(command) => self.command(command),
@@ -481,6 +516,7 @@ impl Worker {
     }
 
     pub fn command(&mut self, command: Command) {
+        let Some(command) = self.unless_it_waits(command) else { return };
         match command {
             Command::OpenRoom(room) => {
                 self.room(&room).kept = true;
@@ -512,6 +548,9 @@ impl Worker {
                 leg.into_iter().for_each(|leg| leg.name.clone_from(&name));
             }
             Command::MovePhone { leg, room } => self.move_phone(&leg, &room),
+            Command::HandOver { leg, to } => self.hand_over(&leg, to),
+            Command::ExpectPhone { leg, room } => self.expect_arrival(leg, room),
+            Command::Arrived { leg, phone } => self.arrived_from_elsewhere(&leg, phone),
             Command::SendDigits { leg, digits, duration_ms, gap_ms } => {
                 self.send_digits(&leg, &digits, duration_ms, gap_ms);
             }
@@ -531,6 +570,8 @@ impl Worker {
                 let key = self.leg_key(&leg);
                 key.into_iter().for_each(|key| self.remove_leg(key));
             }
+            #[cfg(test)]
+            Command::Break => panic!("a bug"),
             Command::Stop => self.stopped = true,
         }
     }
@@ -577,6 +618,7 @@ impl Worker {
     }
 
     fn close_room(&mut self, id: &str) {
+        self.turn_away(id);
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.kept = false;
         let legs = room.legs.clone();

@@ -117,6 +117,7 @@ impl Phone {
 fn engine() -> Engine {
     let local = [127, 0, 0, 1].into();
     let engine = Engine::start(Config {
+        workers: 1,
         webrtc_host: local,
         webrtc_port: 0,
         webrtc_advertised: vec![local],

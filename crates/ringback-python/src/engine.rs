@@ -26,7 +26,7 @@ impl Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host=None))]
+    #[pyo3(signature = (webrtc_host, webrtc_port, webrtc_advertised, rtp_host, rtp_first, rtp_last, rtp_other_host=None, workers=1))]
     #[expect(clippy::too_many_arguments, reason = "as `ringback.core.new_engine` has them")]
     fn new(
         py: Python<'_>,
@@ -37,8 +37,10 @@ impl Engine {
         rtp_first: u16,
         rtp_last: u16,
         rtp_other_host: Option<&str>,
+        workers: usize,
     ) -> PyResult<Engine> {
         let config = core::Config {
+            workers,
             webrtc_host: convert::address(webrtc_host)?,
             webrtc_port,
             webrtc_advertised: webrtc_advertised.iter().map(|a| convert::address(a)).collect::<PyResult<_>>()?,
@@ -60,8 +62,8 @@ impl Engine {
         events.into_iter().map(|event| convert::event(py, event)).collect()
     }
 
-    fn webrtc_port(&self) -> u16 {
-        self.inner.webrtc_port()
+    fn webrtc_ports(&self) -> Vec<u16> {
+        self.inner.webrtc_ports()
     }
 
     fn fingerprint(&self) -> &str {
@@ -294,6 +296,15 @@ impl Engine {
             stats.set_item(name, value)?;
         }
         Ok(stats)
+    }
+
+    fn worker_stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let each = self.inner.worker_counters().into_iter().map(|counters| {
+            let stats = PyDict::new(py);
+            counters.into_iter().try_for_each(|(name, value)| stats.set_item(name, value))?;
+            Ok(stats)
+        });
+        each.collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p ringback-rig --example bench_phones [-- --legs 1000 --seconds 20]`. The whole engine runs, over
 //! real sockets on loopback; its threads alone are measured. Every far end checks that it hears the others of its room.
+//! `--workers 2` has the rooms on two threads, and `--core 0` keeps these on one processor and the far ends off it.
 
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use ringback_engine::Engine;
 use ringback_rig::{
-    Heard, Phones, Row, Seat, cpu_of_threads, echo, echo_ports, memory_kib, open_phone, run_first, start,
+    Heard, Phones, Row, Seat, cpu_of_threads, echo, echo_ports, memory_kib, open_phone, run_first, share_a_processor,
+    start_workers,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -21,6 +23,18 @@ struct Size {
     legs: usize,
     time: Duration,
     only: Option<String>,
+    workers: usize,
+    /// The processor of the server's threads; `None`: any.
+    core: Option<usize>,
+}
+
+/// Telephones in rooms.
+struct Rooms {
+    name: &'static str,
+    legs: usize,
+    members: usize,
+    workers: usize,
+    core: Option<usize>,
 }
 
 fn main() {
@@ -31,6 +45,8 @@ fn main() {
         legs: number("--legs", 200) as usize,
         time: Duration::from_secs(number("--seconds", 5)),
         only: option("--only").cloned(),
+        workers: number("--workers", 1) as usize,
+        core: option("--core").map(|core| core.parse().expect("the number of a processor")),
     };
     if !run_first() {
         eprintln!("without the right to run first (root), what is late is whoever else runs on this machine");
@@ -39,17 +55,24 @@ fn main() {
     if wanted("floor") {
         floors(&size);
     }
-    for (name, legs, members) in
-        [("rooms of 2", size.legs, 2), ("rooms of 3", size.legs, 3), ("100 in one room", 100, 100)]
-    {
-        if wanted(name) {
-            rooms(name, legs / members * members, members, size.time);
-        }
-    }
+    let (workers, core) = (size.workers, size.core);
+    let all = |name, legs, members| Rooms { name, legs: legs / members * members, members, workers, core };
+    let shapes = [
+        all("rooms of 2", size.legs, 2),
+        all("rooms of 3", size.legs, 3),
+        all("100 in one room", 100, 100),
+        // What a thousand legs are measured by: two threads that share a processor.
+        Rooms { name: "rooms of 3 on two threads of a processor", legs: 999, members: 3, workers: 2, core: Some(0) },
+    ];
+    shapes.iter().filter(|shape| wanted(shape.name)).for_each(|shape| rooms(shape, size.time));
 }
 
-fn rooms(name: &str, legs: usize, members: usize, time: Duration) {
-    let engine = start().expect("the engine starts");
+fn rooms(shape: &Rooms, time: Duration) {
+    let Rooms { name, legs, members, workers, core } = *shape;
+    let engine = start_workers(workers).expect("the engine starts");
+    if let Some(error) = core.and_then(|core| share_a_processor(core).err()) {
+        eprintln!("{name}: threads are where the system puts them: {error}");
+    }
     let mut phones = Phones::new().expect("two ports are free");
     let far = phones.address();
     let empty = memory_kib();

@@ -21,6 +21,6 @@ pub use farm::{FarOffer, Farm, Shown, farm_main};
 pub use figures::{Delays, Row};
 pub use impair::Impairment;
 pub use phones::{Heard, Phones, Seat};
-pub use server::{cpu_of_process, cpu_of_threads, memory_kib, open_phone, start};
+pub use server::{cpu_of_process, cpu_of_threads, memory_kib, open_phone, share_a_processor, start, start_workers};
 pub use sip::{Dialled, Dialler};
 pub use sys::{Stamped, echo, echo_ports, now_ns, run_first, stamp_arrivals};

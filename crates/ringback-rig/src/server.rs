@@ -6,16 +6,22 @@ use std::time::Duration;
 
 use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia};
 
-use crate::sys::give_back_memory;
+use crate::sys::{give_back_memory, keep_to, processors};
 
 const LOCAL: [u8; 4] = [127, 0, 0, 1];
 /// What the threads that carry packets are called.
 const THREADS: &str = "ringback-media";
 
-/// An engine of its own.
+/// An engine of its own, of one worker.
 pub fn start() -> io::Result<Engine> {
+    start_workers(1)
+}
+
+/// An engine of its own, of so many workers.
+pub fn start_workers(workers: usize) -> io::Result<Engine> {
     let local = LOCAL.into();
     Engine::start(Config {
+        workers,
         webrtc_host: local,
         webrtc_port: 0,
         webrtc_advertised: vec![local],
@@ -42,6 +48,12 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
     Ok(SocketAddrV4::new(LOCAL.into(), port))
 }
 
+/// Keep the engine's threads of this process on one processor, and the calling thread off it.
+pub fn share_a_processor(number: usize) -> io::Result<()> {
+    keep_to(0, (0..processors()).filter(|other| *other != number))?;
+    threads("self", THREADS).into_iter().try_for_each(|(thread, _)| keep_to(thread, std::iter::once(number)))
+}
+
 /// CPU time that the engine's threads of this process have taken so far.
 pub fn cpu_of_threads() -> Duration {
     cpu("self", THREADS)
@@ -54,15 +66,21 @@ pub fn cpu_of_process(pid: u32) -> Duration {
 
 /// CPU time of those threads of a process whose names begin so.
 fn cpu(process: &str, names: &str) -> Duration {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Duration::ZERO };
-    let spent = tasks.filter_map(|task| {
-        let path = task.ok()?.path();
+    Duration::from_nanos(threads(process, names).iter().map(|(_, ns)| ns).sum())
+}
+
+/// Those threads by number, and how many nanoseconds of CPU time each has taken.
+fn threads(process: &str, names: &str) -> Vec<(i32, u64)> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    let found = tasks.filter_map(|task| {
+        let task = task.ok()?;
+        let (path, number) = (task.path(), task.file_name().to_str()?.parse().ok()?);
         let name = std::fs::read_to_string(path.join("comm")).ok()?;
         let spent = std::fs::read_to_string(path.join("schedstat")).ok()?;
         let ns: u64 = spent.split(' ').next()?.parse().ok()?;
-        name.starts_with(names).then_some(ns)
+        name.starts_with(names).then_some((number, ns))
     });
-    Duration::from_nanos(spent.sum())
+    found.collect()
 }
 
 /// Memory of this process that is its own and in use, in KiB.

@@ -16,6 +16,24 @@ pub fn run_first() -> bool {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) == 0 }
 }
 
+/// Let a thread (0: the calling one) run on these processors alone.
+pub fn keep_to(thread: i32, processors: impl Iterator<Item = usize>) -> io::Result<()> {
+    // SAFETY: all-zero is an empty set, and the macro's function keeps within it.
+    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    // SAFETY: as above; the set lives through both.
+    let done = unsafe {
+        processors.for_each(|number| libc::CPU_SET(number, &mut set));
+        libc::sched_setaffinity(thread, size_of_val(&set), &raw const set)
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How many processors the machine has, whatever this thread may use.
+pub fn processors() -> usize {
+    // SAFETY: takes and gives a number.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1)
+}
+
 /// Datagrams per system call.
 const BATCH: usize = 64;
 const LONGEST: usize = 2048;

@@ -23,7 +23,7 @@ from ringback.telephony.stun import NoAnswer, seen
 
 app = typer.Typer()
 
-LISTENERS = ("HTTP", "SIP")
+LISTENERS = ("HTTP", "SIP", "WebRTC")
 
 LEAST_FREE = 64 * 2**20
 """Bytes on the disk of the data folder."""
@@ -59,7 +59,17 @@ def installation() -> list[Finding]:
         settings = load_settings()
     except ConfigError as error:
         return [Finding("settings", FAILED, str(error), "correct that setting")]
-    checks: list[Callable[[Settings], Finding]] = [_core, _pixels, _data, _certificate, _http, _sip, _rtp, _router]
+    checks: list[Callable[[Settings], Finding]] = [
+        _core,
+        _pixels,
+        _data,
+        _certificate,
+        _http,
+        _sip,
+        _webrtc,
+        _rtp,
+        _router,
+    ]
     return [Finding("settings", OK, "they can be read"), *(check(settings) for check in checks)]
 
 
@@ -130,6 +140,18 @@ def _sip(settings: Settings) -> Finding:
     return _listener("SIP", "RINGBACK_SIP__PORT", settings.sip.hosts[0], settings.sip.port, socket.SOCK_DGRAM)
 
 
+def _webrtc(settings: Settings) -> Finding:
+    """Whether each port for browsers is ours to take."""
+    media, host = settings.media, settings.http.host
+    for n in range(media.workers if media.udp_port else 1):
+        port = media.udp_port + n
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            found = _listener("WebRTC", "RINGBACK_MEDIA__UDP_PORT", host, port, kind)
+            if found.verdict != OK:
+                return found
+    return Finding("WebRTC", OK, f"UDP and TCP {media.webrtc_ports}: open these towards browsers and bots")
+
+
 def _rtp(settings: Settings) -> Finding:
     first, last = settings.media.rtp_range
     if last - first < 20:
@@ -152,7 +174,8 @@ def _router(settings: Settings) -> Finding:
         return Finding("router", OK, f"the world sees {address}, and ports as they are")
     first, last = settings.media.rtp_range
     fix = (
-        f"forward UDP and TCP {settings.sip.port} and UDP {first}-{last} to this machine, under the same numbers;"
+        f"forward UDP and TCP {settings.sip.port} and {settings.media.webrtc_ports} and UDP {first}-{last} to this"
+        " machine, under the same numbers;"
         " where SIP's is another outside, set RINGBACK_SIP__PUBLIC_PORT"
     )
     return Finding("router", WARNING, f"the world sees {address}, and port {ours} as {port}", fix)

@@ -63,9 +63,9 @@ class Media:
         return self._engine.fingerprint()
 
     @property
-    def webrtc_port(self) -> int:
-        """The UDP and TCP port of all WebRTC peers."""
-        return self._engine.webrtc_port()
+    def webrtc_ports(self) -> list[int]:
+        """The UDP and TCP ports of WebRTC peers: of each worker, in its order."""
+        return self._engine.webrtc_ports()
 
     def open_meeting(self, meeting: MeetingId) -> None:
         self._engine.open_room(meeting)
@@ -177,6 +177,10 @@ class Media:
     def engine_stats(self) -> Mapping[str, int]:
         """Counters of the whole engine, for metrics: see ``core.Engine.engine_stats``."""
         return self._engine.engine_stats()
+
+    def worker_stats(self) -> list[Mapping[str, int]]:
+        """The same of each worker."""
+        return list(self._engine.worker_stats())
 
     def _drain(self) -> None:
         for kind, fields in self._engine.drain():

@@ -95,6 +95,7 @@ class Services:
         counts: How many there are now of what the SIP side has and of what waits for the store, for metrics.
         meters: What happened, for metrics.
         engine: Counters of the media engine, for metrics.
+        engine_workers: The same of each of its workers.
         idle_settings: Names of settings that were given and that nothing acts on.
         pretend: The pretend carrier, where there is one.
     """
@@ -129,12 +130,18 @@ class Services:
     counts: Callable[[], Mapping[str, float]] = dict
     meters: Meters = field(default_factory=Meters)
     engine: Callable[[], Mapping[str, int]] = dict
+    engine_workers: Callable[[], Sequence[Mapping[str, int]]] = tuple
 
 
 def create_api(services: Services) -> FastAPI:
     """The application. Add further routes (``/rtc``) before serving; WebSocket routes do not meet the room's page."""
     app = FastAPI(title="Ringback", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    metrics = Metrics(lambda: {**services.meetings.counts(), **services.counts()}, services.meters, services.engine)
+    metrics = Metrics(
+        lambda: {**services.meetings.counts(), **services.counts()},
+        services.meters,
+        services.engine,
+        services.engine_workers,
+    )
     metrics.watch_trunks(services.numbers.figures)
     door = Door(services, RequestLimits(services.rate_limits), metrics)
     app.router.routes += [door.route(operation) for operation in OPERATIONS]

@@ -1,6 +1,6 @@
 """Counts and durations of requests, and what runs now, for Prometheus."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,6 +18,7 @@ class Metrics:
         running: How many there are now, by what (``meetings``, ``participants``, ``calls``).
         meters: What happened.
         engine: Counters of the media engine, which only rise (but ``rooms`` and ``legs``).
+        engine_workers: The same of each of its workers.
     """
 
     def __init__(
@@ -25,11 +26,12 @@ class Metrics:
         running: Callable[[], Mapping[str, float]],
         meters: Meters | None = None,
         engine: Callable[[], Mapping[str, int]] = dict,
+        engine_workers: Callable[[], Sequence[Mapping[str, int]]] = tuple,
     ) -> None:
         self._meters = meters or Meters()
         self._registry = CollectorRegistry()
         self._registry.register(_Running(running))
-        self._registry.register(_Engine(engine))
+        self._registry.register(_Engine(engine, engine_workers))
         self._requests = Counter(
             "ringback_http_requests", "Requests answered.", ["method", "path", "status"], registry=self._registry
         )
@@ -65,8 +67,11 @@ class _Running(Collector):
 
 
 class _Engine(Collector):
-    def __init__(self, engine: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self, engine: Callable[[], Mapping[str, int]], workers: Callable[[], Sequence[Mapping[str, int]]]
+    ) -> None:
         self._engine = engine
+        self._workers = workers
 
     def collect(self) -> Iterator[Metric]:
         for name, value in self._engine().items():
@@ -74,10 +79,27 @@ class _Engine(Collector):
                 yield GaugeMetricFamily(f"ringback_media_{name}", f"Media engine: {name} open now.", value=value)
             elif name == "cpu_us":
                 seconds = value / 1_000_000
-                yield CounterMetricFamily("ringback_media_cpu_seconds", "CPU time of the media thread.", value=seconds)
+                yield CounterMetricFamily("ringback_media_cpu_seconds", "CPU time of the media threads.", value=seconds)
             else:
                 words = name.replace("_", " ")
                 yield CounterMetricFamily(f"ringback_media_{name}", f"Media engine: {words}.", value=value)
+        yield from self._of_each(self._workers())
+
+    @staticmethod
+    def _of_each(workers: Sequence[Mapping[str, int]]) -> Iterator[Metric]:
+        """What tells whether one of several is busier than the others."""
+        head, labels = "ringback_media_worker_", ["worker"]
+        rooms = GaugeMetricFamily(f"{head}rooms", "Rooms open now on a media thread.", labels=labels)
+        legs = GaugeMetricFamily(f"{head}legs", "Legs open now on a media thread.", labels=labels)
+        cpu = CounterMetricFamily(f"{head}cpu_seconds", "CPU time of a media thread.", labels=labels)
+        late = CounterMetricFamily(f"{head}ticks_late", "Rounds of a room's sound that began late.", labels=labels)
+        for number, counted in enumerate(workers):
+            label = [str(number)]
+            rooms.add_metric(label, counted["rooms"])
+            legs.add_metric(label, counted["legs"])
+            cpu.add_metric(label, counted["cpu_us"] / 1_000_000)
+            late.add_metric(label, counted["ticks_late"])
+        yield from (rooms, legs, cpu, late)
 
 
 class _Trunks(Collector):
