@@ -402,10 +402,11 @@ def protected_call(media: Media, name: str, suite: str, theirs: bytes = b"t", he
     length = SRTP[suite]
     far = FarPhone(media, name, "PCMU")
     here = far.here = media.open_phone(ROOM, ParticipantId(name))
-    there = PhoneCrypto(suite, theirs * length, b"o" * length)
-    media.set_phone(far.line, PhoneMedia(here, far.codec, (far.codec,), trusted=True, crypto=there))
+    # Ours first: what the far end sends before is not to be believed, and would be counted.
     ours = PhoneCrypto(suite, b"o" * length, heard_as * length)
     media.set_phone(ParticipantId(name), PhoneMedia(far.address, CODECS["PCMU"], ALL, trusted=True, crypto=ours))
+    there = PhoneCrypto(suite, theirs * length, b"o" * length)
+    media.set_phone(far.line, PhoneMedia(here, far.codec, (far.codec,), trusted=True, crypto=there))
     return far
 
 
