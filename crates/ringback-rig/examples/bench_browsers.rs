@@ -1,4 +1,4 @@
-//! CPU time of forwarding to many browsers, of a join, and the memory each takes, beside the floor of bare sends.
+//! CPU time of forwarding to many browsers, of a join (from the first offer until the last of them is connected), and the memory each takes, beside the floor of bare sends.
 //!
 //! `cargo run --release -p ringback-rig --example bench_browsers [-- --pictures 100 --sound 300 --seconds 10]`. The browsers
 //! are str0m, in a process of their own, and answer with real reports; the engine's threads alone are measured.
@@ -14,6 +14,8 @@ use ringback_rig::{
 };
 use rustix::time::{ClockId, clock_gettime};
 
+/// The time in which paths are looked at, and which is not measured with the rest.
+const FIRST: Duration = Duration::from_secs(2);
 const MUST_US: f64 = 15.0;
 const UNIT: &str = "CPU us per forwarded packet";
 
@@ -90,7 +92,10 @@ fn fan_out(listeners: usize, shown: Shown, time: Duration) {
     Row::ms(&format!("{name}: join (SDP, ICE, DTLS)"), join.as_secs_f64() * 1e3 / f64::from(joined), "CPU ms per join")
         .at_most(4000.0)
         .print();
-    farm.publish(Duration::from_secs(2)).expect("the browsers live");
+    let begun = cpu_of_threads();
+    farm.publish(FIRST).expect("the browsers live");
+    let first = (cpu_of_threads() - begun).as_secs_f64() * 1e3 / f64::from(joined);
+    Row::ms(&format!("{name}: the first two seconds of media"), first, "CPU ms per browser").print();
     let begun = cpu_of_threads();
     let received = farm.publish(time).expect("the browsers live");
     let used = cpu_of_threads() - begun;

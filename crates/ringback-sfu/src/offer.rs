@@ -1,28 +1,49 @@
 //! What of a browser's offer is listened to: str0m reads a line of SDP in microseconds, and most lines of a browser's are
 //! about codecs that nobody here speaks.
 
+use std::collections::HashSet;
+
 /// In the offers of those who say when packets arrived, so that their path can be estimated: browsers, not bots.
 pub const TELLS_ARRIVALS: &str = "transport-wide-cc";
 /// Codecs of pictures that are forwarded, as `a=rtpmap` names them, and that of what is sent again (RFC 4588).
 const PICTURES: [&str; 2] = ["vp8", "h264"];
 const AGAIN: &str = "rtx";
 
+/// Header extensions that are understood (RFC 8285); the others would be refused.
+const EXTENSIONS: [&str; 7] = [
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    "urn:3gpp:video-orientation",
+    "abs-send-time",
+    TELLS_ARRIVALS,
+];
+/// What each m-line says anew though it is said of the whole: ICE's and DTLS's, which all m-lines share (RFC 9143 §7.1.3).
+const SHARED: [&str; 5] = ["a=ice-ufrag:", "a=ice-pwd:", "a=ice-options:", "a=fingerprint:", "a=candidate:"];
+/// What nothing follows from.
+const IDLE: [&str; 4] = ["c=", "a=rtcp:", "a=rtcp-rsize", "a=extmap-allow-mixed"];
+
 /// An offer without what would be refused, or be of no use:
 ///
 /// - feedback on when packets of sound arrive. Only pictures can be sent otherwise when a path is narrow; for sound alone
 ///   it is two packets for each five that are forwarded, and nobody uses it;
-/// - codecs of pictures that are not forwarded, unless there are no others.
+/// - codecs of pictures that are not forwarded, and profiles of H.264 that are not, unless there are no others;
+/// - header extensions that nobody here understands, and what an earlier m-line has said in the same words.
 pub fn heard(sdp: &str) -> String {
     let mut heard = String::with_capacity(sdp.len());
+    let mut said = HashSet::new();
     let mut rest = sdp;
     while !rest.is_empty() {
         let end = rest.match_indices("\nm=").map(|(at, _)| at + 1).next().unwrap_or(rest.len());
         let (part, behind) = rest.split_at(end);
         rest = behind;
+        let new = lines(part).filter(|line| !SHARED.iter().any(|kind| line.starts_with(kind)) || said.insert(*line));
+        let of_use = new.filter(|line| !IDLE.iter().any(|idle| line.starts_with(idle)) && !is_refused_extension(line));
         match part.as_bytes() {
-            [b'm', b'=', b'a', ..] => heard.extend(lines(part).filter(|line| !is_feedback(line))),
-            [b'm', b'=', b'v', ..] => without(part, &refused(part), &mut heard),
-            _ => heard.push_str(part),
+            [b'm', b'=', b'a', ..] => heard.extend(of_use.filter(|line| !is_feedback(line))),
+            [b'm', b'=', b'v', ..] => without(&refused(part), of_use, &mut heard),
+            _ => heard.extend(of_use),
         }
     }
     heard
@@ -32,18 +53,24 @@ fn lines(part: &str) -> impl Iterator<Item = &str> {
     part.split_inclusive('\n')
 }
 
-/// Add an m-line's part without these payload types; as it is, if nothing would be left of it.
-fn without(part: &str, refused: &[&str], heard: &mut String) {
-    let (first, rest) = part.split_at(part.find('\n').map_or(part.len(), |end| end + 1));
+fn is_refused_extension(line: &str) -> bool {
+    let uri = line.strip_prefix("a=extmap:").and_then(|rest| rest.split_ascii_whitespace().nth(1));
+    uri.is_some_and(|uri| !EXTENSIONS.iter().any(|known| uri.contains(known)))
+}
+
+/// Add an m-line's lines without these payload types; with them, if nothing would be left of it.
+fn without<'a>(refused: &[&str], mut lines: impl Iterator<Item = &'a str>, heard: &mut String) {
+    let first = lines.next().unwrap_or_default();
     let words = first.trim_end().split(' ').enumerate();
     let stays: Vec<&str> =
         words.filter(|(at, word)| *at < 3 || !refused.contains(word)).map(|(_, word)| word).collect();
-    if refused.is_empty() || stays.len() <= 3 {
-        return heard.push_str(part);
+    if stays.len() <= 3 {
+        heard.push_str(first);
+        return heard.extend(lines);
     }
     heard.push_str(&stays.join(" "));
     heard.push_str(&first[first.trim_end().len()..]);
-    heard.extend(lines(rest).filter(|line| payload_type(line).is_none_or(|pt| !refused.contains(&pt))));
+    heard.extend(lines.filter(|line| payload_type(line).is_none_or(|pt| !refused.contains(&pt))));
 }
 
 fn is_feedback(line: &str) -> bool {
@@ -57,16 +84,32 @@ fn refused(part: &str) -> Vec<&str> {
         let mapped = lines(part).filter_map(|line| line.strip_prefix("a=rtpmap:")?.split_once(' '));
         mapped.filter(move |(_, name)| wanted(name.split('/').next().unwrap_or_default())).map(|(pt, _)| pt)
     };
+    let settings = lines(part).filter_map(|line| line.strip_prefix("a=fmtp:")?.trim_end().split_once(' '));
+    let settings: Vec<(&str, &str)> = settings.collect();
     let mut refused: Vec<&str> =
         maps(|name| !PICTURES.iter().chain([&AGAIN]).any(|known| name.eq_ignore_ascii_case(known))).collect();
+    refused.extend(settings.iter().filter(|(_, said)| is_other_profile(said)).map(|(pt, _)| *pt));
     for again in maps(|name| name.eq_ignore_ascii_case(AGAIN)) {
-        let of = lines(part).filter_map(|line| line.strip_prefix("a=fmtp:")?.trim_end().split_once(" apt="));
-        let of: Vec<&str> = of.filter(|(pt, _)| *pt == again).map(|(_, of)| of).collect();
-        if of.iter().any(|of| refused.contains(of)) {
+        let mut of = settings.iter().filter(|(pt, _)| *pt == again).filter_map(|(_, said)| said.strip_prefix("apt="));
+        if of.any(|of| refused.contains(&of)) {
             refused.push(again);
         }
     }
     refused
+}
+
+/// Whether settings of H.264 name another profile than the constrained Baseline (RFC 6184 §8.1, table 5), the one that is
+/// spoken. What is not said in the usual way is left to whoever answers.
+fn is_other_profile(settings: &str) -> bool {
+    let id = settings.split_once("profile-level-id=").and_then(|(_, id)| id.get(..4));
+    match id.and_then(|id| u16::from_str_radix(id, 16).ok()) {
+        None => false,
+        Some(id) => {
+            !matches!((id >> 8, id & 0xff), (0x42, iop) if iop & 0x4f == 0x40)
+                && !matches!((id >> 8, id & 0xff), (0x4d, iop) if iop & 0x8f == 0x80)
+                && !matches!((id >> 8, id & 0xff), (0x58, iop) if iop & 0xcf == 0xc0)
+        }
+    }
 }
 
 /// The payload type that a line is about.
@@ -103,6 +146,34 @@ mod tests {
         let kept = PICTURE.replace("96 97\r", "96 97 100\r");
 
         assert_eq!(heard(&[FIRST, &all, more, last].concat()), [FIRST, &kept, last].concat());
+    }
+
+    #[test]
+    fn of_h264_only_the_profile_that_is_spoken_is_heard() {
+        let of = |pt: u8, id: &str| format!("a=rtpmap:{pt} H264/90000\r\na=fmtp:{pt} profile-level-id={id}\r\n");
+        let spoken = [of(102, "42e01f"), of(103, "4D8020"), of(104, "58c00a")].concat();
+        let unknown = "a=rtpmap:105 H264/90000\r\na=fmtp:105 profile-level-id=4\r\n";
+        let refused = [of(106, "42001f"), of(107, "4d001f"), of(108, "64001f")].concat();
+        let again = "a=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\n";
+
+        let offer = format!("m=video 9 X 102 103 104 105 106 107 108 109\r\n{spoken}{unknown}{refused}{again}");
+
+        assert_eq!(heard(&offer), format!("m=video 9 X 102 103 104 105\r\n{spoken}{unknown}"));
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_is_heard_once_and_what_nobody_understands_not_at_all() {
+        let whole = "a=ice-ufrag:u\r\na=ice-pwd:p\r\na=fingerprint:sha-256 AB\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n";
+        let own = "a=setup:actpass\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
+        let idle = "c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\na=extmap:6/recvonly urn:x:playout-delay\r\n";
+        let part = |all: &[&str]| format!("m=audio 9 X 111\r\n{}", all.concat());
+
+        let offer = [part(&[idle, whole, own]), part(&[whole, idle, own]), part(&["a=ice-ufrag:other\r\n"])];
+
+        assert_eq!(
+            heard(&offer.concat()),
+            [part(&[whole, own]), part(&[own]), part(&["a=ice-ufrag:other\r\n"])].concat()
+        );
     }
 
     #[test]

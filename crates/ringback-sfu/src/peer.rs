@@ -15,7 +15,7 @@ use str0m::format::Codec;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Pt, Rid, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{Extension, ExtensionValues, RtpWrite, SeqNo, VideoOrientation, Vp8Descriptor, Vp8Patch};
-use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcConfig};
+use str0m::{Candidate, Event, IceConnectionState, Input, PacerReason, Reason, Rtc, RtcConfig};
 
 pub use str0m::media::Mid;
 
@@ -32,6 +32,16 @@ const FIRST_ESTIMATE_BPS: u64 = 2_000_000;
 const PACER_STEP: Duration = Duration::from_micros(1);
 /// How long str0m may wait to be told that the last packet of sound left: the next one commonly tells it before.
 const SOUND_PAUSE: Duration = Duration::from_millis(100);
+/// How often str0m is told the time for the sake of its estimate alone while nothing is sent that depends on it; and
+/// while something comes in, since a request for what is missing may be due behind it. Left to itself it wants to be told
+/// once in the path's round trip, and says something on the path every 5 ms.
+const IDLE: Duration = Duration::from_millis(500);
+const IDLE_RECEIVING: Duration = Duration::from_millis(25);
+/// It is idle so long after a picture, and after what looks for the path's limit: both may wait for their time.
+const AFTER_PICTURES: Duration = Duration::from_secs(3);
+const AFTER_PROBE: Duration = Duration::from_millis(200);
+/// The least datagram that looks for the path's limit; what only keeps the path open is shorter.
+const PROBE: usize = 200;
 /// Sent packets of a picture kept for those who lost some, and for how long a far end may ask: what 2.5 Mbit/s sends in
 /// two seconds. Each is 0.5 kB of state.
 const KEPT_PICTURES: usize = 600;
@@ -231,6 +241,9 @@ pub struct Peer {
     waiting: usize,
     /// A packet of media left since the time was told.
     sent: bool,
+    /// When str0m was last told the time, and before when it is told exactly when it wants to be.
+    told: Instant,
+    exact_until: Instant,
 }
 
 impl Peer {
@@ -275,6 +288,8 @@ impl Peer {
             pictures: false,
             waiting: 0,
             sent: false,
+            told: now,
+            exact_until: now,
         }
     }
 
@@ -358,7 +373,7 @@ impl Peer {
 
     /// Time passed. Drain afterwards.
     pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
-        (self.now, self.sent) = (now, false);
+        (self.now, self.told, self.sent) = (now, now, false);
         self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
@@ -380,12 +395,15 @@ impl Peer {
                     // After sound str0m wants to be told at once that time passes, though nothing is left to do.
                     let idle = std::mem::take(&mut self.sent) && at <= self.now + PACER_STEP;
                     self.waiting = 0;
-                    return Ok(Output::Wait(if idle { self.now + SOUND_PAUSE } else { at }));
+                    return Ok(Output::Wait(if idle { self.now + SOUND_PAUSE } else { self.soon_enough(at) }));
                 }
                 str0m::Output::Transmit(t) => {
                     if is_media(&t.contents) {
                         self.sent = true;
                         self.waiting = self.waiting.saturating_sub(1);
+                        if t.contents.len() >= PROBE {
+                            self.stay_exact(AFTER_PROBE);
+                        }
                     }
                     let tcp = !matches!(t.proto, Protocol::Udp);
                     return Ok(Output::Transmit(Transmit {
@@ -401,6 +419,26 @@ impl Peer {
                 }
             }
         }
+    }
+
+    /// When the time is to be told, of which str0m says `at`.
+    fn soon_enough(&mut self, at: Instant) -> Instant {
+        match self.rtc.last_timeout_reason() {
+            Reason::BweDelayControl | Reason::Pacer(PacerReason::Handle | PacerReason::Padding) => {}
+            Reason::Pacer(_) | Reason::BweProbeControl | Reason::BweProbeEstimator => {
+                self.stay_exact(AFTER_PROBE);
+                return at;
+            }
+            _ => return at,
+        }
+        if self.now < self.exact_until {
+            return at;
+        }
+        at.max(self.told + if self.streams.is_empty() { IDLE } else { IDLE_RECEIVING })
+    }
+
+    fn stay_exact(&mut self, time: Duration) {
+        self.exact_until = self.exact_until.max(self.now + time);
     }
 
     fn translate(&mut self, event: Event) -> Option<PeerEvent> {
@@ -521,6 +559,9 @@ impl Peer {
         }
         stream.write_rtp(rtp);
         self.waiting += 1;
+        if !packet.format.kind.is_audio() {
+            self.stay_exact(AFTER_PICTURES);
+        }
         true
     }
 

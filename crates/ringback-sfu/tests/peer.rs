@@ -303,6 +303,48 @@ fn sound_leaves_at_once_and_nothing_is_to_do_until_the_next_packet() {
 }
 
 #[test]
+fn a_peer_that_is_sent_nothing_is_rarely_woken_and_says_little_until_its_path_is_looked_at() {
+    let (mut pair, _) =
+        Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly), (MediaKind::Video, Direction::RecvOnly)]);
+    pair.peer.set_desired_bitrate(64_000);
+    // What looks for the path's limit at first.
+    (0..600).for_each(|_| pair.step());
+    let idle = |pair: &mut Pair| {
+        let (end, mut wakes, mut said) = (pair.now + Duration::from_secs(10), 0, 0);
+        while pair.now < end {
+            pair.client.handle_input(Input::Timeout(pair.now)).unwrap();
+            pair.drain_client();
+            for datagram in std::mem::take(&mut pair.towards_peer) {
+                pair.peer.receive(false, client_address(), &datagram, pair.now).unwrap();
+            }
+            pair.peer.timeout(pair.now).unwrap();
+            wakes += 1;
+            let wait = loop {
+                match pair.peer.poll().unwrap() {
+                    Output::Wait(at) => break at,
+                    Output::Transmit(transmit) => {
+                        said += transmit.contents.len();
+                        let receive = Receive::new(Protocol::Udp, server(), client_address(), &transmit.contents);
+                        pair.client.handle_input(Input::Receive(pair.now, receive.unwrap())).unwrap();
+                        pair.drain_client();
+                    }
+                    Output::Event(_) => {}
+                }
+            };
+            pair.now = wait.max(pair.now + Duration::from_micros(100));
+        }
+        (wakes, said)
+    };
+
+    let (wakes, said) = idle(&mut pair);
+    pair.peer.set_desired_bitrate(2_000_000);
+    let (_, looking) = idle(&mut pair);
+
+    assert!(wakes < 150 && said < 12_000, "{wakes} wakes, {said} bytes in ten seconds");
+    assert!(looking > 25_000, "{looking} bytes to find what the path carries");
+}
+
+#[test]
 fn a_path_is_estimated_and_a_narrow_one_is_noticed() {
     let (mut pair, mids) = Pair::connected(&[(MediaKind::Video, Direction::RecvOnly)]);
     pair.peer.set_desired_bitrate(5_000_000);
