@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 
 from ringback import core
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.clock import SystemClock
 from ringback.sdp.negotiation import make_answer
 from ringback.sip.compiled import CompiledParser, rules

@@ -18,7 +18,7 @@ from ringback.access.sip_clients import SipClients
 from ringback.background import Background
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
-from ringback.calls.ports import Attempt
+from ringback.calls.ports.routes import Attempt
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class SystemClock:
-    """``calls.ports.Clock`` on a running loop."""
+    """``calls.ports.clock.Clock`` on a running loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -123,19 +123,19 @@ class Engine(Protocol):
         ``dtmf_receive_payload_type`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``, ``listen``,
         ``trusted``, ``signalling_host``,
         ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto``, ``ice`` (None or a dict),
-        ``guard_echo``, ``suppress_noise``, ``level_gain``, as in
-        ``calls.ports.PhoneMedia``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
-        ``clock_rate``, ``ptime_ms`` as in ``calls.ports.PhoneCodec``, crypto one of ``suite``, ``send_key``,
-        ``receive_key``, ``receive_mki`` (bytes) as in ``calls.ports.PhoneCrypto``, or one of ``fingerprints`` (list of
-        hash and bytes), ``active`` as in ``PhoneDtls``; ice one of ``ufrag``, ``password``, ``remote_ufrag``.
+        ``guard_echo``, ``suppress_noise``, ``level_gain``, as in ``PhoneMedia`` of ``calls.ports.streams``; a codec is
+        a dict of ``name``, ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in its
+        ``PhoneCodec``, crypto one of ``suite``, ``send_key``, ``receive_key``, ``receive_mki`` (bytes) as in
+        ``PhoneCrypto``, or one of ``fingerprints`` (list of hash and bytes), ``active`` as in ``PhoneDtls``; ice one of
+        ``ufrag``, ``password``, ``remote_ufrag``.
         ``ValueError`` names a field that makes no sense."""
 
     def open_phone_video(self, leg: str) -> int:
         """Bind another such pair for a phone leg's pictures; returns the RTP port. ``OSError`` when none is free."""
 
     def set_phone_video(self, leg: str, media: dict[str, Any] | None) -> None:
-        """The fields of ``calls.ports.PhoneVideo``; ``None``: it has no pictures any more. ``ValueError`` names a field
-        that makes no sense."""
+        """The fields of ``calls.ports.streams.PhoneVideo``; ``None``: it has no pictures any more. ``ValueError`` names
+        a field that makes no sense."""
 
     def want_picture(self, leg: str) -> None:
         """A phone leg needs a whole picture of what it is shown."""
@@ -147,9 +147,9 @@ class Engine(Protocol):
 
     def stop_tone(self, leg: str) -> None: ...
     def play_sound(self, leg: str, sound: str, data: bytes, sample_rate: int, times: int) -> None:
-        """A phone leg hears this int16 mono sound (8000 or 16000 Hz) so many times, as ``calls.ports.MediaLegs.play``
-        says. ``sound`` names the content: while any leg is played a sound of that name, its samples are shared and
-        ``data`` is not read again. ``ValueError`` for an empty one, or another rate."""
+        """A phone leg hears this int16 mono sound (8000 or 16000 Hz) so many times, as ``MediaLegs.play`` says
+        (``calls.ports.media``). ``sound`` names the content: while any leg is played a sound of that name, its samples
+        are shared and ``data`` is not read again. ``ValueError`` for an empty one, or another rate."""
 
     def stop_sound(self, leg: str) -> None: ...
     def open_pcm(self, room: str, leg: str, sample_rate: int) -> None: ...
@@ -203,7 +203,7 @@ class Engine(Protocol):
           ``video_switches`` (somebody else), ``video_layer_switches``, ``video_pictures_made``, ``video_shown`` (leg),
           ``video_maker_lacks`` (a codec) and what it ever lacked, ``video_maker_lacked``
         - ``webrtc`` of a WebRTC leg: ``connecting``, ``connected``, ``disconnected``
-        - on a phone leg, once known: what ``calls.ports.MediaLegs.stats`` lists
+        - on a phone leg, once known: what ``calls.ports.media.MediaLegs.stats`` lists
         """
 
     def engine_stats(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.calls.ports.streams import PhoneCodec, PhoneMedia
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ringback.calls.ports import OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
 from ringback.clock import SystemClock
 from ringback.model.ids import CallId
 from ringback.sdp.negotiation import make_offer

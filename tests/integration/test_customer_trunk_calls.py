@@ -7,7 +7,8 @@ from integration.sip_phone import OFFER, running
 from interop.peers.house import House
 from interop.peers.waiting import until
 from interop.test_dial_in_by_number import Customer
-from ringback.calls.ports import Attempt, OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
+from ringback.calls.ports.routes import Attempt
 from ringback.model.ids import CallId
 
 

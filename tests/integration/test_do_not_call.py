@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.calls.ports import Asker, PaidLeg
+from ringback.calls.ports.paid import Asker, PaidLeg
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers.do_not_call import SignedHook
 from ringback.store.do_not_call import ListFile

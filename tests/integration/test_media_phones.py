@@ -11,7 +11,7 @@ from integration.media_events import Seen
 from integration.media_phone import CODECS, FROM_MU_LAW, TELEPHONE_EVENT, FarPhone, RtpPhone
 from interop.peers.tones import level_db
 from interop.peers.waiting import until
-from ringback.calls.ports import PhoneCrypto, PhoneMedia
+from ringback.calls.ports.streams import PhoneCrypto, PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.store_house import DOMAIN, a_call, a_command, a_database, a_meeting, a_stay, a_transfer
-from ringback.calls.ports import Records
+from ringback.calls.ports.records import Records
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, MeetingId
 from ringback.model.records import CallState, TransferState, Unit

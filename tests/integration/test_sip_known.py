@@ -8,7 +8,7 @@ import pytest
 from integration.sip_phone import OFFER, Phone, running
 from interop.peers.waiting import free_port
 from ringback.app import Application
-from ringback.calls.ports import OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
 from ringback.config import Settings
 from ringback.model.ids import CallId, RoomName
 

@@ -8,7 +8,7 @@ import pytest
 
 from integration.certificates import Authority
 from integration.sip_phone import OFFER, Phone, running
-from ringback.calls.ports import OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
 from ringback.model.ids import CallId
 from ringback.numbers.plan import Wanted, to_number
 from ringback.numbers.trunk import Host, TlsPolicy, Transport, Trunk

@@ -10,7 +10,7 @@ OTHERS = DomainId("another-domain")
 
 
 class TwoClients:
-    """``calls.ports.SipClients``: ann and bob."""
+    """``calls.ports.reception.SipClients``: ann and bob."""
 
     def address(self, domain: DomainId, user: str) -> str | None:
         return f"sip:{user}@ringback.example" if domain == DOMAIN and user in ("ann", "bob") else None

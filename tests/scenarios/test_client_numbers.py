@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.ports import Asker, Refusal
+from ringback.calls.ports.paid import Asker, Refusal
 from ringback.model.end_reason import Ending
 from ringback.model.ids import DomainId
 from ringback.model.records import CallRecord, Direction
@@ -15,7 +15,7 @@ ANN = Asker(DOMAIN, "client", "ann")
 
 
 class Clients:
-    """``calls.ports.SipClients``: ann, and an extension that looks like help elsewhere."""
+    """``calls.ports.reception.SipClients``: ann, and an extension that looks like help elsewhere."""
 
     def address(self, domain: DomainId, user: str) -> str | None:
         return f"sip:{user}@ringback.example" if domain == DOMAIN and user in ("ann", "bob", "110") else None

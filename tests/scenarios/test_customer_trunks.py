@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.dialin.sip_trunks import SipTrunks
 from ringback.dialin.trunk_desk import TrunkCalls
 from ringback.model.errors import NotFound

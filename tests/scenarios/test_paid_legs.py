@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ringback.calls.ports import Asker, Refusal
+from ringback.calls.ports.paid import Asker, Refusal
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import RoomName
 from ringback.testing.rooms import DOMAIN

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from ringback.calls.ports import Replaces
+from ringback.calls.ports.carrier import Replaces
 from ringback.model.end_reason import Ending
 from ringback.model.errors import Forbidden
 from ringback.model.ids import CallId, ParticipantId, RoomName

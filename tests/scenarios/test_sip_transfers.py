@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.ports import OutgoingInvite, Replaces
+from ringback.calls.ports.carrier import OutgoingInvite, Replaces
 from ringback.model.ids import CallId, ParticipantId, RoomName
 from ringback.sdp.negotiation import make_offer
 from ringback.testing.rooms import DOMAIN

@@ -1,6 +1,6 @@
 """Phones with cameras: what is agreed on, who is told, and who asks whom for a whole picture."""
 
-from ringback.calls.ports import PhoneVideo
+from ringback.calls.ports.streams import PhoneVideo
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.participant import Seen, SeenLayout
 from ringback.model.room import SipSettings

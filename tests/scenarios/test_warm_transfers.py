@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ringback.calls.ports import Refusal
+from ringback.calls.ports.paid import Refusal
 from ringback.model.end_reason import Ending
 from ringback.model.errors import Forbidden, InvalidRequest, NotFound
 from ringback.model.ids import DomainId, ParticipantId

@@ -213,7 +213,7 @@ class SipClients:
         return None if client is None else client.proofs.get(algorithm)
 
     def address(self, domain: DomainId, user: str) -> str | None:
-        """See ``calls.ports.SipClients``."""
+        """See ``calls.ports.reception.SipClients``."""
         try:
             client = self.get(domain, user)
         except NotFound:
@@ -221,7 +221,7 @@ class SipClients:
         return f"sip:{client.username}@{self.host(client)}"
 
     def may_dial_numbers(self, domain: DomainId, user: str) -> bool:
-        """See ``calls.ports.SipClients``."""
+        """See ``calls.ports.reception.SipClients``."""
         try:
             return self.get(domain, user).dials_numbers
         except NotFound:

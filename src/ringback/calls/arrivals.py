@@ -21,7 +21,8 @@ from ringback.calls.admit import (
 from ringback.calls.between_clients import ClientCalls, private_room
 from ringback.calls.client_numbers import ClientNumbers, dials_number
 from ringback.calls.door import Door, as_told
-from ringback.calls.ports import FrontDesk, IncomingInvite, NumberedRooms, SipClients
+from ringback.calls.ports.carrier import IncomingInvite
+from ringback.calls.ports.reception import FrontDesk, NumberedRooms, SipClients
 from ringback.calls.registry import Registry
 from ringback.calls.tasks import Tasks
 from ringback.meetings.actor import Actor

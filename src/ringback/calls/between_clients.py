@@ -14,7 +14,9 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import clean
 from ringback.calls.effects import Ring
-from ringback.calls.ports import Attempt, IncomingInvite, SipClients
+from ringback.calls.ports.carrier import IncomingInvite
+from ringback.calls.ports.reception import SipClients
+from ringback.calls.ports.routes import Attempt
 from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.actor import Actor

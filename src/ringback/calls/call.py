@@ -15,7 +15,8 @@ from ringback.calls.outcome import of_dialog_end, told
 from ringback.calls.paid import Meter
 from ringback.calls.picture_notes import PictureNotes
 from ringback.calls.pictures import Pictures
-from ringback.calls.ports import IncomingInvite, PhoneMedia, PhonePolish
+from ringback.calls.ports.carrier import IncomingInvite
+from ringback.calls.ports.streams import PhoneMedia, PhonePolish
 from ringback.calls.press import GAP_MS, PAUSES, Presses
 from ringback.calls.protection import PRIVATE
 from ringback.calls.timeline import Timeline

@@ -20,7 +20,10 @@ from ringback.calls.between_clients import CalleeLeg, CallerLeg, private_room
 from ringback.calls.dialling import Dialling
 from ringback.calls.display_name import clean
 from ringback.calls.paid import PaidLegs, rule_of
-from ringback.calls.ports import Asker, IncomingInvite, OutgoingRoute, Routes, SipClients
+from ringback.calls.ports.carrier import IncomingInvite
+from ringback.calls.ports.paid import Asker
+from ringback.calls.ports.reception import SipClients
+from ringback.calls.ports.routes import OutgoingRoute, Routes
 from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.meetings.actor import Actor

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
+from ringback.calls.ports.streams import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia
 from ringback.sdp.crypto import Keys
 from ringback.sdp.negotiation import Negotiated, NegotiatedCodec
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from ringback.calls.ports import Asker
+from ringback.calls.ports.paid import Asker
 from ringback.model.ids import CallId, DomainId, RoomName
 
 Body = Mapping[str, object]

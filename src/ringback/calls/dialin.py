@@ -11,7 +11,7 @@ from ringback.calls.call import Call, why
 from ringback.calls.codecs import accepted, narrowed
 from ringback.calls.effects import Answer, Reject, Ring
 from ringback.calls.pictures import Pictures
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.meetings.effects import Effect, Save, SetPhoneVideo
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.events import CallFacts, CallStep

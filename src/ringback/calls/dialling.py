@@ -9,7 +9,8 @@ from ringback.calls.dialout import DialOut
 from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.paid import PaidLegs, Verdict
 from ringback.calls.picture_ports import open_pictures
-from ringback.calls.ports import Asker, OutgoingRoute
+from ringback.calls.ports.paid import Asker
+from ringback.calls.ports.routes import OutgoingRoute
 from ringback.calls.registry import Registry
 from ringback.calls.requests import DialOutRequest, validate
 from ringback.calls.sip_uri import literal_host

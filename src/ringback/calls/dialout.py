@@ -15,7 +15,8 @@ from ringback.calls.digit_request import DEFAULT_DURATION_MS
 from ringback.calls.effects import Bye, Cancel, Confirm, Invite
 from ringback.calls.outcome import of_failure, told
 from ringback.calls.pictures import Pictures
-from ringback.calls.ports import Attempt, Failure, OutgoingInvite, Replaces
+from ringback.calls.ports.carrier import Failure, OutgoingInvite, Replaces
+from ringback.calls.ports.routes import Attempt
 from ringback.calls.requests import DialOutRequest
 from ringback.meetings.effects import (
     Effect,

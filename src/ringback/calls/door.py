@@ -10,7 +10,7 @@ from ringback.calls.dialin import DialIn
 from ringback.calls.dialout import DialOut
 from ringback.calls.display_name import PARAMETER, clean, display_name
 from ringback.calls.picture_ports import open_pictures
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.calls.registry import Registry
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, Outside

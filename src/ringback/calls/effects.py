@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ringback.calls.outcome import Q850
 from ringback.calls.paid import Meter
-from ringback.calls.ports import OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
 from ringback.meetings.effects import Outside
 from ringback.meetings.ports import World
 from ringback.model.end_reason import EndReason

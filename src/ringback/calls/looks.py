@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
-from ringback.calls.ports import PhoneMedia, PhoneVideo
+from ringback.calls.ports.streams import PhoneMedia, PhoneVideo
 from ringback.model.end_reason import EndReason
 from ringback.model.participant import Holder
 from ringback.model.records import CallState

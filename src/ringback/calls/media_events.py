@@ -1,4 +1,4 @@
-"""What the media side reports, handed to the meeting or call it concerns (``calls.ports.MediaEvents``)."""
+"""What the media side reports, handed to the meeting or call it concerns (``calls.ports.media.MediaEvents``)."""
 
 from collections.abc import Callable
 from functools import partial

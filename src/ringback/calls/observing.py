@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from ringback.calls.call import Call
 from ringback.calls.diagnosis import diagnose
 from ringback.calls.looks import Counted, Ended, Kind, Looking, Other, Situation, Stats
-from ringback.calls.ports import Clock, MediaLegs
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
 from ringback.calls.verdict import Verdict
 from ringback.meetings.actor import Actor
 from ringback.meetings.meeting import Member

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.values import replace
 

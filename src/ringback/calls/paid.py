@@ -13,17 +13,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from ringback.calls.ports import (
-    Asker,
-    Audit,
-    Clock,
-    Grant,
-    OutgoingRoute,
-    PaidLeg,
-    Quota,
-    Refusal,
-    Routes,
-)
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.paid import Asker, Audit, Grant, PaidLeg, Quota, Refusal
+from ringback.calls.ports.routes import OutgoingRoute, Routes
 from ringback.calls.requests import DialOutRequest
 from ringback.model.errors import Forbidden, InvalidRequest, NumberNotAllowed, RingbackError
 from ringback.model.ids import CallId, RoomName

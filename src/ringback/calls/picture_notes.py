@@ -1,6 +1,6 @@
 """What happened to the pictures of one call, noted for whoever asks later: steps of its timeline, and a summary."""
 
-from ringback.calls.ports import PhoneVideo
+from ringback.calls.ports.streams import PhoneVideo
 from ringback.calls.timeline import Timeline
 from ringback.model.instant import Instant
 

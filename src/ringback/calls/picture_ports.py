@@ -3,7 +3,7 @@
 import structlog
 
 from ringback.calls.call import Call
-from ringback.calls.ports import MediaLegs
+from ringback.calls.ports.media import MediaLegs
 from ringback.model.errors import Unavailable
 
 log = structlog.get_logger()

@@ -1,7 +1,7 @@
 """The pictures of one call: what is offered for them, what was agreed on, and what the media side is told of it."""
 
 from ringback.calls.codecs import phone_crypto
-from ringback.calls.ports import PhoneMedia, PhoneVideo
+from ringback.calls.ports.streams import PhoneMedia, PhoneVideo
 from ringback.model.values import replace
 from ringback.model.video import VideoSettings
 from ringback.sdp.video import CODECS, NegotiatedVideo, VideoTerms

@@ -9,7 +9,9 @@ from itertools import count
 import structlog
 
 from ringback.calls.outcome import told
-from ringback.calls.ports import Carrier, Clock, Records
+from ringback.calls.ports.carrier import Carrier
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.records import Records
 from ringback.calls.transfer import WARM, spoken
 from ringback.meetings.ports import Spell
 from ringback.model.end_reason import Ending, EndReason, Fault

@@ -17,7 +17,9 @@ from ringback.calls.call import TRANSFERRED, Call
 from ringback.calls.dialling import Dialling
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import AcceptRefer, News, NotifyRefer, Reject
-from ringback.calls.ports import Asker, IncomingInvite, OutgoingRoute, Refer
+from ringback.calls.ports.carrier import IncomingInvite, Refer
+from ringback.calls.ports.paid import Asker
+from ringback.calls.ports.routes import OutgoingRoute
 from ringback.calls.registry import Registry
 from ringback.calls.requests import PHONE_NUMBER, DialOutRequest, validate
 from ringback.calls.transfers import Transfers

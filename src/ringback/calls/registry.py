@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ringback.calls.call import Call
-from ringback.calls.ports import PhonePolish
+from ringback.calls.ports.streams import PhonePolish
 from ringback.calls.protection import ProtectionRules
 from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect

@@ -12,7 +12,7 @@ from typing import Any
 
 from ringback.calls.concealed import Fingerprint, concealed, unkeyed
 from ringback.calls.display_name import clean
-from ringback.calls.ports import Records
+from ringback.calls.ports.records import Records
 from ringback.meetings.effects import Effect, Save
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName

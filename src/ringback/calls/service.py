@@ -25,18 +25,10 @@ from ringback.calls.far_end_transfers import FarEndTransfers
 from ringback.calls.moving import Moving
 from ringback.calls.observing import Observer
 from ringback.calls.paid import PaidLegs, Unlimited, Verdict
-from ringback.calls.ports import (
-    Asker,
-    Audit,
-    Failure,
-    FrontDesk,
-    IncomingInvite,
-    NumberedRooms,
-    Quota,
-    Refer,
-    Routes,
-    SipClients,
-)
+from ringback.calls.ports.carrier import Failure, IncomingInvite, Refer
+from ringback.calls.ports.paid import Asker, Audit, Quota
+from ringback.calls.ports.reception import FrontDesk, NumberedRooms, SipClients
+from ringback.calls.ports.routes import Routes
 from ringback.calls.protection import ProtectionRules
 from ringback.calls.referrals import Referrals
 from ringback.calls.registry import Registry

@@ -18,7 +18,8 @@ from ringback.calls.handover import Reserved, release
 from ringback.calls.limits import check_call_limit
 from ringback.calls.moving import Moving
 from ringback.calls.outcome import transfer_status
-from ringback.calls.ports import Asker, OutgoingRoute
+from ringback.calls.ports.paid import Asker
+from ringback.calls.ports.routes import OutgoingRoute
 from ringback.calls.repeats import Remember
 from ringback.calls.transfer import OK, TRANSFER, Transfer, forget, warning
 from ringback.calls.transfer_request import TransferRequest, validate_transfer

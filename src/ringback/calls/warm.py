@@ -22,7 +22,9 @@ from ringback.calls.effects import News, Refer
 from ringback.calls.limits import check_call_limit, check_people_limit
 from ringback.calls.moving import Moving
 from ringback.calls.outcome import transfer_status
-from ringback.calls.ports import Asker, OutgoingRoute, Timer
+from ringback.calls.ports.clock import Timer
+from ringback.calls.ports.paid import Asker
+from ringback.calls.ports.routes import OutgoingRoute
 from ringback.calls.repeats import Remember
 from ringback.calls.transfer import WARM, Transfer, forget, warning
 from ringback.calls.transfer_request import WarmRequest, validate_warm

@@ -1,13 +1,13 @@
 """Ways out and numbers for a server that has no trunks."""
 
-from ringback.calls.ports import Attempt, OutgoingRoute
+from ringback.calls.ports.routes import Attempt, OutgoingRoute
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers.plan import dialled_in
 
 
 class NoTrunks:
-    """Implements ``calls.ports.Routes`` and ``NumberedRooms``: ``sip:`` addresses are dialled, numbers are not."""
+    """Implements ``calls.ports``' ``Routes`` and ``NumberedRooms``: ``sip:`` addresses are dialled, numbers are not."""
 
     async def route(
         self, domain: DomainId, room: RoomName, destination: str, caller_id: str | None = None
@@ -24,7 +24,7 @@ class NoTrunks:
 
 
 class NoClients:
-    """Implements ``calls.ports.SipClients``: nobody has an account."""
+    """Implements ``calls.ports.reception.SipClients``: nobody has an account."""
 
     def address(self, domain: DomainId, user: str) -> str | None:
         return None

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.cli.softphone import tone
 from ringback.cli.softphone.line import open_softphone
 from ringback.cli.softphone.phone import Line, Softphone

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ringback.calls.dialin import DialIn
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.dialin.steps import Guide, Step
 from ringback.meetings.effects import Effect, Save
 from ringback.model.end_reason import EndReason

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ringback.calls.ports import OwnedNumbers
+from ringback.calls.ports.reception import OwnedNumbers
 from ringback.dialin import signing
 from ringback.dialin.ports import ConfigStore, Poster, Sounds
 from ringback.model.dialin import DialinConfig, DialinType

@@ -15,7 +15,7 @@ from ringback.calls.admit import BROKEN, DRAINING, NO_PORT, NOBODY_JOINED, Refus
 from ringback.calls.call import Call
 from ringback.calls.display_name import PARAMETER, clean
 from ringback.calls.moving import Moving
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.calls.transfers import Transfers
 from ringback.dialin import signing, steps
 from ringback.dialin.caller import LedCall

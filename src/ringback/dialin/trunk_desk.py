@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import structlog
 
 from ringback.calls.admit import BROKEN, DRAINING, STORE_FAILED, Refusal
-from ringback.calls.ports import Clock, IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.dialin.sip_trunks import SipTrunks
 from ringback.dialin.trunk_call import PAUSE, TrunkCall
 from ringback.meetings.actor import Actor

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ringback.calls.ports import MediaEvents
+from ringback.calls.ports.media import MediaEvents
 from ringback.core import new_engine
 from ringback.media.service import Media
 

@@ -1,4 +1,4 @@
-"""Meetings, legs and tracks as spoken to the Rust core: implements ``calls.ports.MediaLegs``, feeds ``MediaEvents``.
+"""Meetings, legs and tracks as spoken to the Rust core: implements ``MediaLegs``, feeds ``MediaEvents``.
 
 Events come in batches: the engine's eventfd wakes the loop once, and everything that waits is handed out in order.
 """
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields as fields_of
 from typing import Any
 
-from ringback.calls.ports import MediaEvents, PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia, PhoneVideo
+from ringback.calls.ports.media import MediaEvents
+from ringback.calls.ports.streams import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia, PhoneVideo
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId

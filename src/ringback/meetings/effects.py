@@ -7,7 +7,7 @@ Three kinds: rows and events (committed together), messages between the meeting 
 from collections.abc import Mapping
 from typing import Protocol
 
-from ringback.calls.ports import PhoneMedia, PhoneVideo
+from ringback.calls.ports.streams import PhoneMedia, PhoneVideo
 from ringback.meetings.ports import Message, World
 from ringback.model.end_reason import EndReason
 from ringback.model.events import Event

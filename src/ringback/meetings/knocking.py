@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ringback.calls.ports import Timer
+from ringback.calls.ports.clock import Timer
 from ringback.meetings.actor import Actor
 from ringback.meetings.admission import Joiner, JoinRefused, check_knocker
 from ringback.meetings.effects import Effect, Tell

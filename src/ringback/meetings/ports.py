@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from ringback.calls.ports import Carrier, Clock, MediaLegs, Records
+from ringback.calls.ports.carrier import Carrier
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
+from ringback.calls.ports.records import Records
 from ringback.model.events import Event
 from ringback.model.ids import DomainId, MeetingId, ParticipantId, RoomName
 from ringback.model.room import Room, RoomSettings

@@ -5,7 +5,8 @@ Numbers come from the media core's counters (``MediaLegs.stats``); nothing is sa
 
 from structlog.typing import FilteringBoundLogger
 
-from ringback.calls.ports import Clock, MediaLegs, Timer
+from ringback.calls.ports.clock import Clock, Timer
+from ringback.calls.ports.media import MediaLegs
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.records import CallRecord
 

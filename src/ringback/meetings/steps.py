@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from structlog.typing import FilteringBoundLogger
 
-from ringback.calls.ports import Clock, MediaLegs
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
 from ringback.meetings.silence import SilenceWatch
 from ringback.model.events import CallEvent, CallStep, Event
 from ringback.model.ids import CallId, ParticipantId

@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol, Self
 
 
 class BothClocks(Protocol):
-    """What tells the time: see ``calls.ports.Clock``."""
+    """What tells the time: see ``calls.ports.clock.Clock``."""
 
     def monotonic(self) -> float: ...
     def wall(self) -> float: ...

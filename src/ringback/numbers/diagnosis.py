@@ -3,7 +3,7 @@
 import ipaddress
 from dataclasses import dataclass, field
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.numbers.trunk import Trunk
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "skipped"

@@ -2,7 +2,7 @@
 
 import json
 
-from ringback.calls.ports import PaidLeg
+from ringback.calls.ports.paid import PaidLeg
 from ringback.rooms.ports import WallClock
 from ringback.webhooks.ports import Poster
 from ringback.webhooks.signing import headers

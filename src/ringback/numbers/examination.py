@@ -8,7 +8,10 @@ import re
 from typing import Protocol
 
 from ringback.calls.codecs import DIAL_OUT_DEFAULT, narrowed, phone_media
-from ringback.calls.ports import Attempt, Carrier, Clock, Failure, IncomingInvite, MediaLegs, OutgoingInvite, Refer
+from ringback.calls.ports.carrier import Carrier, Failure, IncomingInvite, OutgoingInvite, Refer
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
+from ringback.calls.ports.routes import Attempt
 from ringback.calls.protection import ProtectionRules
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.records import DialogRecord
@@ -41,7 +44,7 @@ class Doctor(Protocol):
 
 
 class Examination:
-    """One test call. Implements ``calls.ports.CarrierEvents``; what no test call brings about is taken calmly.
+    """One test call. Implements ``calls.ports.carrier.CarrierEvents``; what no test call brings about is taken calmly.
 
     Args:
         trunk: Who is looked over.

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TypeVar
 
 from ringback.calls.display_name import clean
-from ringback.calls.ports import Attempt
+from ringback.calls.ports.routes import Attempt
 from ringback.model.errors import InvalidRequest, NumberNotAllowed
 from ringback.numbers import guard
 from ringback.numbers.e164 import country_of, dialled, is_e164, normalise, without_separators

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ringback.calls.ports import PaidLeg
+from ringback.calls.ports.paid import PaidLeg
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers.health import Health
 from ringback.numbers.trunk import Trunk
@@ -146,7 +146,7 @@ class PaidRow:
     """One paid call at rest, from before its INVITE. Times are Unix seconds.
 
     Attributes:
-        asker_kind, asker_id: On whose word (``calls.ports.Asker``).
+        asker_kind, asker_id: On whose word (``calls.ports.paid.Asker``).
         made_by: ``dial-out``, ``transfer``, ``refer``, ``client``.
         consent: Reference to the callee's consent, empty for none.
         call: The call it became, empty until it did.

@@ -1,4 +1,4 @@
-"""Who may spend how much on calls (``calls.ports.Quota``, ``Audit``): rules, caps, lists, and what was refused.
+"""Who may spend how much on calls (``calls.ports.paid.Quota``, ``Audit``): rules, caps, lists, and what was refused.
 
 It fails closed: a rule that cannot be asked, a list that cannot be read and a store that cannot be written refuse the
 call. What is granted is stored before the call is made, so that a killed process forgets nothing that was spent.
@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import structlog
 
-from ringback.calls.ports import Clock, Grant, PaidLeg, Refusal, Timer
+from ringback.calls.ports.clock import Clock, Timer
+from ringback.calls.ports.paid import Grant, PaidLeg, Refusal
 from ringback.model.ids import CallId, DomainId
 from ringback.model.instant import Instant
 from ringback.model.values import replace

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
+from ringback.calls.ports.reception import OwnedNumber
+from ringback.calls.ports.routes import Attempt, OutgoingRoute
 from ringback.model.errors import InvalidRequest, NotFound, RingbackError, Unavailable
 from ringback.model.ids import DomainId, RoomName
 from ringback.model.values import replace
@@ -30,7 +31,7 @@ Examiner = Callable[[Trunk, tuple[Attempt, ...], str, str, str], Awaitable[Facts
 
 
 class Numbers:
-    """All trunks and numbers. Call ``start`` first. Implements ``calls.ports.Routes`` and ``NumberedRooms``.
+    """All trunks and numbers. Call ``start`` first. Implements ``calls.ports.routes.Routes`` and ``NumberedRooms``.
 
     Args:
         trunks, numbers: Where they rest.
@@ -272,7 +273,7 @@ class Numbers:
         if instead is not None:
             self._numbers[number] = instead
 
-    # ── as calls see them (``calls.ports.OwnedNumbers``) ─────────────────────────────────────────────────────────────
+    # ── as calls see them (``calls.ports.reception``) ────────────────────────────────────────────────────────────────
 
     def oldest(self, domain: DomainId) -> OwnedNumber | None:
         return next((_owned(kept) for kept in self._numbers.values() if kept.domain == domain), None)

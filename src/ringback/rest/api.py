@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringback.access.service import Access
 from ringback.access.sip_clients import SipClients
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.dialin.configs import DialinConfigs
 from ringback.dialin.desk import DialinDesk
 from ringback.dialin.sip_trunks import SipTrunks

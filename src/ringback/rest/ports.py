@@ -6,7 +6,7 @@ from typing import Protocol
 from ringback.calls.commands import CallCommands
 from ringback.calls.observing import Observer
 from ringback.calls.paid import Verdict
-from ringback.calls.ports import Asker
+from ringback.calls.ports.paid import Asker
 from ringback.model.ids import CallId, DomainId, ParticipantId, RoomName
 from ringback.model.presence import Presence
 from ringback.model.records import CallRecord, MeetingRecord, ParticipantRecord, TransferRecord

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ringback.calls.ports import Asker
+from ringback.calls.ports.paid import Asker
 from ringback.model.domain import Domain
 from ringback.model.errors import (
     BadAuthorizationHeader,

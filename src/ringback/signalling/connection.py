@@ -14,7 +14,8 @@ from typing import Protocol
 import structlog
 
 from ringback.access.errors import TokenRefused
-from ringback.calls.ports import Asker, Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
+from ringback.calls.ports.paid import Asker
 from ringback.calls.transfer_request import WARM_FIELDS
 from ringback.meetings.admission import Joiner, JoinRefused
 from ringback.meetings.meeting import GRACE

@@ -1,4 +1,4 @@
-"""What the stack tells its user about calls; ``telephony`` hands it on as ``calls.ports.CarrierEvents``."""
+"""What the stack tells its user about calls; ``telephony`` hands it on as ``calls.ports.carrier.CarrierEvents``."""
 
 from ringback.model.ids import NO_DOMAIN, CallId, DomainId
 from ringback.model.records import DialogRecord
@@ -71,7 +71,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Our INVITE came to nothing. ``cause`` as in ``calls.ports.Failure``; status 0 when none came."""
+    """Our INVITE came to nothing. ``cause`` as in ``calls.ports.carrier.Failure``; status 0 when none came."""
 
     call: CallId
     status: int
@@ -138,7 +138,7 @@ class PictureWanted:
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A REFER that waits for ``Referrals.accept`` or ``refuse``; fields as in ``calls.ports.Refer``."""
+    """A REFER that waits for ``Referrals.accept`` or ``refuse``; fields as in ``calls.ports.carrier.Refer``."""
 
     call: CallId
     id: str
@@ -152,7 +152,7 @@ class Referred:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """How a REFER of ours goes, as ``calls.ports.CarrierEvents.refer_progress`` tells it."""
+    """How a REFER of ours goes, as ``calls.ports.carrier.CarrierEvents.refer_progress`` tells it."""
 
     call: CallId
     status: int

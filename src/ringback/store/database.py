@@ -38,7 +38,7 @@ class Database:
         sealer: Seals API keys and what proves passwords at rest.
 
     Attributes:
-        records: What calls and meetings write (``calls.ports.Records``).
+        records: What calls and meetings write (``calls.ports.records.Records``).
         rooms, domains, keys, sip_clients: What ``rooms`` and ``access`` keep.
         bindings: Where SIP clients are registered.
         trunks, numbers, paid, audit, policies: What ``numbers`` keeps.

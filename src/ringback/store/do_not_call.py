@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from ringback.calls.ports import PaidLeg
+from ringback.calls.ports.paid import PaidLeg
 from ringback.model.errors import InvalidRequest
 from ringback.numbers.policy import lists, read_list
 

@@ -1,4 +1,4 @@
-"""Calls, meetings, participants and the outbox, written in units of work (``calls.ports.Records``).
+"""Calls, meetings, participants and the outbox, written in units of work (``calls.ports.records.Records``).
 
 Every call writes here several times, so the statements are compiled once and go to the driver as text.
 """
@@ -36,7 +36,7 @@ from ringback.store.transactions import Transactions
 
 
 class StoredRecords:
-    """See ``calls.ports.Records``."""
+    """See ``calls.ports.records.Records``."""
 
     def __init__(self, database: Transactions, dialect: Dialect) -> None:
         self._database = database

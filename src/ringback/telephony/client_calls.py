@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from ringback.calls.ports import Clock, OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
 from ringback.model.sip_client import SipClient

@@ -11,7 +11,9 @@ from typing import Protocol
 
 import structlog
 
-from ringback.calls.ports import Attempt, Clock, OutgoingInvite, Timer
+from ringback.calls.ports.carrier import OutgoingInvite
+from ringback.calls.ports.clock import Clock, Timer
+from ringback.calls.ports.routes import Attempt
 from ringback.model.errors import RingbackError
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ringback.calls.ports import Clock, OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId
 from ringback.model.values import replace
 from ringback.sip.agent import Agent

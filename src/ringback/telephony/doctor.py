@@ -2,7 +2,10 @@
 
 import asyncio
 
-from ringback.calls.ports import Attempt, Carrier, Clock, MediaLegs
+from ringback.calls.ports.carrier import Carrier
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
+from ringback.calls.ports.routes import Attempt
 from ringback.model.ids import CallId
 from ringback.model.traces import Remembered
 from ringback.model.values import replace

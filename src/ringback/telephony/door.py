@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.logs import OncePerMinute
 from ringback.sip.flow import Flow
 from ringback.sip.message import Message, Request

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.numbers.identity import request_uri
 from ringback.numbers.trunk import Host, Trunk, key_of
 from ringback.sip.errors import SipParseError

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.sip.agent import Agent
 from ringback.sip.asking import Asking
 from ringback.sip.message import Response, Row

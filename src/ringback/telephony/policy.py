@@ -41,7 +41,7 @@ def is_disguised_ip(host: str) -> bool:
 
 
 def is_speaking(stats: Mapping[str, object]) -> bool:
-    """Whether a far end is being heard, by its leg's counters (``calls.ports.MediaLegs.stats``).
+    """Whether a far end is being heard, by its leg's counters (``calls.ports.media.MediaLegs.stats``).
 
     While it is, a request in its dialog from a foreign address is not its own; afterwards it may be: carriers say
     goodbye from another node.

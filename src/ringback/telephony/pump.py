@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.sip.agent import Agent, Transmit
 from ringback.sip.events import Event, Lookup, Refused, Registering
 from ringback.sip.hops import transport_of

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.model.errors import NotStored
 from ringback.model.ids import DomainId
 from ringback.model.instant import Instant

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.numbers.trunk import Host, Trunk
 from ringback.sip.agent import Agent
 from ringback.sip.errors import SipParseError

@@ -1,8 +1,8 @@
-"""The stack's events, put into the words of ``calls.ports.CarrierEvents``."""
+"""The stack's events, put into the words of ``calls.ports.carrier.CarrierEvents``."""
 
 from collections.abc import Callable
 
-from ringback.calls.ports import CarrierEvents, Failure, IncomingInvite
+from ringback.calls.ports.carrier import CarrierEvents, Failure, IncomingInvite
 from ringback.sip import events as sip
 from ringback.sip.bodies import description
 from ringback.sip.errors import SipParseError

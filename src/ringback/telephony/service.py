@@ -1,8 +1,9 @@
-"""The SIP side of calls as ``calls.ports.Carrier``: sockets below, the stack in the middle, events above."""
+"""The SIP side of calls as ``calls.ports.carrier.Carrier``: sockets below, the stack in the middle, events above."""
 
 from collections.abc import Callable, Sequence
 
-from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
+from ringback.calls.ports.carrier import CarrierEvents, OutgoingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, DialogRecord
 from ringback.model.traces import Remembered
@@ -45,7 +46,7 @@ __all__ = ["Telephony", "TelephonySettings"]
 
 
 class Telephony:
-    """Implements ``calls.ports.Carrier``; everything happens on the loop's thread.
+    """Implements ``calls.ports.carrier.Carrier``; everything happens on the loop's thread.
 
     Args:
         settings: How it runs.

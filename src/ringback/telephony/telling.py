@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import structlog
 
-from ringback.calls.ports import CarrierEvents, Clock, Timer
+from ringback.calls.ports.carrier import CarrierEvents
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.model.ids import CallId
 from ringback.sip.events import Event, Incoming
 

@@ -1,6 +1,6 @@
 """Transfers between the words of calls and those of the stack: REFER, Replaces, Referred-By."""
 
-from ringback.calls import ports
+from ringback.calls.ports import carrier
 from ringback.sip.call import Call
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Referred, Transferred
@@ -32,7 +32,7 @@ def refer_into(call: Call, target: str, referred_by: str, replaced: Call | None,
     return None
 
 
-def transfer_rows(invite: ports.OutgoingInvite) -> list[Row]:
+def transfer_rows(invite: carrier.OutgoingInvite) -> list[Row]:
     """Headers of an INVITE that is made on somebody's word, or takes the place of another call (RFC 3891, RFC 3892)."""
     rows: list[Row] = []
     if invite.replaces is not None:
@@ -44,10 +44,10 @@ def transfer_rows(invite: ports.OutgoingInvite) -> list[Row]:
     return rows
 
 
-def refer_of(event: Referred) -> ports.Refer:
+def refer_of(event: Referred) -> carrier.Refer:
     """A REFER as calls know it."""
     replaces = None
     if event.replaces is not None:
         told = event.replaces
-        replaces = ports.Replaces(told.call_id, told.to_tag, told.from_tag, told.early_only, event.replaced)
-    return ports.Refer(event.id, event.target, event.referred_by, replaces, event.headers, event.quiet)
+        replaces = carrier.Replaces(told.call_id, told.to_tag, told.from_tag, told.early_only, event.replaced)
+    return carrier.Refer(event.id, event.target, event.referred_by, replaces, event.headers, event.quiet)

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from ringback.calls.ports import CarrierEvents, Clock, OutgoingInvite
+from ringback.calls.ports.carrier import CarrierEvents, OutgoingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId
 from ringback.model.sip_trunk import SipTrunk
 from ringback.model.values import replace

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId
 from ringback.numbers import health
 from ringback.numbers.endpoints import endpoint_user

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction
 from ringback.sip.agent import Agent
 from ringback.sip.errors import SipParseError

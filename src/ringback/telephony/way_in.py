@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.sip.agent import Agent
 from ringback.sip.errors import SipParseError
 from ringback.sip.flow import Flow, TlsPolicy

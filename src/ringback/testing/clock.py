@@ -30,7 +30,7 @@ class VirtualTimer:
 
 
 class VirtualClock:
-    """Implements ``calls.ports.Clock`` without waiting.
+    """Implements ``calls.ports.clock.Clock`` without waiting.
 
     Args:
         wall: Unix seconds at the start; the monotonic clock starts at 1000.

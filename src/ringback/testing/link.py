@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ringback.calls.ports import Clock, OutgoingInvite
+from ringback.calls.ports.carrier import OutgoingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.model.ids import CallId, DomainId
 from ringback.sip.flow import Flow
 from ringback.telephony.receiver import Receiver
@@ -243,7 +244,7 @@ class Station:
 
 
 class _Recorder:
-    """Implements ``calls.ports.CarrierEvents`` by noting everything."""
+    """Implements ``calls.ports.carrier.CarrierEvents`` by noting everything."""
 
     def __init__(self, station: Station) -> None:
         self._station = station

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ringback.calls.ports import MediaEvents, PhoneMedia, PhoneVideo
+from ringback.calls.ports.media import MediaEvents
+from ringback.calls.ports.streams import PhoneMedia, PhoneVideo
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.sound import Sound
@@ -41,7 +42,7 @@ class FakeLeg:
 
 
 class FakeMedia:
-    """Implements ``calls.ports.MediaLegs``.
+    """Implements ``calls.ports.media.MediaLegs``.
 
     Attributes:
         events: Set by whoever wants to be told; a test calls its methods to make things happen.

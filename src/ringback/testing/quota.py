@@ -1,8 +1,8 @@
-"""A quota in memory (``calls.ports.Quota``, ``Audit``): grants until told not to, and remembers what it was asked."""
+"""A quota in memory (``calls.ports.paid``): grants until told not to, and remembers what it was asked."""
 
 from collections.abc import Callable, Sequence
 
-from ringback.calls.ports import Grant, PaidLeg, Refusal
+from ringback.calls.ports.paid import Grant, PaidLeg, Refusal
 from ringback.model.ids import CallId
 from ringback.model.instant import Instant
 

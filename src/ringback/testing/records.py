@@ -1,4 +1,4 @@
-"""The store in memory: what ``calls.ports.Records`` promises, without a disk, and a switch to make it fail."""
+"""The store in memory: what ``calls.ports.records.Records`` promises, without a disk, and a switch to make it fail."""
 
 import asyncio
 from collections.abc import Sequence

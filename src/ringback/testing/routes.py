@@ -1,6 +1,7 @@
-"""Ways out and numbers of one process: ``calls.ports.Routes`` and ``NumberedRooms`` without trunks behind them."""
+"""Ways out and numbers of one process: ``Routes`` and ``NumberedRooms`` without trunks behind them."""
 
-from ringback.calls.ports import Attempt, OutgoingRoute, OwnedNumber
+from ringback.calls.ports.reception import OwnedNumber
+from ringback.calls.ports.routes import Attempt, OutgoingRoute
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import DomainId, RoomName
 from ringback.numbers.plan import dialled_in

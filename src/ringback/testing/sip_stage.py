@@ -14,7 +14,8 @@ async with SipStage(loss=0.2) as stage:
 from types import TracebackType
 from typing import Any
 
-from ringback.calls.ports import Carrier, Clock, IncomingInvite
+from ringback.calls.ports.carrier import Carrier, IncomingInvite
+from ringback.calls.ports.clock import Clock
 from ringback.calls.service import Calls
 from ringback.model.ids import CallId
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer

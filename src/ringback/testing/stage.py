@@ -21,7 +21,9 @@ from typing import Any, Self
 
 from ringback.bus.local import LocalBus
 from ringback.calls.media_events import MediaReports
-from ringback.calls.ports import Carrier, Clock, SipClients
+from ringback.calls.ports.carrier import Carrier
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.reception import SipClients
 from ringback.calls.recovery import finish_earlier_life
 from ringback.calls.service import Calls
 from ringback.dialin.configs import DialinConfigs

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from ringback.calls.ports import Records
+from ringback.calls.ports.records import Records
 from ringback.model.ids import DomainId
 from ringback.model.records import CallRecord, CommandRecord, MeetingRecord, ParticipantRecord, TransferRecord, Unit
 
 
 class WatchedRecords:
-    """``calls.ports.Records`` around another.
+    """``calls.ports.records.Records`` around another.
 
     Args:
         records: The other one.

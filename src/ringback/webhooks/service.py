@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import structlog
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.model.errors import InvalidRequest, NotFound
 from ringback.model.ids import DomainId
 from ringback.model.values import replace

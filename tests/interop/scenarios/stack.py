@@ -6,7 +6,7 @@ from pathlib import Path
 from integration.sip_phone import Phone
 from interop.peers.sipp import Callee, Caller, Script, Sipp, reply, sdp
 from interop.peers.waiting import free_port, until
-from ringback.calls.ports import IncomingInvite, Refer
+from ringback.calls.ports.carrier import IncomingInvite, Refer
 from ringback.model.ids import CallId
 from ringback.sdp.negotiation import make_answer, make_offer
 

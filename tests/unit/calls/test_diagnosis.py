@@ -8,7 +8,7 @@ import pytest
 
 from ringback.calls.diagnosis import HEALTHY, diagnose
 from ringback.calls.looks import Counted, Kind, Other, Situation, Stats
-from ringback.calls.ports import PhoneCodec, PhoneMedia
+from ringback.calls.ports.streams import PhoneCodec, PhoneMedia
 from ringback.calls.verdict import Verdict
 from ringback.model.end_reason import Ending, EndReason, Fault
 from ringback.model.participant import Holder

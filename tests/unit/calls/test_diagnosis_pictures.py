@@ -6,7 +6,7 @@ import pytest
 
 from ringback.calls.diagnosis import HEALTHY, diagnose
 from ringback.calls.looks import Counted, Kind, Looking, Other, Situation, Stats
-from ringback.calls.ports import PhoneCodec, PhoneMedia, PhoneVideo
+from ringback.calls.ports.streams import PhoneCodec, PhoneMedia, PhoneVideo
 from ringback.calls.verdict import Way, Whose
 from ringback.model.participant import Holder
 from ringback.model.records import CallState

@@ -6,7 +6,7 @@ import pytest
 
 from ringback.calls.dialin import RETRY, WAIT, DialIn
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Offer, Reject, Ring
-from ringback.calls.ports import IncomingInvite
+from ringback.calls.ports.carrier import IncomingInvite
 from ringback.meetings.effects import CallEnds, Effect, PhoneChanges, PhoneJoins, Save, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason
 from ringback.model.events import CallEvent, CallFacts, CallStep

@@ -7,7 +7,8 @@ import pytest
 
 from ringback.calls.dialout import DialOut
 from ringback.calls.effects import AnswerOffer, Bye, Cancel, Confirm, Invite
-from ringback.calls.ports import Attempt, Failure
+from ringback.calls.ports.carrier import Failure
+from ringback.calls.ports.routes import Attempt
 from ringback.calls.requests import validate
 from ringback.meetings.effects import CallEnds, Effect, PhoneJoins, PlayTone, Save, SetPhone, Tell
 from ringback.model.end_reason import Ending, EndReason

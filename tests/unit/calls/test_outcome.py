@@ -3,7 +3,7 @@
 import pytest
 
 from ringback.calls.outcome import Q850, of_dialog_end, of_failure
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.model.end_reason import Ending, Fault
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ringback.calls.picture_notes import MOST_WAYS, STEPS, PictureNotes
-from ringback.calls.ports import PhoneVideo
+from ringback.calls.ports.streams import PhoneVideo
 from ringback.calls.timeline import Timeline
 from ringback.model.instant import Instant
 

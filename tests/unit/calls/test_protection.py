@@ -6,7 +6,8 @@ import pytest
 
 from ringback.calls.call import CLEAR_WARNING, Call
 from ringback.calls.effects import Answer, AnswerOffer, Bye, Reject
-from ringback.calls.ports import Attempt, PhoneDtls
+from ringback.calls.ports.routes import Attempt
+from ringback.calls.ports.streams import PhoneDtls
 from ringback.calls.protection import ProtectionRules
 from ringback.meetings.effects import Effect, SetPhone, Tell
 from ringback.model.end_reason import Ending

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports.streams import PhoneMedia
 from ringback.cli.softphone.outcome import Exit
 from ringback.cli.softphone.phone import FAR, Line, Softphone
 from ringback.testing.carrier import FakeCarrier

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringback.calls.ports import PhoneCodec, PhoneCrypto, PhoneMedia
+from ringback.calls.ports.streams import PhoneCodec, PhoneCrypto, PhoneMedia
 from ringback.media.service import Media, phone_fields
 from ringback.model.errors import InvalidRequest, Unavailable
 from ringback.model.ids import MeetingId, ParticipantId

@@ -1,6 +1,6 @@
 import pytest
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.numbers.diagnosis import FAILED, OK, SKIPPED, CallSeen, Facts, HostFacts, diagnose, is_stray
 from ringback.numbers.trunk import Credentials, Host, Registration, Trunk
 

@@ -1,6 +1,6 @@
 """One INVITE, several telephones: early dialogs and what becomes of them (RFC 3261 §12.1.2, §13.2.2.4)."""
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.model.ids import CallId
 from ringback.sip.agent import Agent, AgentSettings, Transmit
 from ringback.sip.events import Failed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.model.ids import CallId
 from ringback.sip.digest import Credential
 from ringback.sip.message import reply

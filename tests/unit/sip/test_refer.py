@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.ports import Refer, Replaces
+from ringback.calls.ports.carrier import Refer, Replaces
 from ringback.model.ids import CallId
 from ringback.sip.message import Request
 from ringback.testing.clock import VirtualClock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.ports import OutgoingInvite, Replaces
+from ringback.calls.ports.carrier import OutgoingInvite, Replaces
 from ringback.model.ids import CallId
 from ringback.telephony.service import TelephonySettings
 from ringback.testing.clock import VirtualClock

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from ringback.calls.ports import Attempt, Failure, OutgoingInvite
+from ringback.calls.ports.carrier import Failure, OutgoingInvite
+from ringback.calls.ports.routes import Attempt
 from ringback.model.ids import CallId
 from ringback.numbers.plan import Wanted, to_number
 from ringback.numbers.trunk import Credentials, Host, Identity, IdentityHeader, Redirects, Rule, Srtp, Trunk

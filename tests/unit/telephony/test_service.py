@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 from ringback.model.errors import Forbidden, InvalidRequest
 from ringback.model.ids import CallId, DomainId, MeetingId, RoomName
 from ringback.model.records import CallRecord, CallState, DialogRecord, Direction

@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.cli.softphone.phone import Line, Softphone, Tell
 from ringback.media.opening import open_telephone
 from ringback.sip.flow import TlsPolicy

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ringback.calls.ports import Failure
+from ringback.calls.ports.carrier import Failure
 
 
 class Exit(IntEnum):

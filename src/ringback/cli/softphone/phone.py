@@ -9,18 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringback.calls.codecs import phone_media
-from ringback.calls.ports import (
-    Attempt,
-    Carrier,
-    Clock,
-    Failure,
-    IncomingInvite,
-    MediaLegs,
-    OutgoingInvite,
-    PhoneCrypto,
-    PhoneMedia,
-    Refer,
-)
+from ringback.calls.ports.carrier import Carrier, Failure, IncomingInvite, OutgoingInvite, Refer
+from ringback.calls.ports.clock import Clock
+from ringback.calls.ports.media import MediaLegs
+from ringback.calls.ports.routes import Attempt
+from ringback.calls.ports.streams import PhoneCrypto, PhoneMedia
 from ringback.calls.protection import ProtectionRules
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
 from ringback.model.ids import CallId, MeetingId, ParticipantId

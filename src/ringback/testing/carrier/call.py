@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from ringback.calls.ports import Timer
+from ringback.calls.ports.clock import Timer
 from ringback.model.ids import CallId
 from ringback.sdp.errors import BadSdp, NoCommonCodec
 from ringback.sdp.negotiation import Negotiated, make_answer, make_offer, read_answer

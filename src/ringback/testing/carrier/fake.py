@@ -4,7 +4,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ringback.calls.ports import Attempt, CarrierEvents, Failure, IncomingInvite, OutgoingInvite, Refer, Replaces
+from ringback.calls.ports.carrier import CarrierEvents, Failure, IncomingInvite, OutgoingInvite, Refer, Replaces
+from ringback.calls.ports.routes import Attempt
 from ringback.model.errors import InvalidRequest
 from ringback.model.ids import CallId, DomainId
 from ringback.model.records import CallRecord, DialogRecord
@@ -164,7 +165,7 @@ class FakePhone:
 
 
 class FakeCarrier:
-    """Implements ``calls.ports.Carrier``.
+    """Implements ``calls.ports.carrier.Carrier``.
 
     Attributes:
         events: Who is told; set before the first call.

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)

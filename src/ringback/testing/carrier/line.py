@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
 from ringback.sip.call import Call
 from ringback.sip.errors import SipParseError

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 
 Address = tuple[str, int]
 Hear = Callable[[bytes, Address], None]

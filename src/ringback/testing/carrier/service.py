@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from ringback.calls.ports import Clock
+from ringback.calls.ports.clock import Clock
 from ringback.clock import SystemClock
 from ringback.model.ids import CallId
 from ringback.sdp.errors import BadSdp, NoCommonCodec

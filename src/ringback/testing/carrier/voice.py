@@ -4,7 +4,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from ringback.calls.ports import Clock, Timer
+from ringback.calls.ports.clock import Clock, Timer
 from ringback.sdp.negotiation import Negotiated
 from ringback.testing.carrier import rtp, sound
 from ringback.testing.carrier.impairment import Impairment, Weather
