@@ -29,11 +29,10 @@ def _is_not_acknowledged(leg: Counted, situation: Situation) -> Iterator[Verdict
     if situation.unacknowledged:
         yield Verdict(
             "no-ack", "The far end has not acknowledged our answer (no ACK), and is sent nothing until it does: the "
-            "answer "
-            f"says that we are at {situation.told}, and it does not get there, or the answer not to it.", Whose.NETWORK,
-            Way.BOTH, "Set RINGBACK_SIP__PUBLIC_ADDRESS (unset: RINGBACK_MEDIA__PUBLIC_ADDRESS) to the address that "
-            "the "
-            "far end reaches this machine at, and open the SIP port in every firewall.", {"told": situation.told},
+            f"answer says that we are at {situation.told}, and it does not get there, or the answer not to it.",
+            Whose.NETWORK, Way.BOTH, "Set RINGBACK_SIP__PUBLIC_ADDRESS (unset: RINGBACK_MEDIA__PUBLIC_ADDRESS) to the "
+            "address that the far end reaches this machine at, and open the SIP port in every firewall.",
+            {"told": situation.told},
         )  # fmt: skip
 
 
