@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid};
@@ -11,6 +11,10 @@ use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use crate::sys::{Taker, stamp_arrivals};
+
+/// Packets that leave in one go, and how soon after now is now.
+const MOST_AT_ONCE: usize = 500;
+const PACER: Duration = Duration::from_millis(1);
 
 /// What a browser does with the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,12 @@ pub struct Browser {
     sequence: u64,
     /// Packets of media that came.
     pub received: u64,
+    /// A whole picture is asked of it.
+    pub key_wanted: bool,
+    /// What it says, 20 ms each; packets of it, and of pictures, that were sent.
+    speech: Vec<Vec<u8>>,
+    said: u32,
+    shown: u64,
 }
 
 impl Browser {
@@ -61,6 +71,10 @@ impl Browser {
             video,
             sequence: 0,
             received: 0,
+            key_wanted: false,
+            speech: Vec::new(),
+            said: 0,
+            shown: 0,
         };
         Ok((browser, offer.to_sdp_string()))
     }
@@ -79,20 +93,69 @@ impl Browser {
 
     /// Take what came, and let time pass. `heard`: packets of media, and when the kernel had them in nanoseconds.
     pub fn run(&mut self, mut heard: impl FnMut(u64, &[u8])) {
-        let Browser { rtc, socket, local, taker, received, .. } = self;
+        let Browser { rtc, socket, local, taker, received, key_wanted, .. } = self;
         while taker.take(socket, |datagram| {
             let source = SocketAddr::V4(datagram.from);
             let Ok(receive) = Receive::new(Protocol::Udp, source, *local, datagram.bytes) else { return };
             if rtc.handle_input(Input::Receive(Instant::now(), receive)).is_ok() {
-                drain(rtc, socket, |payload| {
+                let (asked, _) = drain(rtc, socket, |payload| {
                     *received += 1;
                     heard(datagram.at_ns, payload);
                 });
+                *key_wanted |= asked;
             }
         }) > 0
         {}
-        if rtc.handle_input(Input::Timeout(Instant::now())).is_ok() {
-            drain(rtc, socket, |_| {});
+        self.send_all();
+    }
+
+    /// What it says, 20 ms a packet, again and again; encoded as it speaks.
+    pub fn learn(&mut self, speech: Vec<Vec<u8>>) {
+        self.speech = speech;
+    }
+
+    /// The next 20 ms of it, if it says anything.
+    pub fn speak(&mut self) {
+        if self.speech.is_empty() {
+            return;
+        }
+        let payload = self.speech[self.said as usize % self.speech.len()].clone();
+        self.said += 1;
+        self.write(self.audio, u64::from(self.said), payload, self.said.wrapping_mul(960), false);
+    }
+
+    /// Send the payloads of one picture.
+    pub fn show(&mut self, payloads: &[Vec<u8>], timestamp: u32) {
+        let Some(mid) = self.video else { return };
+        for (index, payload) in payloads.iter().enumerate() {
+            self.shown += 1;
+            self.write(mid, self.shown, payload.clone(), timestamp, index + 1 == payloads.len());
+        }
+    }
+
+    fn write(&mut self, mid: Mid, sequence: u64, payload: Vec<u8>, timestamp: u32, marker: bool) {
+        let Some(pt) = self.rtc.media(mid).and_then(|media| media.remote_pts().first().copied()) else { return };
+        let now = Instant::now();
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return };
+        stream.write_rtp(RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload).marker(marker));
+        self.send_all();
+    }
+
+    /// What was written leaves now: str0m lets a packet go each time that it is told the time, and wants it to pass.
+    fn send_all(&mut self) {
+        let begun = Instant::now();
+        let mut now = begun;
+        for _ in 0..MOST_AT_ONCE {
+            if self.rtc.handle_input(Input::Timeout(now)).is_err() {
+                return;
+            }
+            let (asked, due) = drain(&mut self.rtc, &self.socket, |_| {});
+            self.key_wanted |= asked;
+            match due {
+                Some(due) if due <= begun + PACER => now = now.max(due),
+                _ => return,
+            }
         }
     }
 
@@ -115,13 +178,17 @@ impl Browser {
     }
 }
 
-fn drain(rtc: &mut Rtc, socket: &UdpSocket, mut heard: impl FnMut(&[u8])) {
+/// Whether a whole picture was asked for, and when there is more to do.
+fn drain(rtc: &mut Rtc, socket: &UdpSocket, mut heard: impl FnMut(&[u8])) -> (bool, Option<Instant>) {
+    let mut asked = false;
     loop {
         match rtc.poll_output() {
             Ok(Output::Transmit(transmit)) => drop(socket.send_to(&transmit.contents, transmit.destination)),
             Ok(Output::Event(Event::RtpPacket(packet))) => heard(&packet.payload),
+            Ok(Output::Event(Event::KeyframeRequest(_))) => asked = true,
             Ok(Output::Event(_)) => {}
-            Ok(Output::Timeout(_)) | Err(_) => return,
+            Ok(Output::Timeout(due)) => return (asked, Some(due)),
+            Err(_) => return (asked, None),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia};
+use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia, VideoMedia};
 
 use crate::sys::{give_back_memory, keep_to, processors};
 
@@ -54,6 +54,14 @@ pub fn share_a_processor(number: usize) -> io::Result<()> {
     threads("self", THREADS).into_iter().try_for_each(|(thread, _)| keep_to(thread, std::iter::once(number)))
 }
 
+/// Ports for a telephone's pictures, which it sends and takes at `far` by these terms; where it is to send.
+pub fn open_video(engine: &Engine, leg: &str, far: SocketAddr, terms: VideoMedia) -> io::Result<SocketAddrV4> {
+    let port = engine.open_phone_video(leg)?;
+    let media = VideoMedia { remote: Some(far), trusted: true, rtcp_port: Some(far.port()), pli: true, ..terms };
+    engine.set_phone_video(leg, Some(media));
+    Ok(SocketAddrV4::new(LOCAL.into(), port))
+}
+
 /// CPU time that the engine's threads of this process have taken so far.
 pub fn cpu_of_threads() -> Duration {
     cpu("self", THREADS)
@@ -81,6 +89,16 @@ fn threads(process: &str, names: &str) -> Vec<(i32, u64)> {
         name.starts_with(names).then_some((number, ns))
     });
     found.collect()
+}
+
+/// Processes of this name that were started by this one.
+pub fn named_children(name: &str) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let children = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    let children: Vec<u32> =
+        children.flat_map(|of| of.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    let is = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name);
+    children.into_iter().filter(is).collect()
 }
 
 /// Memory of this process that is its own and in use, in KiB.
