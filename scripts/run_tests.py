@@ -15,7 +15,12 @@ import peers
 from stages import ROOT, STATE, Failed, one_sentence, say
 from toolchain import VENV, check_machine, environment
 
-AT_A_TIME = 3
+AT_A_TIME = 4
+"""Tests that mostly wait: of two processors they use less than one."""
+
+BESIDE_BROWSERS = 2
+"""So many of them while there are browsers, and so many with a browser, which takes most of a processor."""
+
 SOUND = "tests/integration/test_media_phones.py"
 BIN = VENV / "bin"
 WEB = ROOT / "web"
@@ -39,7 +44,7 @@ class Suite:
         name: For people and for the log's file name.
         alone: Runs the tests it is given one after the other. Of a suite that has this, what failed has a second run
             by itself (docs/decisions/0090).
-        beneath: Runs while those after it do, on what they leave of the processors; its output is in its log alone.
+        beneath: Runs while those after it do; its output is in its log alone.
         summary: Lines in which the runner counted, in the order they came.
         red: The tests that failed, by pytest's names.
     """
@@ -55,12 +60,12 @@ class Suite:
     red: list[str] = field(default_factory=list)
 
 
-def pytest(*arguments: str) -> list[str | Path]:
+def pytest(*arguments: str, marked: str = "not soak") -> list[str | Path]:
     """Our pytest, which leaves the long tests to ``make soak``."""
-    return [BIN / "python", "-m", "pytest", "-q", "-m", "not soak", *arguments]
+    return [BIN / "python", "-m", "pytest", "-q", "-m", marked, *arguments]
 
 
-def beside(at_a_time: int = AT_A_TIME) -> list[str]:
+def beside(at_a_time: int) -> list[str]:
     """Options for tests that mostly wait: several at a time, each in a network of its own, which takes root."""
     return ["-n", str(at_a_time), "--dist", "worksteal"] if os.geteuid() == 0 else []
 
@@ -82,12 +87,23 @@ def suites() -> list[Suite]:
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
         Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2)), alone=alone()),
         Suite("Rust", rust),
-        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
+        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside(AT_A_TIME)), alone=alone()),
         # By itself: what is listened to there is the machine's own pace, which other machines may share.
         Suite("sound", pytest(SOUND), alone=alone()),
         Suite("fuzzers", fuzzers, beneath=True),
+        Suite(
+            "interop",
+            pytest("tests/interop", *beside(BESIDE_BROWSERS), marked="not soak and not browser"),
+            alone=alone(),
+            # Only in networks of their own.
+            beneath=os.geteuid() == 0,
+        ),
         Suite("browser", ["npm", "run", "--silent", "e2e", "--", "--retry=1"], cwd=WEB),
-        Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
+        Suite(
+            "interop, browsers",
+            pytest("tests/interop", *beside(BESIDE_BROWSERS), marked="not soak and browser"),
+            alone=alone(),
+        ),
     ]
 
 
@@ -106,17 +122,25 @@ def run_all(wanted: Sequence[Suite]) -> None:
             continue
         say(f"{suite.name} …")
         _run(suite, env)
+        _say_verdict(suite)
+    for suite in (suite for suite in wanted if suite.beneath):
+        if beneath[suite.name].is_alive():
+            say(f"{suite.name} … still")
+        beneath[suite.name].join()
+        _say_verdict(suite)
+    # Not before nothing is beside them.
+    for suite in wanted:
         if suite.alone is not None and suite.code == 1 and 0 < len(suite.red) <= MOST_AGAIN:
             _run_again(suite, suite.alone, env)
-        say(f"{suite.name}: {'passed' if suite.code == 0 else 'FAILED'} in {suite.seconds:.1f} s")
-    for name, thread in beneath.items():
-        if thread.is_alive():
-            say(f"{name} … still")
-        thread.join()
+            _say_verdict(suite)
     _report(wanted)
     failed = [suite.name for suite in wanted if suite.code != 0]
     if failed:
         raise Failed(f"FAILED: {', '.join(failed)}. Full output is in .build/logs/.")
+
+
+def _say_verdict(suite: Suite) -> None:
+    say(f"{suite.name}: {'passed' if suite.code == 0 else 'FAILED'} in {suite.seconds:.1f} s")
 
 
 def _run_again(suite: Suite, runner: Sequence[str | Path], env: Mapping[str, str]) -> None:
@@ -132,7 +156,8 @@ def _run_again(suite: Suite, runner: Sequence[str | Path], env: Mapping[str, str
 
 def _run(suite: Suite, env: Mapping[str, str]) -> None:
     begun = time.monotonic()
-    log = STATE / "logs" / f"test-{suite.name.replace(' ', '-').lower()}.log"
+    name = re.sub(r"\W+", "-", suite.name).lower()
+    log = STATE / "logs" / f"test-{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in suite.command]
     with log.open("w+b") as copy:

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def suite(runner: ModuleType, tests: str, alone: str | None) -> object:
+def suite(runner: ModuleType, tests: str, alone: str | None) -> Any:
     python = [sys.executable, "-c"]
     return runner.Suite("calls", [*python, tests], alone=[*python, alone] if alone is not None else None)
 
@@ -72,3 +73,23 @@ def test_what_runs_beneath_others_lets_them_go_on_and_counts(
     with pytest.raises(runner.Failed, match="FAILED: fuzzers"):
         runner.run_all([beneath, suite(runner, f"open({str(over)!r}, 'w')", None)])
     assert "silent" not in capfd.readouterr().out
+
+
+def test_what_failed_beneath_others_has_its_run_alone_when_they_are_over(
+    runner: ModuleType, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    failed, over = tmp_path / "failed", tmp_path / "over"
+    fails = f"open({str(failed)!r}, 'w').close()\n{BESIDE_OTHERS}"
+    beneath = suite(runner, fails, f"import os; assert os.path.exists({str(over)!r})")
+    beneath.beneath = True
+    lasts = f"import os, time\nwhile not os.path.exists({str(failed)!r}): time.sleep(0.01)\nopen({str(over)!r}, 'w')"
+
+    runner.run_all([beneath, suite(runner, lasts, None)])
+
+    assert "failed at first, passed alone: tests/b.py::test_two" in capfd.readouterr().out
+
+
+def test_each_test_of_strangers_is_in_one_suite(runner: ModuleType) -> None:
+    words = [suite.command for suite in runner.suites() if "tests/interop" in suite.command]
+    marked = [command[command.index("-q") + 2] for command in words]
+    assert sorted(marked) == ["not soak and browser", "not soak and not browser"]
