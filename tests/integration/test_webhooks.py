@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from integration.certificates import Authority
-from ringback.http_client import LARGEST_ANSWER, CheckedClient
+from ringback.http_client import CheckedClient
+from ringback.http_requests import LARGEST_ANSWER
 from ringback.webhooks.ports import Posted
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

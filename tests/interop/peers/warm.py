@@ -26,6 +26,7 @@ LARGEST = 200_000
 """Octets of an order; an environment is most of it."""
 
 MODULES = ["ringback.cli.main", "ringback.cli.serve", "ringback.cli.dev", "ringback.cli.phone", "ringback.app"]
+MODULES += ["ringback.http_requests"]  # what a server reads later
 
 
 class Typed:
