@@ -19,6 +19,7 @@ CASES = [
     (errors.NotFound("i"), 404, "not-found"),
     (errors.RateLimited("i", 3), 429, "rate-limit-error"),
     (errors.Unavailable("i"), 503, "server-error"),
+    (errors.NotStored("i"), 503, "server-error"),
     (StoreError("i"), 503, "server-error"),
     (DuplicateKey("i"), 400, "invalid-request-error"),
     (TokenRefused("exp-token", "i"), 400, "invalid-request-error"),
