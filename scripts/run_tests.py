@@ -85,7 +85,7 @@ def suites() -> list[Suite]:
         Suite("import contracts", [BIN / "lint-imports"]),
         Suite("types", [BIN / "mypy"]),
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
-        Suite("unit", pytest("tests/unit", "tests/contract", "tests/scenarios", *beside(2)), alone=alone()),
+        Suite("unit", pytest("tests/scenarios", "tests/contract", "tests/unit", *beside(2)), alone=alone()),
         Suite("Rust", rust),
         Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside(AT_A_TIME)), alone=alone()),
         # By itself: what is listened to there is the machine's own pace, which other machines may share.
