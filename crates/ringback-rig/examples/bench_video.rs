@@ -9,19 +9,18 @@ mod common;
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{BLUE, GREEN, GREY, RED, camera};
 use ringback_audio::{OpusEncoder, OpusSettings};
-use ringback_engine::{Engine, Event, VideoCodec, VideoMedia};
+use ringback_engine::{Engine, VideoCodec, VideoMedia};
 use ringback_pictures::{Arrangement, Coding, Place, places};
 use ringback_pixels::{Decoder, Encoder, Picture, Quality};
 use ringback_rig::{
-    Browser, Delays, Film, Phones, Row, Seat, Sends, VideoPhones, VideoSeat, Watched, cpu_of_process, cpu_of_threads,
-    echo_ports, named_children, now_ns, open_phone, open_video, run_first, start,
+    Browser, Delays, Film, Phones, Row, Seat, Sends, VideoPhones, VideoSeat, Watched, answer_of, cpu_of_process,
+    cpu_of_threads, echo_ports, named_children, now_ns, open_phone, open_video, pixel_program, run_first, start,
 };
 use ringback_rtp::video::Frame;
 use rustix::time::{ClockId, clock_gettime};
@@ -170,12 +169,12 @@ fn from_browsers(film: &Arc<Film>, size: &Size) {
         let (mut browser, offer) = Browser::new(Sends::Media, true).expect("a port is free");
         engine.open_webrtc(&format!("room-{room}"), &leg);
         let request = engine.webrtc_offer(&leg, &offer);
-        browser.accept(&answer(&engine, request)).expect("the answer is good");
+        browser.accept(&answer_of(&engine, request).expect("the offer is good")).expect("the answer is good");
         let video = browser.video.expect("it was asked for").to_string();
         engine
             .set_published(&leg, HashMap::from([(browser.audio.to_string(), "audio".into()), (video, "video".into())]));
         browser.learn(hum());
-        connect(&mut browser);
+        browser.connect(Duration::from_secs(30)).expect("it connects");
         let camera = screens.film_by(browser, film.clone());
         let phone = call(&engine, room, &format!("phone-{room}"), &mut phones, &mut screens, film);
         screens.watch(phone, camera);
@@ -236,7 +235,7 @@ fn floor(film: &Arc<Film>, size: &Size) {
 /// Four cameras whose codec the telephones do not know: one picture for all of them.
 fn composed(cameras: VideoCodec, watches: VideoCodec, size: &Size) {
     let engine = start().expect("the engine starts");
-    engine.set_pixels(program());
+    engine.set_pixels(pixel_program().expect("it was built"));
     let (phones, mut screens) = (Phones::new().expect("ports"), VideoPhones::new().expect("a port"));
     let films = [GREEN, BLUE, RED, GREY].map(|colour| film(cameras, 640, 360, 500_000, colour));
     let floor = codecs_alone(&films[0], watches);
@@ -337,13 +336,6 @@ fn codecs_alone(film: &Film, watches: VideoCodec) -> f64 {
     (thread_cpu() - before).as_secs_f64() * 1e3 * f64::from(FPS) / FILM as f64
 }
 
-/// The program, beside the benches or where `make build` puts it.
-fn program() -> PathBuf {
-    let built = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("ringback-pixels")));
-    let found = built.into_iter().chain([PathBuf::from(".venv/bin/ringback-pixels")]).find(|path| path.is_file());
-    found.expect("ringback-pixels was built: make build")
-}
-
 /// The room's pixel process, which runs first, too: whoever else runs here would be in the delay.
 fn pixel_process() -> u32 {
     let pids = named_children("ringback-pixels");
@@ -361,28 +353,6 @@ fn hum() -> Vec<Vec<u8>> {
         out
     };
     (0..50).map(packet).collect()
-}
-
-fn answer(engine: &Engine, request: u64) -> String {
-    loop {
-        for event in engine.drain() {
-            if let Event::Reply { request: of, result } = event
-                && of == request
-            {
-                return result.expect("the offer is good");
-            }
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-fn connect(browser: &mut Browser) {
-    let begun = Instant::now();
-    while !browser.is_connected() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the browser does not connect");
-        browser.run(|_, _| {});
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn socket() -> UdpSocket {

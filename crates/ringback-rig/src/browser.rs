@@ -1,5 +1,6 @@
 //! A browser made of str0m alone, none of our code in it: it answers with real reports, and asks for what it lost.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -25,6 +26,25 @@ pub enum Sends {
     Nothing,
 }
 
+/// A stream that came.
+#[derive(Debug, Clone, Copy)]
+pub struct Flow {
+    /// Packets of it.
+    pub packets: u64,
+    /// When the last one came.
+    pub last: Instant,
+    /// The longest time in which none did.
+    pub longest: Duration,
+}
+
+impl Flow {
+    fn note(&mut self, now: Instant) {
+        self.packets += 1;
+        self.longest = self.longest.max(now.saturating_duration_since(self.last));
+        self.last = now;
+    }
+}
+
 /// One browser.
 pub struct Browser {
     rtc: Rtc,
@@ -36,9 +56,13 @@ pub struct Browser {
     pub audio: Mid,
     /// The same for pictures, if it has any.
     pub video: Option<Mid>,
+    /// M-lines of the sound and the pictures of others.
+    pub takes: Vec<(Mid, Mid)>,
     sequence: u64,
     /// Packets of media that came.
     pub received: u64,
+    /// The streams that came, by SSRC.
+    pub flows: HashMap<u32, Flow>,
     /// A whole picture is asked of it.
     pub key_wanted: bool,
     /// What it says, 20 ms each; packets of it, and of pictures, that were sent.
@@ -50,16 +74,27 @@ pub struct Browser {
 impl Browser {
     /// A browser and its offer, in SDP.
     pub fn new(sends: Sends, pictures: bool) -> io::Result<(Browser, String)> {
+        let direction = if sends == Sends::Media { Direction::SendOnly } else { Direction::RecvOnly };
+        Browser::with(direction, pictures, 0)
+    }
+
+    /// One that shows and says something, and takes what so many others do.
+    pub fn among(others: usize) -> io::Result<(Browser, String)> {
+        Browser::with(Direction::SendOnly, true, others)
+    }
+
+    fn with(direction: Direction, pictures: bool, others: usize) -> io::Result<(Browser, String)> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         stamp_arrivals(&socket)?;
         let local = socket.local_addr()?;
         let mut rtc = Rtc::builder().set_rtp_mode(true).enable_pcmu(true, false).build(Instant::now());
         let candidate = Candidate::host(local, Protocol::Udp).map_err(io::Error::other)?;
         rtc.add_local_candidate(candidate);
-        let direction = if sends == Sends::Media { Direction::SendOnly } else { Direction::RecvOnly };
         let mut api = rtc.sdp_api();
         let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
         let video = pictures.then(|| api.add_media(MediaKind::Video, direction, None, None, None));
+        let mut take = |kind| api.add_media(kind, Direction::RecvOnly, None, None, None);
+        let takes = (0..others).map(|_| (take(MediaKind::Audio), take(MediaKind::Video))).collect();
         let (offer, pending) = api.apply().ok_or_else(|| io::Error::other("there is something to offer"))?;
         let browser = Browser {
             rtc,
@@ -69,14 +104,29 @@ impl Browser {
             pending: Some(pending),
             audio,
             video,
+            takes,
             sequence: 0,
             received: 0,
+            flows: HashMap::new(),
             key_wanted: false,
             speech: Vec::new(),
             said: 0,
             shown: 0,
         };
         Ok((browser, offer.to_sdp_string()))
+    }
+
+    /// Wait for ICE and DTLS.
+    pub fn connect(&mut self, patience: Duration) -> io::Result<()> {
+        let end = Instant::now() + patience;
+        while !self.is_connected() {
+            if Instant::now() > end {
+                return Err(io::Error::other("the browser does not connect"));
+            }
+            self.run(|_, _| {});
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// The server's answer.
@@ -93,13 +143,15 @@ impl Browser {
 
     /// Take what came, and let time pass. `heard`: packets of media, and when the kernel had them in nanoseconds.
     pub fn run(&mut self, mut heard: impl FnMut(u64, &[u8])) {
-        let Browser { rtc, socket, local, taker, received, key_wanted, .. } = self;
+        let Browser { rtc, socket, local, taker, received, flows, key_wanted, .. } = self;
         while taker.take(socket, |datagram| {
             let source = SocketAddr::V4(datagram.from);
             let Ok(receive) = Receive::new(Protocol::Udp, source, *local, datagram.bytes) else { return };
             if rtc.handle_input(Input::Receive(Instant::now(), receive)).is_ok() {
-                let (asked, _) = drain(rtc, socket, |payload| {
+                let (asked, _) = drain(rtc, socket, |ssrc, payload| {
                     *received += 1;
+                    let now = Instant::now();
+                    flows.entry(ssrc).or_insert(Flow { packets: 0, last: now, longest: Duration::ZERO }).note(now);
                     heard(datagram.at_ns, payload);
                 });
                 *key_wanted |= asked;
@@ -150,7 +202,7 @@ impl Browser {
             if self.rtc.handle_input(Input::Timeout(now)).is_err() {
                 return;
             }
-            let (asked, due) = drain(&mut self.rtc, &self.socket, |_| {});
+            let (asked, due) = drain(&mut self.rtc, &self.socket, |_, _| {});
             self.key_wanted |= asked;
             match due {
                 Some(due) if due <= begun + PACER => now = now.max(due),
@@ -172,19 +224,19 @@ impl Browser {
             let Some(stream) = api.stream_tx_by_mid(mid, None) else { continue };
             stream.write_rtp(RtpWrite::new(pt, sequence, time, now, vec![0x10; size]));
             if self.rtc.handle_input(Input::Timeout(now)).is_ok() {
-                drain(&mut self.rtc, &self.socket, |_| {});
+                drain(&mut self.rtc, &self.socket, |_, _| {});
             }
         }
     }
 }
 
 /// Whether a whole picture was asked for, and when there is more to do.
-fn drain(rtc: &mut Rtc, socket: &UdpSocket, mut heard: impl FnMut(&[u8])) -> (bool, Option<Instant>) {
+fn drain(rtc: &mut Rtc, socket: &UdpSocket, mut heard: impl FnMut(u32, &[u8])) -> (bool, Option<Instant>) {
     let mut asked = false;
     loop {
         match rtc.poll_output() {
             Ok(Output::Transmit(transmit)) => drop(socket.send_to(&transmit.contents, transmit.destination)),
-            Ok(Output::Event(Event::RtpPacket(packet))) => heard(&packet.payload),
+            Ok(Output::Event(Event::RtpPacket(packet))) => heard(*packet.header.ssrc, &packet.payload),
             Ok(Output::Event(Event::KeyframeRequest(_))) => asked = true,
             Ok(Output::Event(_)) => {}
             Ok(Output::Timeout(due)) => return (asked, Some(due)),

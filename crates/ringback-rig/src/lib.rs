@@ -16,15 +16,15 @@ mod sip;
 mod sys;
 mod video;
 
-pub use browser::{Browser, Sends};
+pub use browser::{Browser, Flow, Sends};
 pub use bursts::{Ears, Onset, frequency, quiet, tone};
 pub use farm::{FarOffer, Farm, Shown, farm_main};
 pub use figures::{Delays, Row};
 pub use impair::Impairment;
 pub use phones::{Heard, Phones, Seat};
 pub use server::{
-    cpu_of_process, cpu_of_threads, memory_kib, named_children, open_phone, open_video, share_a_processor, start,
-    start_workers,
+    answer_of, cpu_of_process, cpu_of_threads, memory_kib, named_children, open_phone, open_video, pixel_program,
+    share_a_processor, start, start_workers,
 };
 pub use sip::{Dialled, Dialler};
 pub use sys::{Stamped, echo, echo_ports, now_ns, run_first, stamp_arrivals};

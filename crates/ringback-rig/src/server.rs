@@ -2,13 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia, VideoMedia};
+use ringback_engine::{Codec, Config, Engine, Event, PhoneCodec, PhoneMedia, VideoMedia};
 
 use crate::sys::{give_back_memory, keep_to, processors};
 
 const LOCAL: [u8; 4] = [127, 0, 0, 1];
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What the threads that carry packets are called.
 const THREADS: &str = "ringback-media";
 
@@ -46,6 +48,31 @@ pub fn open_phone(engine: &Engine, room: &str, leg: &str, far: SocketAddr) -> io
     };
     engine.set_phone(leg, media);
     Ok(SocketAddrV4::new(LOCAL.into(), port))
+}
+
+/// The answer to an offer that was queued; what else the engine told meanwhile is lost.
+pub fn answer_of(engine: &Engine, request: u64) -> io::Result<String> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        for event in engine.drain() {
+            if let Event::Reply { request: of, result } = event
+                && of == request
+            {
+                return result.map_err(io::Error::other);
+            }
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    Err(io::Error::other("no answer came"))
+}
+
+/// The program that makes pictures, beside benches and tests or where `make build` puts it.
+pub fn pixel_program() -> io::Result<PathBuf> {
+    let exe = std::env::current_exe()?;
+    let built = exe.parent().and_then(|folder| folder.parent()).map(|folder| folder.join("ringback-pixels"));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let found = built.into_iter().chain([root.join(".venv/bin/ringback-pixels")]).find(|path| path.is_file());
+    found.ok_or_else(|| io::Error::other("ringback-pixels is missing: make build"))
 }
 
 /// Keep the engine's threads of this process on one processor, and the calling thread off it.

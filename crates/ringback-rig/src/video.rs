@@ -16,7 +16,7 @@ use ringback_rtp::{
     Extended16, Feedback, Rtcp, RtpHeader, RtpPacket, is_rtcp, parse_feedback, write_compound, write_pli,
 };
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Flow};
 use crate::figures::Delays;
 use crate::sys::{Taker, now_ns, send_all, stamp_arrivals};
 
@@ -26,6 +26,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 const PAYLOAD_TYPE: u8 = 96;
 /// What str0m puts into a packet at most.
 const BROWSERS_PAYLOAD: usize = 1050;
+/// Pictures of a camera whose times are remembered.
+const MOST_PICTURES: usize = 8192;
 /// Bytes at the end of a payload by which it is known.
 const KNOWN_BY: usize = 16;
 /// A packet that took longer is another one that ends alike.
@@ -94,6 +96,14 @@ impl Sent {
         }
     }
 
+    fn show(&mut self, camera: usize, picture: usize, at_ns: u64) {
+        let pictures = self.pictures.entry(camera).or_default();
+        if pictures.len() >= MOST_PICTURES {
+            pictures.drain(..MOST_PICTURES / 2);
+        }
+        pictures.push((picture, at_ns));
+    }
+
     /// How long this packet of that camera took; `None`: it is not one of it as it was sent. VP8's numbers may have
     /// grown by the way.
     fn way(&self, camera: usize, payload: &[u8], at_ns: u64) -> Option<u64> {
@@ -127,8 +137,10 @@ struct Phone {
     asked: Option<Instant>,
     reported: Instant,
     kept: Vec<(u64, Frame)>,
-    /// Whole pictures that came.
+    /// Whole pictures that came, when the last one did, and the longest time without.
     pictures: u64,
+    last: Option<Instant>,
+    longest: Duration,
 }
 
 /// What the screens of a run saw.
@@ -144,6 +156,8 @@ pub struct Watched {
     pub pictures: u64,
     /// The least that any screen was shown.
     pub least: u64,
+    /// The longest that any screen stood still.
+    pub longest_still: Duration,
     /// Times a camera was asked for a whole picture.
     pub restarts: u64,
     /// From the camera to the screen, of packets that were passed on.
@@ -208,6 +222,8 @@ impl VideoPhones {
             reported: Instant::now(),
             kept: Vec::new(),
             pictures: 0,
+            last: None,
+            longest: Duration::ZERO,
         });
         number
     }
@@ -231,6 +247,7 @@ impl VideoPhones {
             self.began = Instant::now();
         }
         let mut watched = Watched::default();
+        self.phones.iter_mut().for_each(|phone| phone.longest = Duration::ZERO);
         let before: Vec<u64> = self.phones.iter().map(|phone| phone.pictures).collect();
         let end = self.passed_ms + time.as_millis() as u64;
         while self.passed_ms < end {
@@ -244,6 +261,9 @@ impl VideoPhones {
         let seen = self.phones.iter().zip(before).map(|(phone, before)| phone.pictures - before);
         watched.least = seen.clone().min().unwrap_or(0);
         watched.pictures = seen.sum();
+        let now = Instant::now();
+        let still = |phone: &Phone| phone.longest.max(phone.last.map_or(Duration::ZERO, |last| now - last));
+        watched.longest_still = self.phones.iter().map(still).max().unwrap_or_default();
         watched
     }
 
@@ -267,7 +287,7 @@ impl VideoPhones {
             let now = now_ns();
             payloads.iter().for_each(|payload| sent.note(number, payload, now));
             send_all(socket, &datagrams);
-            sent.pictures.entry(number).or_default().push((at, now));
+            sent.show(number, at, now);
             watched.sent += payloads.len() as u64;
         }
         for Filming { browser, camera, number } in browsers {
@@ -282,7 +302,7 @@ impl VideoPhones {
                 let now = now_ns();
                 payloads.iter().for_each(|payload| sent.note(*number, payload, now));
                 browser.show(&payloads, timestamp);
-                sent.pictures.entry(*number).or_default().push((at, now));
+                sent.show(*number, at, now);
                 watched.sent += payloads.len() as u64;
             }
             browser.run(|_, _| {});
@@ -313,6 +333,9 @@ impl VideoPhones {
             phone.frames.push(sequence, packet.timestamp, packet.marker, packet.payload);
             while let Some(frame) = phone.frames.pop() {
                 phone.pictures += 1;
+                let now = Instant::now();
+                let still = phone.last.replace(now).map_or(Duration::ZERO, |last| now - last);
+                phone.longest = phone.longest.max(still);
                 if phone.seat.keeps {
                     phone.kept.push((datagram.at_ns, frame));
                 }
@@ -340,6 +363,11 @@ impl VideoPhones {
             datagrams.push((phone.seat.to, datagram));
         }
         send_all(&self.socket, &datagrams);
+    }
+
+    /// What each browser that films was sent.
+    pub fn flows(&self) -> impl Iterator<Item = &HashMap<u32, Flow>> {
+        self.browsers.iter().map(|filming| &filming.browser.flows)
     }
 
     /// What a telephone that keeps was shown: when each picture was there, and the picture.
