@@ -84,6 +84,7 @@ class Baresip:
         host: Its IP address.
         video: Codec of its camera and screen (``VP8``, or ``H264`` of Debian's baresip-ffmpeg); empty: it has none.
         size: Of its pictures.
+        rtp_ports: Where its RTP is: another range for each phone that shares a network with others.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Baresip:
         host: str = "127.0.0.1",
         video: str = "",
         size: str = "640x360",
+        rtp_ports: str = RTP_PORTS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._recordings = folder / "recordings"
@@ -126,7 +128,7 @@ class Baresip:
                 interface=host,
                 sip=self.port,
                 hz=hz,
-                rtp=RTP_PORTS,
+                rtp=rtp_ports,
                 control=self._control,
                 recordings=self._recordings,
             )
