@@ -223,6 +223,31 @@ async def test_a_browser_that_reads_only_g711_hears_an_opus_speaker(join: Join) 
     await until(hear_each_other, "they hear each other")
 
 
+async def test_earlier_sound_reaches_who_agreed_on_it_and_is_taken_out_for_others(join: Join) -> None:
+    """RFC 2198: a page asks its browser for it by ``setCodecPreferences``."""
+    ann, bob, plain = await join("ann"), await join("bob"), await join("plain")
+    await ann.send_tone(440, ["RED", "OPUS"])
+    to_bob = await bob.receive("ann", "audio")
+    to_plain = await plain.receive("ann", "audio", ["OPUS"])
+
+    for page in (ann, bob, plain):
+        await page.negotiate()
+
+    async def both_hear() -> bool:
+        return (await bob.heard(to_bob, 440))[0] > 30 and (await plain.heard(to_plain, 440))[0] > 30
+
+    async def octets_a_packet(page: BrowserPeer) -> float:
+        """Chromium names the codec that is inside; how long its packets are tells whether they carry it twice."""
+        inbound = next(s for s in await page.report("inbound-rtp") if s["kind"] == "audio")
+        return float(inbound["bytesReceived"] / max(inbound["packetsReceived"], 1))
+
+    async def one_gets_twice_as_much() -> bool:
+        return await octets_a_packet(bob) > 1.6 * await octets_a_packet(plain) > 0
+
+    await until(both_hear, "both hear ann")
+    await until(one_gets_twice_as_much, "bob is given each packet's predecessor with it")
+
+
 async def test_a_latecomer_sees_at_once_and_garbage_disturbs_nobody(join: Join, media: Media, seen: Seen) -> None:
     ann = await join("ann")
     await ann.send_colour("#00c000")

@@ -94,6 +94,7 @@ impl Voice {
             timestamp: self.timestamp,
             marker,
             payload: payload.into(),
+            redundant: None,
             extensions: Extensions { audio_level: Some(level), ..Extensions::default() },
         })
     }

@@ -104,6 +104,7 @@ impl Browser {
             timestamp: ticks * (codec.clock_rate() / 50),
             marker: ticks == 0,
             payload: payload.into(),
+            redundant: None,
             extensions: Extensions::default(),
         };
         assert!(self.peer.write(self.sending, &packet, packet.sequence, packet.timestamp, worker.now));

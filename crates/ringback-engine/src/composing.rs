@@ -430,6 +430,7 @@ impl Group {
             timestamp: frame.timestamp,
             marker: index == last,
             payload: payload.into(),
+            redundant: None,
             extensions: Extensions::default(),
         };
         payloads.into_iter().enumerate().map(packet).collect()

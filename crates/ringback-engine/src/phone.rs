@@ -532,6 +532,7 @@ impl Worker {
             timestamp: packet.timestamp,
             marker: packet.marker,
             payload: Arc::from(packet.payload),
+            redundant: None,
             extensions: Extensions { audio_level: level, ..Extensions::default() },
         };
         self.forward(track, stream, &forwarded);

@@ -637,6 +637,7 @@ impl Worker {
             timestamp: packet.timestamp,
             marker: packet.marker,
             payload: Arc::from(packet.payload),
+            redundant: None,
             extensions: Extensions::default(),
         };
         self.picture_from_phone(track, &forwarded);

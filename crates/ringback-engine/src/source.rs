@@ -343,6 +343,7 @@ impl Encoded {
             timestamp: self.timestamp,
             marker: began,
             payload: payload.into(),
+            redundant: None,
             extensions: Extensions { audio_level: Some(level), ..Extensions::default() },
         })
     }

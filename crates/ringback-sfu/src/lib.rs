@@ -9,6 +9,7 @@ mod layers;
 mod offer;
 mod peer;
 mod picture;
+mod red;
 mod rewrite;
 mod speaker;
 mod stun;
@@ -21,6 +22,7 @@ pub use peer::{
     Changes, Extensions, Format, FormatKind, Identity, Mid, Offer, Output, Packet, Peer, PeerEvent, PeerState, Transmit,
 };
 pub use picture::{Picture, PictureNumbers};
+pub use red::Redundant;
 pub use rewrite::Rewriter;
 pub use speaker::Speaker;
 pub use stun::ufrag;

@@ -49,6 +49,63 @@ pub fn heard(sdp: &str) -> String {
     heard
 }
 
+/// An answer with what browsers are to be told about sound with earlier sound in it (RFC 2198), and the m-lines on which it
+/// was agreed: only where it was offered, and before the plain codec where the offer has it there, or it is not sent.
+pub fn agreed(offer: &str, answer: &str) -> (String, Vec<String>) {
+    let mut said = String::with_capacity(answer.len());
+    let mut mids = Vec::new();
+    let offered = parts(offer);
+    for (at, part) in parts(answer).into_iter().enumerate() {
+        let theirs = offered.get(at).copied().unwrap_or_default();
+        let Some(pt) = redundant(part).filter(|_| part.starts_with("m=audio")) else {
+            said.push_str(part);
+            continue;
+        };
+        if redundant(theirs).is_none_or(|offered| offered != pt) {
+            without(&[pt], lines(part), &mut said);
+            continue;
+        }
+        mids.extend(lines(part).find_map(|line| line.strip_prefix("a=mid:")).map(|mid| mid.trim_end().to_owned()));
+        match preferred(theirs, part, pt) {
+            Some(head) => said.extend([&*head, &part[part.find('\n').unwrap_or(part.len())..]]),
+            None => said.push_str(part),
+        }
+    }
+    (said, mids)
+}
+
+/// The first line of an answer's part with this payload type before all others, if the offer has it before them.
+fn preferred(offered: &str, answered: &str, pt: &str) -> Option<String> {
+    let (theirs, ours) = (words(offered), words(answered));
+    let place = |wanted: &str| theirs.iter().skip(3).position(|known| *known == wanted);
+    let (first, others) = (place(pt)?, ours.iter().skip(3).copied().filter(|known| *known != pt));
+    if others.clone().any(|other| place(other).is_some_and(|at| at < first)) {
+        return None;
+    }
+    let ordered: Vec<&str> = ours.iter().take(3).copied().chain([pt]).chain(others).collect();
+    Some(ordered.join(" ") + "\r")
+}
+
+/// The words of a part's first line.
+fn words(part: &str) -> Vec<&str> {
+    part.lines().next().unwrap_or_default().split(' ').collect()
+}
+
+/// What is said of the whole, and each m-line's part.
+fn parts(sdp: &str) -> Vec<&str> {
+    let starts: Vec<usize> = sdp.match_indices("\nm=").map(|(at, _)| at + 1).collect();
+    let ends = starts.iter().copied().chain([sdp.len()]);
+    std::iter::once(0).chain(starts.iter().copied()).zip(ends).map(|(from, to)| &sdp[from..to]).collect()
+}
+
+/// The payload type of sound with earlier sound in it.
+fn redundant(part: &str) -> Option<&str> {
+    lines(part).find_map(|line| {
+        let (pt, name) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        name.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("red/")).then_some(pt)
+    })
+}
+
 fn lines(part: &str) -> impl Iterator<Item = &str> {
     part.split_inclusive('\n')
 }
@@ -181,6 +238,22 @@ mod tests {
         let offer = "m=video 9 UDP/TLS/RTP/SAVPF 98\r\na=rtpmap:98 VP9/90000\r\n";
 
         assert_eq!(heard(offer), offer);
+    }
+
+    #[test]
+    fn earlier_sound_is_agreed_on_where_it_was_offered_and_in_the_order_of_the_offer() {
+        let maps = "a=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n";
+        let part = |types: &str, mid: &str| format!("m=audio 9 X {types}\r\n{maps}a=mid:{mid}\r\n");
+        let plain = |mid: &str| format!("m=audio 9 X 111 0\r\na=rtpmap:111 opus/48000/2\r\na=mid:{mid}\r\n");
+        let offer = [FIRST, &part("63 111 0", "a"), &part("111 63 0", "b"), &plain("c"), PICTURE].concat();
+        let answer = [FIRST, &part("111 63 0", "a"), &part("111 63 0", "b"), &part("111 63 0", "c"), PICTURE].concat();
+
+        let (said, mids) = agreed(&offer, &answer);
+
+        let wanted = [FIRST, &part("63 111 0", "a"), &part("111 63 0", "b"), &plain("c"), PICTURE].concat();
+        assert_eq!((said, mids), (wanted, vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(agreed("", FIRST), (FIRST.to_owned(), vec![]));
+        assert_eq!(agreed("", &part("111 63 0", "a")).1, Vec::<String>::new());
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub use str0m::media::Mid;
 use crate::crypto;
 use crate::offer::{self, TELLS_ARRIVALS};
 use crate::picture::PictureNumbers;
+use crate::red::Redundant;
 use crate::viewer::Place;
 
 /// Most m-lines an offer may have: each costs state for as long as the peer lives.
@@ -120,6 +121,8 @@ pub struct Packet {
     pub marker: bool,
     /// Payload.
     pub payload: Arc<[u8]>,
+    /// Sound: the same with earlier sound in it, for those who agreed on that.
+    pub redundant: Option<Redundant>,
     /// What may travel on.
     pub extensions: Extensions,
 }
@@ -192,10 +195,13 @@ impl Identity {
     }
 }
 
+type Known = (Format, Option<Pt>);
+
 struct Stream {
     mid: Mid,
     layer: u8,
-    formats: Vec<(Pt, Format)>,
+    /// By payload type: what it is, and the type of its blocks if it is sound with earlier sound in it.
+    formats: Vec<(Pt, Known)>,
 }
 
 /// What an offer of ours changes.
@@ -230,6 +236,8 @@ pub struct Peer {
     pending: Option<SdpPendingOffer>,
     streams: HashMap<u32, Stream>,
     payload_types: HashMap<(Mid, Format), Option<Pt>>,
+    /// M-lines on which the far end takes sound with earlier sound in it.
+    redundant: Vec<Mid>,
     connected: bool,
     /// What it was made of, until its first offer has said whether its path can be estimated.
     unoffered: Option<Identity>,
@@ -282,6 +290,7 @@ impl Peer {
             pending: None,
             streams: HashMap::new(),
             payload_types: HashMap::new(),
+            redundant: Vec::new(),
             connected: false,
             unoffered: None,
             now,
@@ -348,7 +357,9 @@ impl Peer {
         self.payload_types.clear();
         self.streams.clear();
         self.pictures |= sdp.contains("\nm=video");
-        Ok(answer.to_sdp_string())
+        let (answer, redundant) = offer::agreed(sdp, &answer.to_sdp_string());
+        self.redundant = redundant.iter().map(|mid| Mid::from(&**mid)).collect();
+        Ok(answer)
     }
 
     /// Whether a datagram from an address not seen before is provably this peer's (STUN integrity, RFC 8445 §7.3).
@@ -466,7 +477,14 @@ impl Peer {
     fn packet(&mut self, packet: str0m::rtp::RtpPacket) -> Option<Packet> {
         let header = packet.header;
         let ssrc = *header.ssrc;
-        let (mid, layer, format) = self.stream(ssrc, header.payload_type)?;
+        let (mid, layer, (format, blocks)) = self.stream(ssrc, header.payload_type)?;
+        let (payload, redundant) = match blocks {
+            None => (packet.payload, None),
+            Some(pt) => {
+                let redundant = Redundant::read(&packet.payload, *pt)?;
+                (redundant.newest(), Some(redundant))
+            }
+        };
         Some(Packet {
             mid,
             ssrc,
@@ -475,7 +493,8 @@ impl Peer {
             sequence: *packet.seq_no,
             timestamp: header.timestamp,
             marker: header.marker,
-            payload: packet.payload,
+            payload,
+            redundant,
             extensions: Extensions {
                 audio_level: header.ext_vals.audio_level,
                 voice: header.ext_vals.voice_activity,
@@ -485,15 +504,15 @@ impl Peer {
     }
 
     /// M-line, layer and format of an incoming packet; `None` for what is neither sound nor picture (comfort noise).
-    fn stream(&mut self, ssrc: u32, pt: Pt) -> Option<(Mid, u8, Format)> {
+    fn stream(&mut self, ssrc: u32, pt: Pt) -> Option<(Mid, u8, Known)> {
         let known = self.streams.get(&ssrc);
         if let Some(stream) = known
-            && let Some((_, format)) = stream.formats.iter().find(|(p, _)| *p == pt)
+            && let Some((_, known)) = stream.formats.iter().find(|(p, _)| *p == pt)
         {
-            return Some((stream.mid, stream.layer, *format));
+            return Some((stream.mid, stream.layer, *known));
         }
-        let format =
-            self.rtc.codec_config().params().iter().find(|p| p.pt() == pt).and_then(|p| format_of(p.spec()))?;
+        let params = self.rtc.codec_config().params().iter().find(|p| p.pt() == pt || p.red() == Some(pt))?;
+        let format = (format_of(params.spec())?, (params.pt() != pt).then(|| params.pt()));
         let (mid, layer) = match known {
             Some(stream) => (stream.mid, stream.layer),
             None => {
@@ -533,6 +552,12 @@ impl Peer {
         pt
     }
 
+    /// The payload type of sound of type `pt` with earlier sound in it, where the far end takes that.
+    fn redundant_type(&self, mid: Mid, pt: Pt) -> Option<Pt> {
+        let params = self.rtc.codec_config().params();
+        self.redundant.contains(&mid).then(|| params.iter().find(|p| p.pt() == pt)?.red())?
+    }
+
     /// Send a packet on an m-line; `mid`, `ssrc` of `packet` are ignored, its numbers are the listener's already.
     /// `false` when the far end does not take it there. Drain afterwards, with [`Peer::timeout`] before.
     pub fn write(&mut self, mid: Mid, packet: &Packet, sequence: u64, timestamp: u32, now: Instant) -> bool {
@@ -542,6 +567,8 @@ impl Peer {
     /// The same for a picture whose own numbers may have to change.
     pub fn write_at(&mut self, mid: Mid, packet: &Packet, place: &Place, now: Instant) -> bool {
         let Some(pt) = self.payload_type(mid, packet.format) else { return false };
+        let redundant = packet.redundant.as_ref().and_then(|r| Some((self.redundant_type(mid, pt)?, r.named(*pt))));
+        let (pt, payload) = redundant.unwrap_or_else(|| (pt, packet.payload.clone()));
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
         let extensions = ExtensionValues {
@@ -550,7 +577,7 @@ impl Peer {
             video_orientation: packet.extensions.orientation,
             ..ExtensionValues::default()
         };
-        let mut rtp = RtpWrite::new(pt, SeqNo::from(place.sequence), place.timestamp, now, packet.payload.clone())
+        let mut rtp = RtpWrite::new(pt, SeqNo::from(place.sequence), place.timestamp, now, payload)
             .marker(packet.marker)
             .ext_vals(extensions)
             .nackable(!packet.format.kind.is_audio());
@@ -619,7 +646,7 @@ fn serving(identity: &Identity, local: &[SocketAddr], estimated: Option<u64>, no
         .enable_bwe(estimated.map(Bitrate::bps))
         .set_send_buffer_video(KEPT_PICTURES)
         .clear_codecs()
-        .enable_opus(true, false)
+        .enable_opus(true, true)
         .enable_g722(true, false)
         .enable_pcmu(true, false)
         .enable_pcma(true, false)

@@ -236,6 +236,7 @@ mod tests {
             timestamp,
             marker: true,
             payload: [0; 10].as_slice().into(),
+            redundant: None,
             extensions: Extensions::default(),
         }
     }

@@ -3,9 +3,12 @@
 //! Two seconds each with the other tests; a minute each with `--ignored`, which `make test` runs beneath others.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringback_sfu::{Changes, Deframer, Extensions, FormatKind, Identity, Output, Packet, Peer, frame, ufrag};
+use ringback_sfu::{
+    Changes, Deframer, Extensions, FormatKind, Identity, Output, Packet, Peer, Redundant, frame, ufrag,
+};
 
 const QUICK: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(60);
@@ -85,6 +88,7 @@ fn call(identities: &[Identity; 2]) -> Call {
         timestamp: 0,
         marker: false,
         payload: vec![7; 160].into(),
+        redundant: None,
         extensions: Extensions::default(),
     };
     for step in 0..400u32 {
@@ -188,6 +192,38 @@ fn offers_for(time: Duration) {
             let _ = server.offer(&offer).map(|_| drain(&mut server));
         }
     }
+}
+
+/// Sound with earlier sound in it (RFC 2198), changed: what is read is in the packet, and stays what it is by another name.
+fn blocks_for(time: Duration) {
+    let heads = [[0x80 | 111, 0x1e, 0x00, 60], [0x80 | 111, 0x0f, 0x01, 44]];
+    let two = [&heads.concat()[..], &[111], &[1; 60], &[2; 300], &[3; 80]].concat();
+    let samples = [two, [&[111][..], &[3; 80]].concat(), [heads[0]; 40].concat()];
+    let mut random = Random(0x4ed);
+    let (end, mut read) = (Instant::now() + time, 0u64);
+    while Instant::now() < end {
+        let packet: Arc<[u8]> = random.changed(&samples).into();
+        let Some(blocks) = Redundant::read(&packet, 111) else { continue };
+        read += 1;
+        assert!(packet.ends_with(&blocks.newest()));
+        let named = blocks.named(96);
+        assert_eq!(named.len(), packet.len());
+        let again = Redundant::read(&named, 96).expect("it is the same by another name");
+        assert_eq!(*again.named(111), *packet);
+        assert_eq!(again.newest(), blocks.newest());
+    }
+    assert!(read > 100, "{read} could be read");
+}
+
+#[test]
+fn changed_blocks_of_sound_give_a_value_or_nothing() {
+    blocks_for(QUICK);
+}
+
+#[test]
+#[ignore = "a minute"]
+fn changed_blocks_of_sound_give_a_value_or_nothing_for_a_minute() {
+    blocks_for(LONG);
 }
 
 #[test]

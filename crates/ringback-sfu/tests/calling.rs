@@ -102,6 +102,7 @@ fn packet(kind: FormatKind, bytes: usize) -> Packet {
         timestamp: 0,
         marker: false,
         payload: vec![7; bytes].into(),
+        redundant: None,
         extensions: Extensions::default(),
     }
 }

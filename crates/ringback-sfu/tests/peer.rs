@@ -10,7 +10,7 @@ use str0m::change::SdpAnswer;
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
-use str0m::{Candidate, Event, Input, Rtc};
+use str0m::{Candidate, Event, Input, Rtc, RtcConfig};
 
 const STEP: Duration = Duration::from_millis(5);
 
@@ -42,9 +42,13 @@ impl Pair {
     }
 
     fn connected_with(media: &[(MediaKind, Direction)], layers: Option<Simulcast>) -> (Pair, Vec<Mid>) {
+        Pair::of(Rtc::builder().set_rtp_mode(true), media, layers)
+    }
+
+    fn of(client: RtcConfig, media: &[(MediaKind, Direction)], layers: Option<Simulcast>) -> (Pair, Vec<Mid>) {
         let now = Instant::now();
         let peer = Peer::new(&Identity::generate().unwrap(), &[server()], now);
-        let mut client = Rtc::builder().set_rtp_mode(true).build(now);
+        let mut client = client.build(now);
         client.add_local_candidate(Candidate::host(client_address(), Protocol::Udp).unwrap());
         let mut api = client.sdp_api();
         let mids = media.iter().map(|(kind, way)| api.add_media(*kind, *way, None, None, layers.clone())).collect();
@@ -157,6 +161,7 @@ fn packet(kind: FormatKind, payload: &[u8]) -> Packet {
         timestamp: 0,
         marker: false,
         payload: payload.into(),
+        redundant: None,
         extensions: Extensions::default(),
     }
 }
@@ -225,6 +230,39 @@ fn the_layers_of_a_camera_are_told_apart_by_the_order_of_the_offer() {
         _ => None,
     });
     assert_eq!(packets.collect::<Vec<_>>(), [(2, 900), (0, 100), (1, 400)]);
+}
+
+#[test]
+fn sound_with_earlier_sound_in_it_is_passed_on_to_who_agreed_on_it_and_taken_apart_for_others() {
+    let redundant = || Rtc::builder().set_rtp_mode(true).clear_codecs().enable_opus(true, true);
+    let (mut talker, mics) = Pair::of(redundant(), &[(MediaKind::Audio, Direction::SendOnly)], None);
+    let (mut agreed, theirs) = Pair::of(redundant(), &[(MediaKind::Audio, Direction::RecvOnly)], None);
+    let (mut plain, others) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+    let params = talker.client.codec_config().params()[0];
+    let (opus, red) = (*params.pt(), params.red().expect("it was agreed on"));
+    let blocks = [&[0x80 | opus, 0x0f, 0x00, 40, opus][..], &[1; 40], &[2; 50]].concat();
+
+    for n in 1..=3u64 {
+        let mut api = talker.client.direct_api();
+        let stream = api.stream_tx_by_mid(mics[0], None).unwrap();
+        stream.write_rtp(RtpWrite::new(red, SeqNo::from(n), n as u32 * 960, talker.now, blocks.clone()));
+        talker.step();
+    }
+    talker.step();
+    let packets =
+        talker.events.iter().filter_map(|event| if let PeerEvent::Packet(p) = event { Some(p) } else { None });
+    for (n, packet) in (1..).zip(packets) {
+        assert_eq!((packet.format.kind, &*packet.payload), (FormatKind::Opus, &[2; 50][..]));
+        assert!(agreed.peer.write(theirs[0], packet, n, n as u32 * 960, agreed.now));
+        assert!(plain.peer.write(others[0], packet, n, n as u32 * 960, plain.now));
+        agreed.step();
+        plain.step();
+    }
+    agreed.step();
+    plain.step();
+
+    assert_eq!(agreed.received(), (1..=3).map(|n| (n, blocks.len())).collect::<Vec<_>>());
+    assert_eq!(plain.received(), (1..=3).map(|n| (n, 50)).collect::<Vec<_>>());
 }
 
 #[test]
