@@ -55,7 +55,8 @@ TIMERS = (900.0, 1800.0, 3600.0)
 """Session intervals, in seconds, that carriers have."""
 
 EARLY = 32.0
-"""Seconds before its end at which a session that nobody refreshed is hung up (RFC 4028 §10)."""
+"""Seconds before its end at which a session that nobody refreshed is hung up (RFC 4028 §10), and those for which a
+refresh, sent after half of it, is repeated before whoever sent it gives up."""
 
 NEAR = 3.0
 
@@ -88,5 +89,5 @@ def by_words(reason: str, fault: str, talked: float) -> str | None:
 
 def _ran_out(talked: float) -> float | None:
     """The interval at whose end, or where its end is given up, a call of that length was cut."""
-    cuts = ((timer, at) for timer in TIMERS for at in (timer, timer - EARLY))
+    cuts = ((timer, at) for timer in TIMERS for at in (timer, timer - EARLY, timer / 2 + EARLY))
     return next((timer for timer, at in cuts if abs(talked - at) <= NEAR), None)

@@ -18,6 +18,9 @@ RETRIED = frozenset({401, 407, 422, 491})
 AGAIN = 2
 """Times that an answer is said again, after a second and a half, before its ACK is missed."""
 
+REFRESH_BEFORE_BYE = 0.001
+"""Seconds: what a BYE is sent for came before it."""
+
 _CONTACT = re.compile(r"@([^;>?,\s]+)")
 _WARNING = re.compile(r'\d{3} \S+ "([^"]*)"')
 
@@ -53,6 +56,11 @@ def advice(call: Mapping[str, Any]) -> str:
 
 
 def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -> Iterator[tuple[float, str]]:
+    if over is not None and (call.get("end") or {}).get("reason") == "refresh-missed":
+        # It is not on the wire: what is there is the BYE that follows.
+        talked = float(call.get("duration") or 0.0)
+        words = f"the far end's refresh (UPDATE or re-INVITE) did not come: {_seconds(talked)} after the answer the "
+        yield over - REFRESH_BEFORE_BYE, f"{words}session timer ran out"
     for number, message in enumerate(heard):
         earlier, later = heard[:number], heard[number + 1 :]
         if any(message.repeats(other) for other in earlier):
@@ -61,6 +69,8 @@ def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -
             words = _refusal(message, earlier, later)
         elif message.method == "ACK":
             words = None
+        elif (unheard := _unheard(message, later)) is not None:
+            words = unheard
         else:
             words = _silence(message, later, call, over)
         if words:
@@ -128,6 +138,16 @@ def _silence(request: Heard, later: list[Heard], call: Mapping[str, Any], over: 
     if unreachable and not sent_again and waited < AT_ONCE:
         return f"nothing takes calls at {request.peer} ({request.transport})"
     return f"no answer to INVITE within {_seconds(waited)}"
+
+
+def _unheard(request: Heard, later: list[Heard]) -> str | None:
+    """A request of a far end that our answers do not reach: it asks again and again. Of INVITE its ACK says so."""
+    if request.out or request.method in ("INVITE", "BYE", "CANCEL"):
+        return None
+    again = sum(other.repeats(request) for other in later)
+    if again < AGAIN or not any(other.answers(request) for other in later):
+        return None
+    return f"our answer to {request.method} does not get there: the far end asked {again} times more"
 
 
 def _is_unconfirmed(message: Heard, later: list[Heard]) -> bool:
