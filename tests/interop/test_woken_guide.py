@@ -10,7 +10,7 @@ import pytest
 
 from interop.peers.phone import Phone
 from interop.peers.server import KEY, ROOT, Server
-from interop.peers.waiting import until
+from interop.peers.waiting import free_port, until
 
 PAGE = ROOT / "docs" / "guides" / "woken-at-night.md"
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -72,3 +72,18 @@ async def test_an_address_of_ours_that_nobody_reaches_is_named_with_its_setting(
     verdict = looked.splitlines()[0]
     assert f"we are at {ELSEWHERE}" in verdict or "ack timeout" in verdict, looked
     assert "RINGBACK_SIP__PUBLIC_ADDRESS" in looked
+
+
+async def test_a_carrier_that_refuses_every_call_is_told_from_a_wrong_password(dev: Server, tmp_path: Path) -> None:
+    port = free_port()
+    async with Phone(tmp_path / "carrier", "answer", "--port", str(port), "--refuse", "503") as carrier:
+        await carrier.event("waiting")
+        trunk = {"name": "gateway", "hosts": [f"127.0.0.1:{port}"], "options_interval": 0}
+        assert (await dev.rest("POST", "/ringback/trunks", trunk)).status == 200
+        answer = await dev.rest("POST", "/rooms/hello/dialOut/start", {"phoneNumber": "+4940123456"})
+        assert answer.status == 200, answer
+        await until(lambda: over(dev), "the call is over")
+
+    looked = await said(".venv/bin/ringback calls why last", dev)
+    assert "rejected (503 Service Unavailable)" in looked and "It cannot take calls now" in looked, looked
+    assert "password" not in looked

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ringback import core
-from ringback.sip.agent import AgentSettings
+from ringback.sip.agent_settings import AgentSettings
 from ringback.sip.compiled import CompiledParser, rules
 from ringback.testing.pair import Pair
 

@@ -51,6 +51,17 @@ BY_ENDING: Mapping[Ending, str] = {
     Ending.INTERNAL_ERROR: "This is a bug: keep the log's lines with this call's id and report it.",
 }
 
+BY_STATUS: Mapping[int, str] = {
+    **dict.fromkeys((401, 407), "It wants a password, or another one: look at the trunk's credentials."),
+    403: "It forbids this call: ask the carrier whether it takes calls from this address and account, to that number, "
+    "and with the caller's number that was shown.",
+    **dict.fromkeys((404, 410, 484, 604), "It does not know the number: look at how it is written, with or without +, "
+    "and at the trunk's number_format and outbound_rules."),
+    **dict.fromkeys((500, 502, 503, 504), "It cannot take calls now, for "
+    "a failure of its own or a limit of your calls. A second host of the trunk, or a second trunk, would be tried."),
+}  # fmt: skip
+"""Of a call that was rejected, by the far end's status."""
+
 TIMERS = (900.0, 1800.0, 3600.0)
 """Session intervals, in seconds, that carriers have."""
 
@@ -75,13 +86,15 @@ def what_to_do(end: EndReason, talked: float) -> str:
         )
     if end.ending is Ending.REFUSED and end.fault is Fault.OURS:
         return NO_PORT
+    if end.ending is Ending.REJECTED and (said := BY_STATUS.get(end.sip_status or 0)) is not None:
+        return said
     return BY_ENDING.get(end.ending, "")
 
 
-def by_words(reason: str, fault: str, talked: float) -> str | None:
+def by_words(reason: str, fault: str, talked: float, status: int | None = None) -> str | None:
     """As ``what_to_do``, for an ending as it stands on the wire; None for one of a newer server, not known here."""
     try:
-        end = EndReason(Ending(reason), Fault(fault))
+        end = EndReason(Ending(reason), Fault(fault), status)
     except ValueError:
         return None
     return what_to_do(end, talked)

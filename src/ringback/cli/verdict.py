@@ -52,15 +52,16 @@ def what_failed(messages: Sequence[Mapping[str, Any]], call: Mapping[str, Any]) 
 def advice(call: Mapping[str, Any]) -> str:
     """What to do about how a call ended; empty where nothing is to be done, or it goes on."""
     end = call.get("end") or {}
-    return by_words(str(end.get("reason")), str(end.get("fault")), float(call.get("duration") or 0.0)) or ""
+    talked, status = float(call.get("duration") or 0.0), end.get("sip_status")
+    return by_words(str(end.get("reason")), str(end.get("fault")), talked, status) or ""
 
 
 def _failures(heard: list[Heard], call: Mapping[str, Any], over: float | None) -> Iterator[tuple[float, str]]:
     if over is not None and (call.get("end") or {}).get("reason") == "refresh-missed":
         # It is not on the wire: what is there is the BYE that follows.
         talked = float(call.get("duration") or 0.0)
-        words = f"the far end's refresh (UPDATE or re-INVITE) did not come: {_seconds(talked)} after the answer the "
-        yield over - REFRESH_BEFORE_BYE, f"{words}session timer ran out"
+        missed = f"the far end's refresh (UPDATE or re-INVITE) did not come: {_seconds(talked)} after the answer the "
+        yield over - REFRESH_BEFORE_BYE, f"{missed}session timer ran out"
     for number, message in enumerate(heard):
         earlier, later = heard[:number], heard[number + 1 :]
         if any(message.repeats(other) for other in earlier):

@@ -5,93 +5,31 @@ Sans-I/O: feed it messages and the time, then take what it wants sent and told. 
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
-from typing import Protocol
 
 from ringback.model.ids import CallId
 from ringback.model.records import DialogRecord
-from ringback.model.values import dataclass
-from ringback.sip.abilities import ABILITIES, ALLOW, accepts_sdp, unknown_extensions
-from ringback.sip.bodies import SDP, UnsupportedBody, description
+from ringback.sip.abilities import ABILITIES, ALLOW
+from ringback.sip.agent_settings import AgentSettings, Chance, Registrations, Transmit
 from ringback.sip.call import Call
 from ringback.sip.client_transaction import ClientTransaction
 from ringback.sip.dialog import Dialog, DialogId
 from ringback.sip.digest import Credential, answer_challenge
 from ringback.sip.errors import SipParseError
-from ringback.sip.events import Event, Incoming, Lookup, Refused, Registering
+from ringback.sip.events import Event, Lookup, Refused, Registering
 from ringback.sip.flow import Flow, TlsPolicy
-from ringback.sip.headers import BRANCH_COOKIE, parse_vias
+from ringback.sip.headers import BRANCH_COOKIE
 from ringback.sip.hops import is_address, is_hidden, named_hop, transport_of, uri_transport
-from ringback.sip.inbound import SOON, InboundCall
+from ringback.sip.inbound import InboundCall
 from ringback.sip.life import Phase
 from ringback.sip.message import Message, Request, Response, Row, reply
 from ringback.sip.outbound import OutboundCall
 from ringback.sip.parser import top_via
-from ringback.sip.registrar import Answer, Caller
-from ringback.sip.replaces import Replaces, parse_replaces
+from ringback.sip.replaces import Replaces
 from ringback.sip.server_transaction import ServerTransaction
-from ringback.sip.session_timer import LEAST, PROPOSED, is_too_short
-from ringback.sip.timers import Timing, Wheel
+from ringback.sip.serving import Serving
+from ringback.sip.timers import Wheel
 from ringback.sip.transactions import Transactions
 from ringback.sip.uri import SipUri, format_host_port, parse_sip_uri
-
-
-class Chance(Protocol):
-    """Where the stack's randomness comes from, so that a failing call replays exactly."""
-
-    def token(self) -> str:
-        """At least 64 random bits, as characters fit for a tag, a branch or a Call-ID."""
-
-    def fraction(self) -> float:
-        """0 ≤ x < 1."""
-
-    def call(self) -> CallId: ...
-
-
-class Registrations(Protocol):
-    """Who is registered and who calls, at the time of asking (``telephony.registrar.Registry``)."""
-
-    def register(self, request: Request, flow: Flow, /) -> Answer: ...
-    def caller(self, request: Request, flow: Flow, here: tuple[str, int], listed: bool, /) -> Caller: ...
-    def is_home(self, flow: Flow, /) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """How the stack behaves.
-
-    Attributes:
-        timing: RFC 3261's base timers.
-        patience: Seconds without any answer after which the next target is tried, or the call fails. RFC 3261 would
-            wait for timer B (32 s); a telephone network that is there says 100 at once.
-        datagram: Most octets of a request by UDP while TCP has not been tried (§18.1.1).
-        calls: Most calls at once; beyond them 503.
-        unconfirmed_per_source: Most INVITEs of one address that no ACK has proved yet; ``None`` for any number.
-        credentials: What challenges are answered with, and for whom.
-        hold_ack: The ACK of an answered INVITE waits for ``OutboundCall.confirm``.
-        session_interval: Seconds between the refreshes of a session that we propose, and the most we agree to.
-        session_least: Seconds below which we take no interval (RFC 4028 §5: 90 or more).
-    """
-
-    timing: Timing = field(default_factory=Timing)
-    patience: float = 4.0
-    datagram: int = 1300
-    calls: int = 5000
-    transactions: int = 20_000
-    unconfirmed_per_source: int | None = 10
-    credentials: Sequence[Credential] = ()
-    slot: float = 1 / 32
-    hold_ack: bool = False
-    session_interval: int = PROPOSED
-    session_least: int = LEAST
-
-
-@dataclass(frozen=True, slots=True)
-class Transmit:
-    """Octets for a far end."""
-
-    flow: Flow
-    data: bytes
 
 
 class Agent:
@@ -135,7 +73,6 @@ class Agent:
         self.calls: dict[CallId, Call] = {}
         self._advertised = advertised
         self._reachable = reachable
-        self._media_flows = media_flows
         self._registrar = registrar
         self._connected = connected
         self._vouched = vouched
@@ -144,6 +81,7 @@ class Agent:
         self.described = described
         self.transactions.siblings = siblings
         self._listed = listed
+        self._serving = Serving(self, advertised, media_flows, registrar, trusted, listed)
         self.unproved: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
         self._own_call_ids: Counter[str] = Counter()
@@ -244,7 +182,7 @@ class Agent:
         )
 
     def invite(self, call: OutboundCall, now: float) -> None:
-        self._add(call)
+        self.add(call)
         call.start(now)
 
     def finish_early(self, call: OutboundCall, now: float) -> None:
@@ -267,6 +205,22 @@ class Agent:
 
     def transmit(self, flow: Flow, data: bytes) -> None:
         self._effects.append(Transmit(flow, data))
+
+    def in_dialog(self, request: Request) -> Call | None:
+        """The call in whose dialog a request is."""
+        return self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+
+    def was_invited(self, merge_key: tuple[str, str, int]) -> bool:
+        """Whether the same INVITE has come by another path (§8.2.2.2)."""
+        return merge_key in self._invited
+
+    def chose(self, call_id: str) -> bool:
+        """Whether a ``Call-ID`` is of a call that we make."""
+        return call_id in self._own_call_ids
+
+    def registered(self, told: Registering, stored: bool, now: float) -> None:
+        """The end of ``Registering``."""
+        self._serving.registered(told, stored, now)
 
     def keep(self, call: Call, dialog: Dialog) -> None:
         """From now on requests in that dialog find the call."""
@@ -404,43 +358,14 @@ class Agent:
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         try:
-            self._serve(transaction, now)
+            self._serving.serve(transaction, now)
         except SipParseError:
             # A part read late is broken; unanswered, the transaction would stay for ever.
-            self._give_back(transaction, 400, now)
+            self._serving.give_back(transaction, 400, now)
             raise
         except Exception:
-            self._give_back(transaction, 500, now)
+            self._serving.give_back(transaction, 500, now)
             raise
-
-    def _give_back(self, transaction: ServerTransaction, status: int, now: float) -> None:
-        """Answer what could not be served, unless it waits for somebody above, who will."""
-        if not transaction.answered and transaction.owner is None:
-            self._respond(transaction, (status, []), now)
-
-    def _serve(self, transaction: ServerTransaction, now: float) -> None:
-        request = transaction.request
-        if request.method == "CANCEL":
-            self._on_cancel(transaction, now)
-        elif request.to.tag:
-            self._on_dialog_request(transaction, now)
-        elif request.method == "INVITE":
-            self._on_invite(transaction, now)
-        elif request.method == "OPTIONS":
-            self._respond(transaction, self._refusal(request, transaction.flow) or (200, self.abilities()), now)
-        elif request.method == "REGISTER":
-            self._on_register(transaction, now)
-        elif request.method in ("BYE", "INFO", "UPDATE", "PRACK"):
-            self._respond(transaction, (481, []), now)
-        elif request.method == "NOTIFY":
-            # RFC 6665 §4.1.3: nobody subscribed to anything.
-            event = (request.headers.get("event") or "").partition(";")[0].strip(" \t").lower()
-            self._respond(transaction, (481, []) if event == "refer" else (489, [("Allow-Events", "refer")]), now)
-        elif request.method == "REFER":
-            self.emit(Refused("REFER outside a call", transaction.flow))
-            self._respond(transaction, (403, []), now)
-        else:
-            self._respond(transaction, (405, self.allow()), now)
 
     def is_unproved(self, flow: Flow) -> bool:
         if self.settings.unconfirmed_per_source is None or flow.reliable or self._is_known(flow):
@@ -454,7 +379,7 @@ class Agent:
             return True
         if request.method == "CANCEL":
             return self.transactions.find_invite(request) is not None
-        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+        call = self.in_dialog(request)
         return call is not None and call.is_from_here(flow)
 
     def on_overflow(self, request: Request, flow: Flow) -> None:
@@ -464,7 +389,7 @@ class Agent:
         self.transmit(flow, reply(request, 503, to_tag=self._overflow_tag).to_bytes())
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
-        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
+        call = self.in_dialog(request)
         if call is not None:
             call.on_ack(request, flow, now)
 
@@ -487,174 +412,19 @@ class Agent:
 
     # ── inside ──
 
-    def _on_invite(self, transaction: ServerTransaction, now: float) -> None:
-        request, flow = transaction.request, transaction.flow
-        refusal = self._refusal(request, flow) or self._no_room(flow)
-        merged = (request.from_.tag, request.call_id, request.cseq.number)
-        if refusal is None and merged in self._invited:
-            # §8.2.2.2: the same request by another path.
-            refusal = 482, []
-        replaced: CallId | None = None
-        if refusal is None and "replaces" in request.headers:
-            found = self._find_replaced(request, flow)
-            refusal = None if isinstance(found, Call) else (found, [])
-            replaced = found.id if isinstance(found, Call) else None
-        if refusal is not None:
-            self.emit(Refused(f"INVITE answered {refusal[0]}", flow))
-            self._respond(transaction, refusal, now)
-            return
-        caller = self._caller(request, flow)
-        if caller.refusal is not None:
-            if caller.refusal.rule:
-                self.emit(Refused(caller.refusal.rule, flow))
-            self._respond(transaction, (caller.refusal.status, caller.refusal.rows), now)
-            return
-        if request.is_for_telephone and not caller.client:
-            self.emit(Refused("INVITE answered 416", flow))
-            self._respond(transaction, (416, []), now)
-            return
-        if caller.client:
-            # It answered a challenge, which went to where it says that it is.
-            transaction.allowance = None
-        if transaction.allowance is None:
-            self.transactions.respond(transaction, reply(request, 100), now)
-        call = InboundCall(self, self.chance.call(), transaction, self.chance.token(), now)
-        call.merge_key = merged
-        self._add(call)
-        assert call.dialog is not None, "an inbound call has its dialog from the start"
-        self.keep(call, call.dialog)
-        self._invited.add(merged)
-        # A client that reached us by itself is reached the way it came, whatever its Contact says.
-        call.pinned = bool(caller.client) and len(parse_vias(request.headers.all("via"))) == 1
-        self.emit(Incoming(call.id, request, flow, call.record, caller.client, caller.domain, replaced))
-
-    def _find_replaced(self, request: Request, flow: Flow) -> Call | int:
-        """RFC 3891 §3: the call an INVITE wants to take the place of, or the status it is refused with.
-
-        Who guesses is told the same as who names a call of somebody else's.
-        """
-        values = request.headers.all("replaces")
-        if len(values) != 1 or "join" in request.headers:
-            return 400
-        try:
-            replaces = parse_replaces(values[0])
-        except SipParseError as error:
-            return error.status
-        found = self.replaced(replaces)
-        if found is None or not (self._trusted(flow) or found.is_from_here(flow)):
-            return 481
-        if found.phase is Phase.UP:
-            return 486 if replaces.early_only else found
-        # An early dialog may only be replaced by who was called in it, and that is for calls of ours.
-        return found if found.phase is Phase.SETTING_UP and found.chose_call_id else 481
-
-    def _refusal(self, request: Request, flow: Flow) -> tuple[int, list[Row]] | None:
-        """Why a request outside any dialog is not looked at further, as status and headers (§8.2)."""
-        headers = request.headers
-        uri = request.uri
-        # Whether it is one of our phones that dials a tel URI, which may, is found out later.
-        if not isinstance(uri, SipUri) and not request.is_for_telephone:
-            return 416, []
-        if isinstance(uri, SipUri) and uri.scheme == "sips" and not flow.secure:
-            # RFC 5630 §3.1: a sips address is called by TLS, whatever Via says about the way.
-            self.emit(Refused(f"sips by {flow.transport}", flow))
-            return 403, []
-        if unknown := unknown_extensions(request):
-            return 420, [("Unsupported", ", ".join(unknown))]
-        if request.method == "INVITE":
-            try:
-                description(request)
-            except UnsupportedBody:
-                return 415, [("Accept", SDP), ("Accept-Encoding", "identity")]
-            if "accept" in headers and not accepts_sdp(headers.all("accept")):
-                return 406, []
-            if is_too_short(request, self.settings.session_least):
-                return 422, [("Min-SE", str(self.settings.session_least))]
-        return None
-
-    def _on_register(self, transaction: ServerTransaction, now: float) -> None:
-        """§10.3. What is acknowledged has been stored before."""
-        request, flow = transaction.request, transaction.flow
-        refusal = self._refusal(request, flow)
-        if refusal is None and self._registrar is None:
-            refusal = 405, self.allow()
-        if refusal is not None or self._registrar is None:
-            self._respond(transaction, refusal or (405, []), now)
-            return
-        answer = self._registrar.register(request, flow)
-        if answer.rule:
-            self.emit(Refused(answer.rule, flow))
-        if answer.change is None:
-            self._respond(transaction, (answer.status, answer.rows), now)
-        else:
-            self.emit(Registering(transaction, answer))
-
-    def registered(self, told: Registering, stored: bool, now: float) -> None:
-        """The end of ``Registering``."""
-        answer = (told.answer.status, told.answer.rows) if stored else (503, [("Retry-After", SOON)])
-        self._respond(told.transaction, answer, now)
-
-    def _caller(self, request: Request, flow: Flow) -> Caller:
-        """Whose call it is; one of ours that comes back here has nobody to prove itself, and a trunk is no account."""
-        if self._registrar is None:
-            return Caller()
-        caller = self._registrar.caller(request, flow, self._advertised(flow), self._listed(flow.host))
-        if caller.refusal is not None and request.call_id in self._own_call_ids:
-            return Caller()
-        return caller
-
     def _is_known(self, flow: Flow) -> bool:
         """Whether the operator named it, as a trunk or in a list."""
         return self._listed(flow.host) or self._trusted(flow)
 
-    def _no_room(self, flow: Flow) -> tuple[int, list[Row]] | None:
-        if len(self.calls) >= self.settings.calls:
-            return 503, []
-        limit = self.settings.unconfirmed_per_source
-        if limit is None or self.unproved[flow.source] < limit or self._listed(flow.host):
-            return None
-        return 480, []
-
-    def _add(self, call: Call) -> None:
+    def add(self, call: Call) -> None:
+        """A call begins; an INVITE that made it is remembered by its ``merge_key``."""
         self.calls[call.id] = call
         call.counted_as = call.flow.host
         _count(self._hosts, call.counted_as, 1)
         if call.chose_call_id:
             _count(self._own_call_ids, call.record.call_id, 1)
-
-    def _on_cancel(self, transaction: ServerTransaction, now: float) -> None:
-        """§9.2. The CANCEL must come from where the INVITE came from, or from a sibling."""
-        invite = self.transactions.find_invite(transaction.request)
-        here, there = transaction.flow.host, "" if invite is None else invite.flow.host
-        if invite is None or (here != there and not self.siblings(here, there)):
-            self._respond(transaction, (481, []), now)
-            return
-        owner = invite.owner
-        tag = owner.dialog.local_tag if isinstance(owner, Call) and owner.dialog is not None else ""
-        self.transactions.respond(transaction, reply(transaction.request, 200, to_tag=tag), now)
-        if isinstance(owner, Call):
-            owner.on_cancel(invite, transaction.request, now)
-
-    def _on_dialog_request(self, transaction: ServerTransaction, now: float) -> None:
-        request, flow = transaction.request, transaction.flow
-        call = self._dialogs.get((request.call_id, request.to.tag, request.from_.tag))
-        if call is None:
-            self._respond(transaction, (481, []), now)
-        elif not call.is_from_here(flow) and self._media_flows(call.id):
-            self.emit(Refused(f"{request.method} in a dialog from elsewhere", flow))
-            self._respond(transaction, (403, []), now)
-        elif request.method != "BYE" and (unknown := unknown_extensions(request)):
-            self._respond(transaction, (420, [("Unsupported", ", ".join(unknown))]), now)
-        else:
-            call.on_request(transaction, now)
-
-    def _respond(self, transaction: ServerTransaction, answer: tuple[int, list[Row]], now: float) -> None:
-        status, rows = answer
-        response = reply(transaction.request, status, to_tag=self.chance.token(), rows=rows)
-        if transaction.allowance is not None and len(response.to_bytes()) > transaction.allowance:
-            # Nobody who means it asks so briefly: what is said besides is left out.
-            response = reply(transaction.request, status, to_tag=response.to.tag)
-        self.transactions.respond(transaction, response, now)
+        if isinstance(call, InboundCall):
+            self._invited.add(call.merge_key)
 
 
 def _count(counter: Counter[str], key: str, by: int) -> None:

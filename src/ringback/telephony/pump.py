@@ -5,7 +5,8 @@ from collections.abc import Callable
 import structlog
 
 from ringback.calls.ports.clock import Clock, Timer
-from ringback.sip.agent import Agent, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import Transmit
 from ringback.sip.events import Event, Lookup, Refused, Registering
 from ringback.sip.hops import transport_of
 from ringback.telephony.door import Door

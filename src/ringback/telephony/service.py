@@ -8,7 +8,8 @@ from ringback.model.ids import CallId
 from ringback.model.records import CallRecord, DialogRecord
 from ringback.model.traces import Remembered
 from ringback.model.values import replace
-from ringback.sip.agent import Agent, AgentSettings, Chance
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Chance
 from ringback.sip.events import Event, Failed, Incoming
 from ringback.sip.flow import Flow, TlsPolicy
 from ringback.sip.grammar import clean

@@ -14,7 +14,8 @@ import random
 from collections.abc import Callable
 
 from ringback.model.ids import CallId
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.call import Call
 from ringback.sip.events import (
     Answered,

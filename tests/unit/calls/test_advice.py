@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.calls.advice import NO_PORT, what_to_do
+from ringback.calls.advice import NO_PORT, by_words, what_to_do
 from ringback.model.end_reason import Ending, EndReason, Fault
 
 AS_WISHED = {
@@ -27,3 +27,21 @@ def test_a_call_that_is_cut_where_a_session_timer_runs_out_is_said_to_be(seconds
 def test_a_caller_for_whom_there_was_no_port_is_told_apart_from_one_that_a_rule_refused() -> None:
     assert what_to_do(EndReason(Ending.REFUSED, Fault.OURS, 480), 0.0) == NO_PORT
     assert "ringback audit" in what_to_do(EndReason(Ending.REFUSED, Fault.CALLER), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "forbids"), (407, "credentials"), (484, "number_format"), (503, "cannot take calls now"), (421, "--ladder")],
+)
+def test_what_a_carrier_said_decides_what_to_do_about_its_refusal(status: int, words: str) -> None:
+    told = by_words("rejected", "remote", 0.0, status)
+
+    assert told is not None and words in told
+    assert ("password" in told) == (status in (407, 421))
+
+
+@pytest.mark.parametrize("talked", [482.0, 932.0, 1832.0])
+def test_a_refresh_that_was_given_up_is_suspected_of_calls_of_its_length(talked: float) -> None:
+    told = by_words("hangup-remote", "nobody", talked)
+
+    assert told is not None and "session timer" in told

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from ringback.model.ids import CallId
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Answered, Ended, Event, Failed, Incoming, Progress, Referred, Reoffered
 from ringback.sip.flow import Flow

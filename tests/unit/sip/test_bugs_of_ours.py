@@ -2,7 +2,8 @@
 
 import pytest
 
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.message import Response
 from ringback.sip.parser import parse
 from ringback.testing.clock import VirtualClock
@@ -38,7 +39,7 @@ async def test_a_timer_that_breaks_stops_no_other(network: Network, puppet: Pupp
 def test_a_request_that_meets_a_bug_is_answered_and_forgotten(monkeypatch: pytest.MonkeyPatch):
     """Unanswered, it would stay for ever."""
     agent = Agent(AgentSettings(), SeededChance("bug"), lambda flow: ("10.0.0.1", 5060))
-    monkeypatch.setattr(agent, "_serve", broken)
+    monkeypatch.setattr(agent._serving, "serve", broken)
 
     with pytest.raises(Bug):
         agent.receive(request("OPTIONS"), FLOW, 0.0)

@@ -2,7 +2,8 @@
 
 from ringback.calls.ports.carrier import Failure
 from ringback.model.ids import CallId
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.events import Failed
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, reply

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.flow import Flow
 from ringback.sip.message import Request, Row, reply
 from ringback.sip.parser import parse

@@ -3,7 +3,8 @@
 import pytest
 
 from ringback.model.ids import CallId
-from ringback.sip.agent import Agent, AgentSettings, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Transmit
 from ringback.sip.events import Refused
 from ringback.sip.flow import Flow
 from ringback.sip.message import Response

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from ringback.calls.ports.clock import Clock, Timer
-from ringback.sip.agent import Agent, AgentSettings, Chance, Transmit
+from ringback.sip.agent import Agent
+from ringback.sip.agent_settings import AgentSettings, Chance, Transmit
 from ringback.sip.call import Call
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import Event

@@ -24,7 +24,7 @@ from ringback.calls.ports.clock import Clock
 from ringback.clock import SystemClock
 from ringback.model.ids import CallId
 from ringback.sdp.errors import BadSdp, NoCommonCodec
-from ringback.sip.agent import AgentSettings
+from ringback.sip.agent_settings import AgentSettings
 from ringback.sip.errors import SipParseError
 from ringback.sip.events import (
     Acknowledged,
