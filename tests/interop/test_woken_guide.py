@@ -1,6 +1,7 @@
 """The page for who is woken at night does what it prints, and a wrong address of ours is told by its first command."""
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from interop.peers.phone import Phone
+from interop.peers.process import Process
 from interop.peers.server import KEY, ROOT, Server
 from interop.peers.waiting import free_port, until
 
@@ -87,3 +89,18 @@ async def test_a_carrier_that_refuses_every_call_is_told_from_a_wrong_password(d
     looked = await said(".venv/bin/ringback calls why last", dev)
     assert "rejected (503 Service Unavailable)" in looked and "It cannot take calls now" in looked, looked
     assert "password" not in looked
+
+
+@pytest.mark.soak
+async def test_a_processor_that_others_take_is_told_from_a_server_with_too_many_calls(tmp_path: Path) -> None:
+    """The server gives way to three programs that never rest, on one processor."""
+    inside = ("nice", "-n", "12", "taskset", "-c", "0")
+    busy = ["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
+    async with Server(tmp_path / "server", inside=inside) as server, contextlib.AsyncExitStack() as stack:
+        for number in range(3):
+            await stack.enter_async_context(Process(busy, tmp_path / f"busy{number}.txt"))
+
+        async def told() -> bool | None:
+            return "others take the rest" in await said(".venv/bin/ringback doctor", server) or None
+
+        await until(told, "the doctor names who takes the processor", 120)

@@ -104,7 +104,7 @@ def why(
     call: Annotated[str, typer.Argument(help="Its id; 'last' for the newest one.")],
     as_json: AsJson = False,
 ) -> None:
-    """Why nobody hears anything in a call, or hears it badly: what is wrong, whose it is, and what to do."""
+    """Why nobody hears or sees anything in a call, or badly, even once it is over: whose it is, and what to do."""
     client = connect()
     if call == "last":
         newest = next(iter(_calls(client, None, False)), None)
