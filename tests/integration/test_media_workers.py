@@ -11,7 +11,7 @@ from integration.media_events import Seen
 from integration.media_phone import CODECS, TELEPHONE_EVENT, RtpPhone
 from interop.peers.tones import level_db
 from interop.peers.waiting import until
-from ringback.calls.ports import PhoneMedia
+from ringback.calls.ports.streams import PhoneMedia
 from ringback.core import new_engine
 from ringback.media.service import Media
 from ringback.model.ids import MeetingId, ParticipantId
