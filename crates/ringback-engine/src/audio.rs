@@ -1,7 +1,6 @@
 //! The worker's side of sound: packets into sources, ticks when they are due, and what comes of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ringback_audio::ToneShape;
 use ringback_rtp::RtpPacket;
@@ -12,14 +11,11 @@ use crate::event::Event;
 use crate::leg::Kind;
 use crate::sound::{Outcome, TICK};
 use crate::source::{Source, as_datagram, codec_of, expected_of, expected_of_browsers};
-use crate::sys;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
 
 /// Ticks made up for after the worker was held up; beyond them time is skipped.
 const CATCH_UP: u32 = 10;
-/// Between two moments at which rooms tick.
-const GROUP_MS: u64 = 2;
 /// Marks streams that we encode ourselves among those that are forwarded.
 const MADE: u64 = 1 << 63;
 
@@ -29,10 +25,7 @@ impl Worker {
         let Some(leg) = self.legs.get(&key) else { return };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
         if room.sound.next_tick.is_none() && room.sound.is_needed(&self.legs, &room.legs) {
-            // Rooms tick at ten moments of the 20 ms, so that their work is spread and a wake-up serves many of them.
-            let passed = self.now.saturating_duration_since(self.began).as_millis() as u64 / GROUP_MS;
-            let groups = TICK.as_millis() as u64 / GROUP_MS;
-            let at = self.began + Duration::from_millis((passed + 1 + sys::random_u64() % groups) * GROUP_MS);
+            let at = self.moments.take(self.now);
             room.sound.next_tick = Some(at);
             self.timers.set(at, Timer::Tick(room.id.clone()));
         }
@@ -53,6 +46,7 @@ impl Worker {
             }
             if !room.sound.is_needed(&self.legs, &room.legs) {
                 room.sound.rest();
+                self.moments.give_back(at);
                 self.watch_phones(&id);
                 return;
             }

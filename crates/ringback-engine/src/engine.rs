@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use ringback_audio::ToneShape;
 use ringback_rtp::Certificate;
@@ -22,6 +23,7 @@ use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
 use crate::handover::Handover;
 use crate::layers::AskedLayers;
+use crate::moments::APART;
 use crate::phone_video::VideoMedia;
 use crate::placement::{Newcomer, Placement, WorkerIndex};
 use crate::player::{Clips, Player};
@@ -77,12 +79,15 @@ impl Engine {
             certificate: certificate.clone(),
             config,
         };
+        // Rooms of different workers tick at different moments: where they share a processor, none waits for the others.
+        let (began, count) = (Instant::now(), sockets.len() as u32);
         for (number, (udp, tcp)) in sockets.into_iter().enumerate() {
             let port = udp.local_addr()?.port();
             let (inbox, commands) = Inbox::new()?;
             let counters = Arc::new(EngineCounters::default());
             let parts = worker::Parts {
                 number,
+                began: began + APART * number as u32 / count,
                 udp,
                 tcp,
                 advertised: engine.config.webrtc_advertised.clone(),

@@ -25,6 +25,7 @@ mod layers;
 mod leg;
 mod listening;
 mod maker;
+mod moments;
 mod numbered;
 mod outbox;
 mod pcm;

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringback_sfu::Identity;
 
@@ -36,6 +36,7 @@ pub fn numbered(number: usize) -> (Worker, Inbox) {
     let (inbox, commands) = Inbox::new().unwrap();
     let worker = Worker::new(Parts {
         number,
+        began: Instant::now(),
         udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
         tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
         advertised: config().webrtc_advertised,

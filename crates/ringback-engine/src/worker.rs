@@ -23,6 +23,7 @@ use crate::event::{Event, Mailbox};
 use crate::handover::Arriving;
 use crate::leg::{Kind, Leg};
 use crate::listening::wall;
+use crate::moments::Moments;
 use crate::outbox::Outbox;
 use crate::pcm::PcmLeg;
 use crate::phone::PhoneLeg;
@@ -104,6 +105,8 @@ pub const NUMBERS_EACH: u64 = 1 << 40;
 pub struct Parts {
     /// Which of the workers it is, from 0.
     pub number: usize,
+    /// What the moments at which rooms tick are counted from.
+    pub began: Instant,
     pub udp: UdpSocket,
     pub tcp: TcpListener,
     pub advertised: Vec<IpAddr>,
@@ -122,8 +125,8 @@ pub struct Worker {
     pub now: Instant,
     /// The same on the machine's clock, by which the kernel stamps what arrives.
     pub wall: Duration,
-    /// What the moments at which rooms tick are counted from.
-    pub began: Instant,
+    /// The moments at which rooms tick.
+    pub moments: Moments,
     pub identity: Identity,
     /// What phones are shown by DTLS.
     pub certificate: Arc<Certificate>,
@@ -248,7 +251,7 @@ impl Worker {
         Ok(Worker {
             now,
             wall: wall(),
-            began: now,
+            moments: Moments::new(parts.began),
             identity: parts.identity,
             certificate: parts.certificate,
             local: parts.advertised.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
@@ -623,7 +626,13 @@ impl Worker {
         room.kept = false;
         let legs = room.legs.clone();
         legs.into_iter().for_each(|key| self.remove_leg(key));
-        self.rooms.remove(id);
+        self.forget_room(id);
+    }
+
+    fn forget_room(&mut self, id: &str) {
+        if let Some(at) = self.rooms.remove(id).and_then(|room| room.sound.next_tick) {
+            self.moments.give_back(at);
+        }
     }
 
     pub fn leg_key(&self, id: &str) -> Option<LegKey> {
@@ -675,7 +684,7 @@ impl Worker {
         room.making.as_deref_mut().into_iter().for_each(|making| making.leave(key));
         room.speaker.forget(key.0);
         if room.legs.is_empty() && !room.kept {
-            self.rooms.remove(id);
+            self.forget_room(id);
         }
     }
 
