@@ -60,6 +60,8 @@ struct Fed {
     codec: VideoCodec,
     frames: Depacketizer,
     missing: Missing,
+    /// Whether anything of it was given on: before, its tile has a name alone.
+    begun: bool,
 }
 
 /// What is made for a room.
@@ -142,7 +144,7 @@ impl Making {
     /// Give whole frames on; whether a key frame is needed first.
     fn feed(&mut self, track: TrackKey, stream: u64, packet: &Packet, now: Instant) -> bool {
         let codec = codec_of(packet.format);
-        let new = || Fed { stream, codec, frames: Depacketizer::new(codec), missing: Missing::new(true) };
+        let new = || Fed { stream, codec, frames: Depacketizer::new(codec), missing: Missing::new(true), begun: false };
         let fed = self.fed.entry(track).or_insert_with(new);
         if (fed.stream, fed.codec) != (stream, codec) {
             *fed = new();
@@ -151,6 +153,7 @@ impl Making {
         let lost = fed.missing.receive(packet.sequence, now);
         loop {
             while let Some(frame) = fed.frames.pop() {
+                fed.begun = true;
                 self.maker.feed(SourceId(track.0), codec, &frame);
             }
             if !lost || !fed.frames.has_gap() {
@@ -158,6 +161,12 @@ impl Making {
             }
             fed.frames.give_up();
         }
+    }
+
+    /// Whether the first of those in a picture is seen in it, and not its name alone.
+    fn has_begun(&self, picture: PictureId) -> bool {
+        let first = self.groups.get(&picture).and_then(|group| group.scene.tiles.first()?.source);
+        first.is_none_or(|source| self.fed.get(&TrackKey(source.0)).is_some_and(|fed| fed.begun))
     }
 
     /// The group that wants this; it is new when nobody did.
@@ -364,8 +373,16 @@ impl Worker {
         let (phones, browsers) = (group.phones.clone(), group.browsers.clone());
         let shown = group.scene.tiles.first().and_then(|tile| tile.source);
         let stream = MADE | picture.0;
+        let has_begun = making.has_begun(picture);
+        let mut waits = false;
         for phone in phones {
-            self.show_made(phone, picture, stream, frame.key, shown, &packets);
+            // Who sees a camera now is not shown its name in its place.
+            if has_begun || !self.sees_a_camera(phone) {
+                waits |= !self.show_made(phone, picture, stream, frame.key, shown, &packets);
+            }
+        }
+        if waits && let Some(making) = self.rooms.get_mut(room).and_then(|room| room.making.as_deref_mut()) {
+            making.maker.key_frame(picture);
         }
         for (key, mid) in browsers {
             for packet in &packets {
@@ -377,6 +394,11 @@ impl Worker {
         }
     }
 
+    fn sees_a_camera(&mut self, phone: LegKey) -> bool {
+        self.phone_video(phone).is_some_and(|video| video.out.shown.is_some())
+    }
+
+    /// `false`: it begins with the next whole picture.
     fn show_made(
         &mut self,
         phone: LegKey,
@@ -385,19 +407,19 @@ impl Worker {
         key: bool,
         shown: Option<SourceId>,
         packets: &[Packet],
-    ) {
+    ) -> bool {
         let now = self.now;
         let of = shown.and_then(|source| self.tracks.get(TrackKey(source.0))).and_then(|track| track.source);
         let shown_as = of.and_then(|(leg, _)| self.legs.get(&leg)).map(|leg| leg.id.clone());
-        let Some(leg) = self.legs.get_mut(&phone) else { return };
+        let Some(leg) = self.legs.get_mut(&phone) else { return true };
         let shared = leg.shared.clone();
-        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return true };
         if video.out.making != Some(picture) {
-            return;
+            return true;
         }
         let joins = video.out.made != Some(picture);
         if joins && !key {
-            return;
+            return false;
         }
         video.out.made = Some(picture);
         video.out.shown = None;
@@ -406,6 +428,7 @@ impl Worker {
         for (index, packet) in packets.iter().enumerate() {
             video.send(stream, packet, joins && index == 0, &shared.video, now);
         }
+        true
     }
 }
 

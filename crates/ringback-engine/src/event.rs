@@ -58,6 +58,16 @@ pub enum Event {
         /// How it is given pictures, as `VideoWay::NAMES`.
         way: &'static str,
     },
+    /// A browser is to encode some layers of a picture so that phones can be passed them on.
+    EncodingAsked {
+        /// Leg id.
+        leg: String,
+        /// Track name.
+        track: String,
+        /// Layer (0 the lowest), the most bits in a second, the most pictures in a second (0: any): the whole table;
+        /// what is not in it is its sender's own choice again.
+        layers: Vec<(u8, u32, u8)>,
+    },
     /// What a phone was played came to its end.
     Played {
         /// Leg id.

@@ -1,7 +1,7 @@
 //! Pictures: every packet to those who see its layer, which layer that is for each of them, and key frames.
 //!
-//! Phones and makers of pictures are given one layer of each source (`viewing`, `composing`); a phone's own picture
-//! has one layer.
+//! Makers of pictures are given one layer of each source (`composing`), each phone the one that fits it (`viewing`); a
+//! phone's own picture has one layer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const FOR_SOUND_BPS: u64 = 64_000;
 /// So much more than what is wished for is looked for, in percent: layers vary.
 const DESIRED: u64 = 130;
-/// The layer that suits a phone best.
-const FOR_PHONES: u8 = 1;
+/// The layer of which pictures are made.
+const FOR_MAKERS: u8 = 1;
 /// Whoever is not named himself in a table of layers.
 const EVERYBODY: &str = "*";
 
@@ -53,31 +53,30 @@ impl Worker {
         }
     }
 
-    /// Whether phones, and pictures that are made, are given this packet: of several layers the second, which is about
-    /// what a phone asks for, as soon as it begins; another while there is no such.
-    pub fn is_for_phones(&mut self, track: TrackKey, packet: &Packet) -> bool {
+    /// Whether makers of pictures are given this packet: of several layers the second, which is about the size of a
+    /// tile, as soon as it begins; another while there is no such.
+    pub fn is_for_makers(&mut self, track: TrackKey, packet: &Packet) -> bool {
         let now = self.now;
         let Some(track) = self.tracks.get_mut(track) else { return false };
-        let present = track.for_phones.filter(|present| track.layers.live(now).any(|layer| layer == *present));
-        let better = present.is_none_or(|present| present < packet.layer && packet.layer <= FOR_PHONES);
+        let present = track.for_makers.filter(|present| track.layers.live(now).any(|layer| layer == *present));
+        let better = present.is_none_or(|present| present < packet.layer && packet.layer <= FOR_MAKERS);
         if better && Picture::of(packet.format.kind, &packet.payload).starts_key_frame {
-            track.for_phones = Some(packet.layer);
+            track.for_makers = Some(packet.layer);
         }
-        track.for_phones == Some(packet.layer)
+        track.for_makers == Some(packet.layer)
     }
 
-    /// A phone, or a picture that is made, needs a key frame of what it is given.
+    /// A picture that is made needs a key frame of what it is made of.
     pub fn want_picture(&mut self, track: TrackKey) {
         let now = self.now;
-        let given = self.tracks.get(track).and_then(|t| t.for_phones.or_else(|| t.layers.live(now).next()));
+        let given = self.tracks.get(track).and_then(|t| t.for_makers.or_else(|| t.layers.live(now).next()));
         self.want_keyframe(track, given.unwrap_or(0));
     }
 
-    /// A phone is to be shown this in place of something else, from now on.
-    pub fn want_picture_soon(&mut self, track: TrackKey) {
+    /// A phone is to be shown this layer in place of something else, from now on.
+    pub fn want_keyframe_soon(&mut self, track: TrackKey, layer: u8) {
         let now = self.now;
         let Some(entry) = self.tracks.get_mut(track) else { return };
-        let layer = entry.for_phones.or_else(|| entry.layers.live(now).next()).unwrap_or(0);
         if entry.layers.want_keyframe_soon(layer, now) {
             self.ask_keyframe(track, layer);
         } else {

@@ -55,6 +55,10 @@ impl Leg {
         }
     }
 
+    pub fn is_webrtc(&self) -> bool {
+        matches!(self.kind, Kind::Webrtc(_))
+    }
+
     pub fn phone(&mut self) -> Option<&mut PhoneLeg> {
         match &mut self.kind {
             Kind::Phone(leg) => Some(leg),

@@ -4,6 +4,7 @@
 //! caller's side ([`Engine`]) queues commands, wakes the worker of the room, and reads events from a mailbox. The one contract of the worker:
 //! change one thing, then drain all its output until it answers with a time.
 
+mod asking;
 mod audio;
 #[cfg(test)]
 mod browser;
@@ -18,13 +19,17 @@ mod demux;
 mod dtls;
 mod engine;
 mod event;
+mod fitting;
 #[cfg(test)]
 mod gateway;
 mod handover;
+#[cfg(test)]
+mod layered;
 mod layers;
 mod leg;
 mod listening;
 mod maker;
+mod measured;
 mod moments;
 mod numbered;
 mod outbox;
@@ -52,6 +57,7 @@ mod tcp;
 mod testing;
 #[cfg(test)]
 mod theatre;
+mod thinning;
 mod timers;
 mod tracks;
 #[cfg(test)]

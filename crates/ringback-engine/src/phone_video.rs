@@ -20,12 +20,14 @@ use rustix::event::epoll;
 
 use crate::crypto::{Crypto, PhoneCrypto};
 use crate::event::Event;
+use crate::fitting::Ask;
 use crate::phone::ntp_at;
 use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::seen::Seen;
 use crate::shared::{LegCounters, VideoCounters, VideoWay};
 use crate::sys::{self, LONGEST};
+use crate::thinning::Thinner;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Token, Worker};
 
@@ -139,13 +141,26 @@ pub struct PhoneVideo {
     pub told: (Seen, VideoWay),
 }
 
+/// A layer of somebody's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Of {
+    pub track: TrackKey,
+    pub layer: u8,
+}
+
 /// The stream towards a phone.
 pub struct Outgoing {
     ssrc: u32,
     rewriter: Rewriter,
     /// What is shown, and what is to be shown once its key frame comes.
-    pub shown: Option<TrackKey>,
-    pub next: Option<TrackKey>,
+    pub shown: Option<Of>,
+    pub next: Option<Of>,
+    /// What is not sent of it.
+    pub thinner: Thinner,
+    /// Of this it was passed on too much: until then no more than it has now is tried.
+    pub down: Option<(TrackKey, Instant)>,
+    /// What it would have its sender do.
+    pub asks: Option<(TrackKey, Ask)>,
     pub chosen: Option<Instant>,
     /// What is made for it, and whether it is shown that already.
     pub making: Option<PictureId>,
@@ -182,6 +197,9 @@ impl Outgoing {
             rewriter: Rewriter::new(VideoCodec::CLOCK_RATE, (random >> 32) as u16, sys::random_u64() as u32),
             shown: None,
             next: None,
+            thinner: Thinner::default(),
+            down: None,
+            asks: None,
             chosen: None,
             making: None,
             made: None,
@@ -203,19 +221,28 @@ impl Outgoing {
         self.packets > 0
     }
 
-    /// The payload with its picture numbers continued; `joins`: the first of another source.
-    fn renumbered(&mut self, codec: VideoCodec, payload: &[u8], joins: bool) -> Option<Vec<u8>> {
+    /// The payload with its picture numbers continued, and by how much its packet moves up; `joins`: the first of another
+    /// source. `None`: it is not sent.
+    fn renumbered(
+        &mut self,
+        source: u64,
+        sequence: u64,
+        codec: VideoCodec,
+        payload: &[u8],
+        joins: bool,
+    ) -> Option<(Vec<u8>, u64)> {
         if codec != VideoCodec::Vp8 {
-            return Some(payload.to_vec());
+            return Some((payload.to_vec(), self.thinner.take(source, sequence, None)?.packets));
         }
         let (mut descriptor, data) = Descriptor::parse(payload)?;
+        let moved = self.thinner.take(source, sequence, Some(&descriptor))?;
         if joins {
             let picture = descriptor.picture_id.unwrap_or(0);
             self.picture_offset = self.last_picture.wrapping_add(1).wrapping_sub(picture);
             self.layer_offset = self.last_layer.wrapping_add(1).wrapping_sub(descriptor.tl0_index.unwrap_or(0));
         }
         if let Some(picture) = &mut descriptor.picture_id {
-            *picture = picture.wrapping_add(self.picture_offset) & 0x7fff;
+            *picture = picture.wrapping_add(self.picture_offset).wrapping_sub(moved.pictures) & 0x7fff;
             self.last_picture = *picture;
         }
         if let Some(layer) = &mut descriptor.tl0_index {
@@ -225,7 +252,7 @@ impl Outgoing {
         let mut out = Vec::with_capacity(payload.len() + 2);
         descriptor.write(&mut out);
         out.extend_from_slice(data);
-        Some(out)
+        Some((out, moved.packets))
     }
 
     /// For a report of `now`: its timestamp is that of the report, whenever the last picture was (RFC 3550 §6.4.1), as
@@ -319,9 +346,10 @@ impl PhoneVideo {
             LegCounters::add(&counters.packets_withheld, 1);
             return;
         }
-        let Some(payload) = self.out.renumbered(codec, &packet.payload, joins) else { return };
-        let Some((sequence, timestamp)) = self.out.rewriter.rewrite(source, packet.sequence, packet.timestamp, now)
-        else {
+        let renumbered = self.out.renumbered(source, packet.sequence, codec, &packet.payload, joins);
+        let Some((payload, moved)) = renumbered else { return };
+        let sequence = packet.sequence.wrapping_sub(moved);
+        let Some((sequence, timestamp)) = self.out.rewriter.rewrite(source, sequence, packet.timestamp, now) else {
             return;
         };
         let ssrc = self.out.ssrc;
@@ -535,7 +563,7 @@ impl Worker {
         let (room, id) = (leg.room.clone(), leg.id.clone());
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         (video.out.shown, video.out.next, video.out.chosen) = (None, None, None);
-        (video.out.making, video.out.made) = (None, None);
+        (video.out.making, video.out.made, video.out.asks) = (None, None, None);
         video.stream += 1;
         if video.media.as_ref().is_some_and(|m| m.listen) {
             video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
@@ -702,7 +730,7 @@ impl Worker {
             return;
         }
         let shown = self.phone_video(key).and_then(|video| video.out.next.or(video.out.shown));
-        shown.into_iter().for_each(|track| self.want_picture(track));
+        shown.into_iter().for_each(|of| self.want_keyframe(of.track, of.layer));
     }
 
     /// Ask a phone for a whole picture, by RTCP where that was agreed on, else by SIP.
@@ -735,6 +763,9 @@ impl Worker {
         self.timers.set(now + wait, Timer::PhoneVideo(key));
         self.look_at_picture(key);
         self.tell_seen(key);
+        if let Some(room) = self.legs.get(&key).map(|leg| leg.room.clone()) {
+            self.ask_senders(&room, false);
+        }
     }
 
     /// Undo everything a phone's pictures were entered in.

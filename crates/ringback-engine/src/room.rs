@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ringback_sfu::Speaker;
 
+use crate::asking::Asked;
 use crate::composing::Making;
 use crate::sound::Sound;
 use crate::viewing::Pictures;
@@ -20,6 +21,8 @@ pub struct Room {
     pub pictures: Pictures,
     /// Phones that can be shown pictures.
     pub viewers: Vec<LegKey>,
+    /// What those who send pictures were asked for, for their sake.
+    pub asked: Asked,
     /// What is made because it cannot be passed on.
     pub making: Option<Box<Making>>,
 }
@@ -34,6 +37,7 @@ impl Room {
             sound: Sound::default(),
             pictures: Pictures::default(),
             viewers: Vec::new(),
+            asked: Asked::default(),
             making: None,
         }
     }

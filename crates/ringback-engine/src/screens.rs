@@ -174,7 +174,7 @@ fn a_composed_picture_has_the_size_rate_and_bitrate_that_were_asked_for_and_a_fo
     for codec in [Vp8, H264] {
         let camera = Terms { size: (640, 360), bitrate_bps: 600_000, ..terms(codec) };
         let mut theatre = Theatre::open();
-        let eye = theatre.call("eye", Terms { bitrate_bps: 600_000, ..terms(codec) }, None);
+        let eye = theatre.call("eye", Terms { size: (1280, 720), bitrate_bps: 600_000, ..terms(codec) }, None);
         theatre.call("ann", camera, Some(GREEN));
         theatre.pass(2000);
         held(&mut theatre, eye, (640, 360), 15, 600_000);
@@ -201,7 +201,8 @@ fn a_flash_and_its_beep_come_in_step_and_reports_of_both_say_so_forwarded_mixed_
             let what = format!("{cameras:?} to {watches:?}, mixed: {mixed}");
             let mut theatre = Theatre::open();
             theatre.flashes = true;
-            let eye = theatre.call("eye", terms(watches), None);
+            // Flashes cost more than a steady picture.
+            let eye = theatre.call("eye", Terms { bitrate_bps: 600_000, ..terms(watches) }, None);
             let ann = theatre.call("ann", terms(cameras), Some(GREEN));
             theatre.listen(eye, false);
             theatre.listen(ann, false);

@@ -129,8 +129,8 @@ impl Worker {
         if !video.is_open() {
             return Seen::default();
         }
-        if let Some(track) = video.out.shown {
-            return Seen { arranged: Arranged::One, tracks: vec![track] };
+        if let Some(of) = video.out.shown {
+            return Seen { arranged: Arranged::One, tracks: vec![of.track] };
         }
         let Some(picture) = video.out.made else { return Seen::default() };
         let making = self.rooms.get(&room).and_then(|room| room.making.as_deref());

@@ -116,16 +116,16 @@ impl Clock {
     }
 }
 
-struct Camera {
+pub struct Camera {
     colour: [u8; 3],
-    encoder: Encoder,
+    pub encoder: Encoder,
     packetizer: Packetizer,
     number: u32,
     due: Instant,
     sequence: u16,
-    key_wanted: bool,
+    pub key_wanted: bool,
     sent: VecDeque<(u16, Vec<u8>)>,
-    frozen: bool,
+    pub frozen: bool,
 }
 
 struct Screen {
@@ -451,7 +451,7 @@ fn pli(ssrc: u32) -> Vec<u8> {
 }
 
 impl Camera {
-    fn new(terms: &Terms, colour: [u8; 3], now: Instant) -> Camera {
+    pub fn new(terms: &Terms, colour: [u8; 3], now: Instant) -> Camera {
         let quality = Quality {
             coding: coding(terms.codec),
             longest_unit: 1100,
@@ -471,6 +471,28 @@ impl Camera {
             sent: VecDeque::new(),
             frozen: false,
         }
+    }
+
+    /// The picture that is due: its timestamp and payloads.
+    pub fn film(&mut self, now: Instant, flash: bool) -> Option<(u32, Vec<Vec<u8>>)> {
+        if now < self.due {
+            return None;
+        }
+        let fps = self.encoder.quality().rate;
+        self.due += Duration::from_secs(1) / fps;
+        self.number += 1;
+        if self.frozen {
+            return None;
+        }
+        let key = std::mem::take(&mut self.key_wanted);
+        let at_us = u64::from(self.number) * 1_000_000 / u64::from(fps);
+        let mut picture = self.look();
+        if flash {
+            let (width, height) = (picture.width, picture.height);
+            picture.fill(0, 0, width, height, WHITE);
+        }
+        let made = self.encoder.encode(&picture, at_us, key).expect("a picture");
+        Some(((at_us * 9 / 100) as u32, self.packetizer.packetize(&made.data)))
     }
 
     /// A room with a bar that moves and noise that costs bits.
@@ -507,25 +529,8 @@ impl Far {
     /// Packets of the picture that is due.
     fn film(&mut self, now: Instant, flash: bool) -> Vec<Vec<u8>> {
         let Some(camera) = &mut self.camera else { return vec![] };
-        if now < camera.due {
-            return vec![];
-        }
-        camera.due += Duration::from_secs(1) / u32::from(self.terms.fps);
-        camera.number += 1;
-        if camera.frozen {
-            return vec![];
-        }
-        let key = std::mem::take(&mut camera.key_wanted);
-        let at_us = u64::from(camera.number) * 1_000_000 / u64::from(self.terms.fps);
-        let mut picture = camera.look();
-        if flash {
-            let (width, height) = (picture.width, picture.height);
-            picture.fill(0, 0, width, height, WHITE);
-        }
-        let made = camera.encoder.encode(&picture, at_us, key).expect("a picture");
-        let payloads = camera.packetizer.packetize(&made.data);
+        let Some((timestamp, payloads)) = camera.film(now, flash) else { return vec![] };
         let last = payloads.len() - 1;
-        let timestamp = (at_us * 9 / 100) as u32;
         let mut datagrams = Vec::new();
         for (index, payload) in payloads.iter().enumerate() {
             let (marker, sequence, ssrc) = (index == last, camera.sequence, 1000 + self.key.0 as u32);

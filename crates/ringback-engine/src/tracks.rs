@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ringback_sfu::{Layers, Mid};
 
+use crate::measured::Measured;
 use crate::numbered::Numbered;
 use crate::worker::LegKey;
 
@@ -21,8 +22,10 @@ pub struct Track {
     pub subscribers: Vec<(LegKey, Mid)>,
     /// The encodings of a picture, and key frames asked of each.
     pub layers: Layers,
-    /// The layer that phones and makers of pictures are given.
-    pub for_phones: Option<u8>,
+    /// What they are like.
+    pub measured: Measured,
+    /// The layer that makers of pictures are given.
+    pub for_makers: Option<u8>,
 }
 
 impl Track {
@@ -88,7 +91,8 @@ impl Tracks {
         if let Some(track) = self.tracks.get_mut(&key) {
             track.source = None;
             track.layers = Layers::default();
-            track.for_phones = None;
+            track.measured = Measured::default();
+            track.for_makers = None;
         }
         self.drop_if_unused(key);
     }
@@ -116,9 +120,8 @@ impl Tracks {
         self.last += 1;
         let key = TrackKey(self.last);
         self.by_name.insert(full.clone(), key);
-        let track =
-            Track { name: full, source: None, subscribers: Vec::new(), layers: Layers::default(), for_phones: None };
-        self.tracks.insert(key, track);
+        let (layers, measured, subscribers) = (Layers::default(), Measured::default(), Vec::new());
+        self.tracks.insert(key, Track { name: full, source: None, subscribers, layers, measured, for_makers: None });
         key
     }
 

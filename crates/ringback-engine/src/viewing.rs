@@ -1,7 +1,7 @@
-//! Who is seen on a phone with a screen: the one who speaks, as long as its pictures fit, unchanged.
+//! Who is seen on a phone with a screen: the one who speaks, unchanged, by the layer that fits it, as long as there is one.
 //!
-//! Another one is shown from its next key frame on; until that comes the one before stays, so that nobody ever sees
-//! grey. A phone that nothing fits is shown nothing here.
+//! Another one, or another layer, is shown from its next key frame on; until that comes the one before stays, so that
+//! nobody ever sees grey. A phone that nothing fits is shown a picture that is made for it (`composing`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use ringback_rtp::video::VideoCodec;
 use ringback_sfu::{Format, FormatKind, Packet};
 
+use crate::fitting::{Fit, Limits, ask, fit};
+use crate::measured::WHOLE;
+use crate::phone_video::Of;
 use crate::shared::LegCounters;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Worker};
@@ -17,18 +20,17 @@ use crate::worker::{LegKey, Worker};
 const GONE: Duration = Duration::from_secs(1);
 /// A screen on which nothing moves sends about one picture a second.
 const SCREEN_GONE: Duration = Duration::from_secs(3);
-/// How often the choice is looked at, and the sender told how much it may send.
+/// How often the choice is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-const LIMIT: Duration = Duration::from_secs(1);
+/// After a layer was too much for a phone no more than what it has then is tried for so long.
+const STAYS_DOWN: Duration = Duration::from_secs(4);
 
 /// One live picture of a room.
 pub struct Picture {
     pub leg: LegKey,
     format: Format,
-    ssrc: u32,
     seen: Instant,
     is_screen: bool,
-    limited: Option<Instant>,
 }
 
 /// The live pictures of a room, oldest track first.
@@ -55,8 +57,8 @@ impl Pictures {
     }
 }
 
-/// Whether a phone that speaks `phone` can be sent `source` as it is. H.264 in pieces fits only who can join them.
-fn fits(source: Format, phone: Format) -> bool {
+/// Whether a phone that speaks `phone` can read `source` as it is. H.264 in pieces suits only who can join them.
+fn is_spoken(source: Format, phone: Format) -> bool {
     let mode = |format: Format| format.h264.map_or(0, |(_, mode)| mode);
     source.kind == phone.kind && (source.kind == FormatKind::Vp8 || mode(source) <= mode(phone))
 }
@@ -71,13 +73,16 @@ impl Worker {
         let now = self.now;
         let Some(leg) = self.legs.get(&from) else { return };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
-        let is_screen = self.tracks.get(track).is_some_and(|t| t.name() == "screenVideo");
-        let picture =
-            Picture { leg: from, format: packet.format, ssrc: packet.ssrc, seen: now, is_screen, limited: None };
+        let Some(entry) = self.tracks.get_mut(track) else { return };
+        entry.measured.note(packet, now);
+        let is_screen = entry.name() == "screenVideo";
+        let picture = Picture { leg: from, format: packet.format, seen: now, is_screen };
         let known = room.pictures.live.entry(track).or_insert(picture);
-        (known.format, known.ssrc, known.seen) = (packet.format, packet.ssrc, now);
+        (known.format, known.seen) = (packet.format, now);
         let (id, viewers) = (room.id.clone(), room.viewers.clone());
-        self.feed_maker(&id, track, source, packet);
+        if self.is_for_makers(track, packet) {
+            self.feed_maker(&id, track, source, packet);
+        }
         for viewer in viewers.into_iter().filter(|viewer| *viewer != from) {
             self.show_to_phone(viewer, from, track, source, packet);
         }
@@ -90,19 +95,20 @@ impl Worker {
         let Some(leg) = self.legs.get_mut(&viewer) else { return };
         let shared = leg.shared.clone();
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
+        let of = Of { track, layer: packet.layer };
         let mut joins = false;
-        if video.out.next == Some(track) && codec_of(packet.format).starts_key_frame(&packet.payload) {
+        if video.out.next == Some(of) && codec_of(packet.format).starts_key_frame(&packet.payload) {
             video.out.shown = video.out.next.take();
             joins = true;
             LegCounters::add(&shared.video.switches, 1);
             shared.video.set_shown(shown_as.as_deref().unwrap_or(""));
         }
-        let lost = video.out.shown == Some(track) && video.send(source, packet, joins, &shared.video, now);
+        let lost = video.out.shown == Some(of) && video.send(source, packet, joins, &shared.video, now);
         if joins {
             self.stop_composing(viewer);
         }
         if lost {
-            self.want_picture(track);
+            self.want_keyframe(track, packet.layer);
         }
     }
 
@@ -117,17 +123,16 @@ impl Worker {
         }
     }
 
-    /// Decide whom a phone is to be shown: the speaker, else who is shown, else whoever has been here longest. Where
-    /// nobody has a picture any more a phone that was shown one is shown who is there.
+    /// Decide whom a phone is to be shown: the speaker, else who is shown, else whoever has been here longest; and by
+    /// which layer. Where nobody has a picture any more a phone that was shown one is shown who is there.
     fn choose_picture(&mut self, viewer: LegKey) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&viewer) else { return };
         let (room, may_see) = (leg.room.clone(), leg.may_see.clone());
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         let Some(format) = video.format().filter(|_| video.is_open()) else { return };
-        let shown = video.out.next.or(video.out.shown);
-        let bitrate = video.media.as_ref().map_or(0, |media| media.bitrate_bps);
-        let seen_some = video.out.has_sent();
+        let Some(limits) = video.media.as_ref().map(Limits::from) else { return };
+        let (shown, down, seen_some) = (video.out.next.or(video.out.shown), video.out.down, video.out.has_sent());
         let Some(room) = self.rooms.get(&room) else { return };
         let speaker = room.speaker.active().map(LegKey);
         let may = |picture: &Picture| {
@@ -141,45 +146,51 @@ impl Worker {
         };
         let rank = |(track, picture): &(&TrackKey, &Picture)| {
             let spoke = speaker == Some(picture.leg);
-            (picture.is_screen, spoke, shown == Some(**track), std::cmp::Reverse(**track))
+            let is_shown = shown.is_some_and(|shown| shown.track == **track);
+            (picture.is_screen, spoke, is_shown, std::cmp::Reverse(**track))
         };
-        let fitting = |(_, picture): &(&TrackKey, &Picture)| fits(picture.format, format);
-        let best = live().max_by_key(rank);
-        if self.pixels.is_some() && best.map_or(seen_some, |best| !fitting(&best)) {
-            return self.compose_for(viewer);
-        }
-        let Some((&best, _)) = live().filter(fitting).max_by_key(rank) else { return };
+        let speaks = |(_, picture): &(&TrackKey, &Picture)| is_spoken(picture.format, format);
+        // Where nothing can be made a picture that is too large says more than none.
+        let makes = self.pixels.is_some();
+        let best = if makes { live().max_by_key(rank).filter(speaks) } else { live().filter(speaks).max_by_key(rank) };
+        let (is_nobody, best) = (best.is_none() && live().next().is_none(), best.map(|(track, _)| *track));
+        let measured = best.and_then(|track| self.tracks.get(track)).map(|track| &track.measured);
+        let present = shown.filter(|shown| best == Some(shown.track)).map(|shown| shown.layer);
+        let may_rise = down.is_none_or(|(track, until)| best != Some(track) || now >= until);
+        let fit = measured.map_or(Fit::None, |measured| fit(measured, &limits, present, may_rise, now));
+        let lowest = measured.and_then(|measured| measured.live().last());
+        let asks = measured.and_then(|measured| ask(measured, &limits, now));
         let Some(video) = self.phone_video(viewer) else { return };
-        let (is_shown, is_made) = (video.out.shown == Some(best), video.out.making.is_some());
-        let before = std::mem::replace(&mut video.out.next, (!is_shown).then_some(best));
+        video.out.asks = best.zip(asks);
+        if let (Some(track), Some(present)) = (best, present)
+            && !matches!(fit, Fit::Layer { layer, .. } | Fit::Unknown(layer) if layer >= present)
+        {
+            video.out.down = Some((track, now + STAYS_DOWN));
+        }
+        match (best, fit) {
+            (Some(track), Fit::Layer { layer, temporal }) => self.pass_on(viewer, Of { track, layer }, temporal),
+            (Some(track), Fit::Unknown(layer)) => self.pass_on(viewer, Of { track, layer }, WHOLE),
+            (Some(track), Fit::None) if !makes => {
+                let layer = lowest.unwrap_or(0);
+                self.pass_on(viewer, Of { track, layer }, WHOLE);
+            }
+            _ if makes && (seen_some || !is_nobody) => self.compose_for(viewer),
+            _ => {}
+        }
+    }
+
+    /// A phone is to be shown this from its next key frame on, without the temporal layers above `temporal`.
+    fn pass_on(&mut self, viewer: LegKey, of: Of, temporal: u8) {
+        let Some(video) = self.phone_video(viewer) else { return };
+        video.out.thinner.want(temporal);
+        let (is_shown, is_made) = (video.out.shown == Some(of), video.out.making.is_some());
+        let before = std::mem::replace(&mut video.out.next, (!is_shown).then_some(of));
         match is_shown {
             true if is_made => self.stop_composing(viewer),
             true => {}
             // Asked for again as long as none comes; the track merges what comes too often.
-            false if before == Some(best) => self.want_picture(best),
-            false => self.want_picture_soon(best),
-        }
-        self.limit_picture(best, bitrate);
-    }
-
-    /// Tell whose picture is forwarded how much the phone can take.
-    fn limit_picture(&mut self, track: TrackKey, bitrate_bps: u32) {
-        let now = self.now;
-        let Some(room) = self.tracks.get(track).map(|track| track.room().to_owned()) else { return };
-        let picture = self.rooms.get_mut(&*room).and_then(|room| room.pictures.live.get_mut(&track));
-        let Some(picture) = picture else { return };
-        if picture.limited.is_some_and(|at| now < at + LIMIT) {
-            return;
-        }
-        picture.limited = Some(now);
-        // Of several layers a phone is given one that is small enough; the others are not for it to limit.
-        if self.tracks.get(track).is_some_and(|track| track.layers.live(now).count() > 1) {
-            return;
-        }
-        let (leg, ssrc) = (picture.leg, picture.ssrc);
-        if let Some(webrtc) = self.webrtc_leg(leg) {
-            webrtc.peer.limit(ssrc, bitrate_bps);
-            self.touch(leg);
+            false if before == Some(of) => self.want_keyframe(of.track, of.layer),
+            false => self.want_keyframe_soon(of.track, of.layer),
         }
     }
 
@@ -202,16 +213,16 @@ impl Worker {
     pub fn forget_picture_in(&mut self, room: &str, leg: LegKey, track: TrackKey) {
         let Some(room) = self.rooms.get_mut(room) else { return };
         room.pictures.forget(track);
+        room.asked.remove(&track);
         room.making.as_deref_mut().into_iter().for_each(|making| making.forget(track));
         let viewers = room.viewers.clone();
         for viewer in viewers.into_iter().filter(|viewer| *viewer != leg) {
             let Some(leg) = self.legs.get_mut(&viewer) else { continue };
             let shared = leg.shared.clone();
             let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { continue };
-            if video.out.next == Some(track) {
-                video.out.next = None;
-            }
-            if video.out.shown == Some(track) {
+            video.out.next = video.out.next.filter(|of| of.track != track);
+            video.out.asks = video.out.asks.filter(|(asked, _)| *asked != track);
+            if video.out.shown.is_some_and(|of| of.track == track) {
                 video.out.shown = None;
                 shared.video.set_shown("");
             }

@@ -439,7 +439,8 @@ impl Worker {
         }
     }
 
-    fn published_packet(&mut self, key: LegKey, packet: &Packet) {
+    /// A packet of something that it publishes.
+    pub fn published_packet(&mut self, key: LegKey, packet: &Packet) {
         let now = self.now;
         let Some(leg) = self.legs.get_mut(&key) else { return };
         LegCounters::add(&leg.shared.counters.packets_received, 1);
@@ -461,10 +462,8 @@ impl Worker {
         }
         if !is_audio {
             self.picture_packet(track, packet, new);
-            if self.is_for_phones(track, packet) {
-                let stream = u64::from(packet.ssrc) << 16 ^ track.0.rotate_right(16);
-                self.show_to_phones(key, track, stream, packet);
-            }
+            let stream = u64::from(packet.ssrc) << 16 ^ track.0.rotate_right(16);
+            self.show_to_phones(key, track, stream, packet);
             return;
         }
         if let Some(level) = packet.extensions.audio_level {

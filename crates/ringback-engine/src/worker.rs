@@ -686,6 +686,7 @@ impl Worker {
         if room.legs.is_empty() && !room.kept {
             self.forget_room(id);
         }
+        self.ask_senders(id, true);
     }
 
     /// A bug of ours hit this leg: it goes, the others stay.

@@ -201,6 +201,12 @@ pub fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, PyTuple>
             fields.set_item("of", of)?;
             "pictures-shown"
         }
+        Event::EncodingAsked { leg, track, layers } => {
+            fields.set_item("leg", leg)?;
+            fields.set_item("track", track)?;
+            fields.set_item("layers", layers)?;
+            "encoding-asked"
+        }
         Event::Played { leg, sound } => {
             fields.set_item("leg", leg)?;
             fields.set_item("sound", sound)?;

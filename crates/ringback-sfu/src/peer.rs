@@ -604,13 +604,6 @@ impl Peer {
         }
     }
 
-    /// Tell the far end how much it may send altogether (REMB), because of who watches this stream. Drain afterwards.
-    pub fn limit(&mut self, ssrc: u32, bitrate_bps: u32) {
-        if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
-            stream.request_remb(Bitrate::from(u64::from(bitrate_bps)));
-        }
-    }
-
     /// Say goodbye (RTCP BYE, DTLS close): what is to be sent for it, bounded. Nothing comes of the peer afterwards.
     pub fn last_words(&mut self, now: Instant) -> Vec<Transmit> {
         let mut said = Vec::new();
