@@ -82,6 +82,8 @@ class Engine(Protocol):
         - ``pictures-shown``: ``leg`` (a phone), ``layout`` (``none``, ``one``, ``speaker``, ``grid``), ``of`` (list of
           leg and track name: whom it is shown from now on, the most important first), ``way`` (``none``, ``nobody``,
           ``forward``, ``make``, ``waiting``, ``no-maker``, ``maker-down``)
+        - ``encoding-asked``: ``leg`` (a browser), ``track``, ``layers`` (list of layer, bit/s, pictures in a second or
+          0: what it is to encode at most for the sake of phones, the whole table)
         - ``played``: ``leg``, ``sound`` (the id given to ``play_sound``)
         - ``active-speaker``: ``room``, ``leg``
         - ``leg-silent``: ``leg``

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ringback.model.events import LayerLimit
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.participant import Seen
 
@@ -43,6 +44,8 @@ class Seen:
 
     def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
         self.seen.append((leg, seen))
+
+    def encoding_asked(self, leg: ParticipantId, track: str, layers: tuple[LayerLimit, ...]) -> None: ...
 
     def leg_silent(self, leg: ParticipantId) -> None:
         self.silent.append(leg)

@@ -1,6 +1,7 @@
 """Phones with cameras: what is agreed on, who is told, and who asks whom for a whole picture."""
 
 from ringback.calls.ports.streams import PhoneVideo
+from ringback.model.events import LayerLimit
 from ringback.model.ids import CallId, ParticipantId
 from ringback.model.participant import Seen, SeenLayout
 from ringback.model.room import SipSettings
@@ -158,6 +159,20 @@ async def test_everybody_is_told_what_a_phone_is_shown_and_nothing_of_who_is_not
         stage.media_events.pictures_shown(ParticipantId(phone.call), None)
         await stage.settle()
         assert "sees" not in bob.last("participant-updated")["participant"]
+
+
+async def test_a_browser_alone_is_told_what_to_encode_for_a_phone():
+    async with Stage() as stage:
+        bob = await stage.join("hello", "Bob")
+        ann = await stage.join("hello", "Ann")
+
+        stage.media_events.encoding_asked(bob.id, "video", (LayerLimit(2, 855_000),))
+        stage.media_events.encoding_asked(ParticipantId("somebody-who-left"), "video", ())
+        await stage.settle()
+
+        layers = [{"layer": 2, "maxBitrate": 855_000}]
+        assert bob.last("send-layers") == {"track": "video", "layers": layers}
+        assert ann.payloads("send-layers") == []
 
 
 async def test_a_phone_that_may_hear_and_not_see_is_shown_nobody_though_it_is_seen():

@@ -11,7 +11,7 @@ from ringback.meetings.actor import Actor
 from ringback.meetings.effects import Effect, Tell
 from ringback.meetings.service import Meetings
 from ringback.model.end_reason import Ending, EndReason, Fault
-from ringback.model.events import ActiveSpeakerChanged
+from ringback.model.events import ActiveSpeakerChanged, EncodingAsked, LayerLimit
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.instant import Instant
 from ringback.model.participant import Seen
@@ -50,6 +50,12 @@ class MediaReports:
         self._post(leg, lambda call, now: call.shown(way, now))
         if (actor := self._meetings.by_call.get(CallId(leg))) is not None:
             actor.post(lambda now: actor.meeting.phone_sees(CallId(leg), seen))
+
+    def encoding_asked(self, leg: ParticipantId, track: str, layers: tuple[LayerLimit, ...]) -> None:
+        for actor in list(self._meetings.actors.values()):
+            if leg in actor.meeting.members:
+                actor.post(lambda now: [Tell(EncodingAsked(track, layers), to=(leg,))])
+                return
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self._post(leg, lambda call, now: call.played(sound_id, now))

@@ -12,6 +12,7 @@ from ringback.calls.ports.media import MediaEvents
 from ringback.calls.ports.streams import PhoneCodec, PhoneCrypto, PhoneDtls, PhoneIce, PhoneMedia, PhoneVideo
 from ringback.core import Engine
 from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.events import LayerLimit
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.participant import Seen, SeenLayout
 from ringback.model.sound import Sound
@@ -221,6 +222,11 @@ class Media:
             seen = Seen(SeenLayout(fields["layout"]), tracks) if tracks else None
             self.events.pictures_shown(fields["leg"], seen, fields["way"])
 
+    def _encoding(self, fields: Mapping[str, Any]) -> None:
+        if self.events is not None:
+            layers = tuple(LayerLimit(*one) for one in fields["layers"])
+            self.events.encoding_asked(fields["leg"], fields["track"], layers)
+
     def _played(self, fields: Mapping[str, Any]) -> None:
         if self.events is not None:
             self.events.played(fields["leg"], fields["sound"])
@@ -249,6 +255,7 @@ HANDLERS: Mapping[str, Callable[[Media, Mapping[str, Any]], None]] = {
     "digit": Media._digit,
     "picture-wanted": Media._picture,
     "pictures-shown": Media._shown,
+    "encoding-asked": Media._encoding,
     "played": Media._played,
     "active-speaker": Media._speaker,
     "leg-silent": Media._silent,

@@ -76,6 +76,29 @@ class ActiveSpeakerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerLimit:
+    """What one layer of a picture is to be at most.
+
+    Attributes:
+        layer: 0 is the lowest.
+        bitrate_bps: Bits in a second.
+        fps: Pictures in a second; 0: any.
+    """
+
+    layer: int
+    bitrate_bps: int
+    fps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingAsked:
+    """A participant is to encode a picture so that telephones can be passed it on; others than ``layers`` are free."""
+
+    track: str
+    layers: tuple[LayerLimit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AppMessage:
     """``sender`` is a participant, or ``"server"`` for a message sent over REST."""
 
@@ -222,6 +245,7 @@ Event = (
     | WaitingLeft
     | CountsUpdated
     | ActiveSpeakerChanged
+    | EncodingAsked
     | AppMessage
     | RemoteRequest
     | DialInReady

@@ -17,6 +17,7 @@ from ringback.model.events import (
     CountsUpdated,
     DialInReady,
     DigitPressed,
+    EncodingAsked,
     Event,
     MeetingEnded,
     MeetingStarted,
@@ -168,6 +169,15 @@ def _(event: CountsUpdated) -> Spelled:
 @_spell.register
 def _(event: ActiveSpeakerChanged) -> Spelled:
     return "active-speaker-change", {"activeSpeaker": {"peerId": event.participant}}
+
+
+@_spell.register
+def _(event: EncodingAsked) -> Spelled:
+    layers = [
+        {"layer": one.layer, "maxBitrate": one.bitrate_bps, **({"maxFramerate": one.fps} if one.fps else {})}
+        for one in event.layers
+    ]
+    return "send-layers", {"track": event.track, "layers": layers}
 
 
 @_spell.register

@@ -10,6 +10,7 @@ import pytest
 from ringback.calls.ports.streams import PhoneCodec, PhoneCrypto, PhoneMedia
 from ringback.media.service import Media, phone_fields
 from ringback.model.errors import InvalidRequest, Unavailable
+from ringback.model.events import LayerLimit
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.sound import Sound
 from ringback.model.tones import Tone
@@ -96,6 +97,7 @@ async def test_every_kind_of_event_is_told_in_order(media: Media, engine: FakeEn
     engine.happen("media-started", leg="ann", track="audio")
     engine.happen("digit", leg="bob", digit="5", duration_ms=120, volume=10, in_band=False)
     engine.happen("active-speaker", room="m1", leg="ann")
+    engine.happen("encoding-asked", leg="ann", track="video", layers=[(2, 855_000, 0)])
     engine.happen("leg-silent", leg="bob")
     engine.happen("leg-failed", leg="eve", reason="a bug")
     engine.happen("something-newer", leg="eve")
@@ -107,6 +109,7 @@ async def test_every_kind_of_event_is_told_in_order(media: Media, engine: FakeEn
         ("media_started", "ann", "audio"),
         ("digit", "bob", "5", 120, 10, "telephone-event"),
         ("active_speaker", "m1", "ann"),
+        ("encoding_asked", "ann", "video", (LayerLimit(2, 855_000),)),
         ("leg_silent", "bob"),
         ("leg_failed", "eve", "a bug"),
     ]

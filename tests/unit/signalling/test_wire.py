@@ -9,6 +9,8 @@ from ringback.model.events import (
     CountsUpdated,
     DialInReady,
     DigitPressed,
+    EncodingAsked,
+    LayerLimit,
     ParticipantJoined,
     ParticipantLeft,
 )
@@ -86,6 +88,12 @@ def test_comings_and_goings() -> None:
         {"participantCounts": {"present": 3, "hidden": 1}},
     )
     assert spell(ActiveSpeakerChanged(ANN.id)) == ("active-speaker-change", {"activeSpeaker": {"peerId": "ann"}})
+
+
+def test_what_a_browser_is_to_encode_is_told_layer_by_layer() -> None:
+    asked = EncodingAsked("video", (LayerLimit(1, 450_000), LayerLimit(2, 855_000, 15)))
+    layers = [{"layer": 1, "maxBitrate": 450_000}, {"layer": 2, "maxBitrate": 855_000, "maxFramerate": 15}]
+    assert spell(asked) == ("send-layers", {"track": "video", "layers": layers})
 
 
 def test_an_endpoint_that_is_ready_is_named_with_its_scheme() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ringback.calls.ports.streams import PhoneMedia, PhoneVideo
+from ringback.model.events import LayerLimit
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.participant import Seen
 from ringback.model.sound import Sound
@@ -156,6 +157,9 @@ class MediaEvents(Protocol):
         ``way``: ``forward``, ``make``, ``none`` (it takes none), or why there is none: ``nobody`` has a picture,
         ``waiting`` for a key frame, ``no-maker``, ``maker-down``. Empty for as before.
         """
+
+    def encoding_asked(self, leg: ParticipantId, track: str, layers: tuple[LayerLimit, ...]) -> None:
+        """A browser is to encode a picture so that phones can be passed it on: the whole table of limits."""
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         """The sound of that ``Sound.id`` that a leg was played came to its end."""

@@ -16,6 +16,7 @@ from ringback.calls.ports.routes import Attempt
 from ringback.calls.ports.streams import PhoneCrypto, PhoneMedia
 from ringback.calls.protection import ProtectionRules
 from ringback.cli.softphone.outcome import Exit, Outcome, of_failure
+from ringback.model.events import LayerLimit
 from ringback.model.ids import CallId, MeetingId, ParticipantId
 from ringback.model.participant import Seen
 from ringback.model.records import DialogRecord
@@ -301,6 +302,9 @@ class Softphone:
 
     def pictures_shown(self, leg: ParticipantId, seen: Seen | None, way: str = "") -> None:
         """A telephone without a screen."""
+
+    def encoding_asked(self, leg: ParticipantId, track: str, layers: tuple[LayerLimit, ...]) -> None:
+        """Nobody has a browser here."""
 
     def leg_silent(self, leg: ParticipantId) -> None:
         if leg == FAR and self._call is not None and not self.over.done():

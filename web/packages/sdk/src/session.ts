@@ -4,6 +4,7 @@ import { Emitter } from "./emitter";
 import type { Engine } from "./engine";
 import { type DailyEventMap, PASSED_ON } from "./events";
 import { PeerManager } from "./media/peer";
+import type { LayerLimit } from "./settings/send";
 import { SignallingConnection } from "./signalling/connection";
 import {
   bareRoomUrl,
@@ -168,6 +169,10 @@ export class Session extends Emitter<SessionEvents> {
         return;
       case "active-speaker-change":
         this.emit("speaker", (payload.activeSpeaker as { peerId?: string } | undefined)?.peerId ?? "");
+        return;
+      case "send-layers":
+        // What a browser refuses to encode differently is made to fit by the server.
+        this.peer.limit(payload.track as TrackName, payload.layers as LayerLimit[]).catch(() => {});
         return;
       case "remote-request":
         this.emit("asked", (payload.changes ?? {}));

@@ -258,5 +258,10 @@ describe("the peer connection", () => {
     wanted[0] = { rid: "l", maxBitrate: 50_000 };
     await manager.applyEncodings();
     expect(peer().transceivers[1]?.encodings).toEqual([{ rid: "l", maxBitrate: 50_000 }]);
+
+    await manager.limit("video", [{ layer: 0, maxBitrate: 40_000, maxFramerate: 15 }]);
+    expect(peer().transceivers[1]?.encodings).toEqual([{ rid: "l", maxBitrate: 40_000, maxFramerate: 15 }]);
+    await manager.limit("video", []);
+    expect(peer().transceivers[1]?.encodings).toEqual([{ rid: "l", maxBitrate: 50_000 }]);
   });
 });

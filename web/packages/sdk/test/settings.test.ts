@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { checkReceiveSettings, ReceiveSettings } from "../src/settings/receive";
-import { checkSendSettings, encodingsFor } from "../src/settings/send";
+import { checkSendSettings, encodingsFor, withinLimits } from "../src/settings/send";
 
 describe("receive settings", () => {
   test("base is for everybody, a name for one, and inherit takes back", () => {
@@ -55,6 +55,17 @@ describe("send settings", () => {
     expect(active(encodingsFor("video", { video: { maxQuality: "low" } }))).toEqual([true, false, false]);
     const own = { encodings: { low: { maxBitrate: 1 }, high: { maxBitrate: 2 } } };
     expect(active(encodingsFor("video", { video: own }))).toEqual([true, false, true]);
+  });
+
+  test("what the server limits is no more than that, and all else is as it was", () => {
+    const encodings = [{ rid: "l", maxBitrate: 100 }, { rid: "m", maxBitrate: 500, maxFramerate: 10 }, { rid: "h" }];
+
+    expect(withinLimits(encodings, [])).toEqual(encodings);
+    expect(withinLimits(encodings, [{ layer: 1, maxBitrate: 900, maxFramerate: 15 }, { layer: 2, maxBitrate: 800 }])).toEqual([
+      { rid: "l", maxBitrate: 100 },
+      { rid: "m", maxBitrate: 500, maxFramerate: 10 },
+      { rid: "h", maxBitrate: 800 },
+    ]);
   });
 
   test("a screen has one layer", () => {

@@ -5,6 +5,7 @@
  */
 
 import { Emitter } from "../emitter";
+import { type LayerLimit, withinLimits } from "../settings/send";
 import { type OfferReply, type OfferRequest, SignallingError } from "../signalling/wire";
 import type { TrackName } from "../types";
 
@@ -49,6 +50,7 @@ export class PeerManager extends Emitter<PeerEvents> {
   private peer: RTCPeerConnection | null = null;
   private readonly sending = new Map<TrackName, RTCRtpTransceiver>();
   private readonly receiving = new Map<string, Receiving>();
+  private readonly limits = new Map<TrackName, readonly LayerLimit[]>();
   private unpublished: { transceiver: RTCRtpTransceiver; resolve: () => void }[] = [];
   private path: "new" | "connected" | "interrupted" = "new";
   private negotiating = false;
@@ -71,7 +73,7 @@ export class PeerManager extends Emitter<PeerEvents> {
       return;
     }
     if (track === null) return;
-    const sendEncodings = this.deps.encodings?.(name);
+    const sendEncodings = this.encodings(name);
     const init: RTCRtpTransceiverInit = { direction: "sendonly", ...(sendEncodings && { sendEncodings }) };
     const transceiver = this.ensurePeer().addTransceiver(track, init);
     this.sending.set(name, transceiver);
@@ -82,12 +84,27 @@ export class PeerManager extends Emitter<PeerEvents> {
   /** What is sent already is encoded as the settings say now. */
   async applyEncodings(): Promise<void> {
     for (const [name, { sender }] of this.sending) {
-      const wanted = this.deps.encodings?.(name);
+      const wanted = this.encodings(name);
       if (wanted === undefined) continue;
       const parameters = sender.getParameters();
-      parameters.encodings.forEach((encoding, at) => Object.assign(encoding, { ...wanted[at], rid: encoding.rid }));
+      parameters.encodings.forEach((encoding, at) => {
+        delete encoding.maxBitrate;
+        delete encoding.maxFramerate;
+        Object.assign(encoding, { ...wanted[at], rid: encoding.rid });
+      });
       await sender.setParameters(parameters);
     }
+  }
+
+  /** What the layers of a picture are to be at most besides: the whole table. */
+  async limit(name: TrackName, limits: readonly LayerLimit[]): Promise<void> {
+    this.limits.set(name, limits);
+    await this.applyEncodings();
+  }
+
+  private encodings(name: TrackName): RTCRtpEncodingParameters[] | undefined {
+    const wanted = this.deps.encodings?.(name);
+    return wanted && withinLimits(wanted, this.limits.get(name) ?? []);
   }
 
   /** The whole list of streams to receive; what is not in it stops. */

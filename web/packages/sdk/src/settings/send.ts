@@ -57,6 +57,25 @@ export function encodingsFor(name: SentPicture, settings: DailySendSettings): RT
   });
 }
 
+/** What a layer is to be at most, because telephones are passed it on. */
+export interface LayerLimit {
+  layer: number;
+  maxBitrate: number;
+  maxFramerate?: number;
+}
+
+/** Encodings within limits of the server; what it does not name stays. */
+export function withinLimits(encodings: RTCRtpEncodingParameters[], limits: readonly LayerLimit[]): RTCRtpEncodingParameters[] {
+  return encodings.map((encoding, at) => {
+    const limit = limits.find(({ layer }) => layer === at);
+    if (limit === undefined) return encoding;
+    const rate = limit.maxFramerate === undefined ? {} : { maxFramerate: least(encoding.maxFramerate, limit.maxFramerate) };
+    return { ...encoding, maxBitrate: least(encoding.maxBitrate, limit.maxBitrate), ...rate };
+  });
+}
+
+const least = (ours: number | undefined, theirs: number): number => Math.min(ours ?? theirs, theirs);
+
 function resolve(name: SentPicture, wanted: string | DailyVideoSendSettings): Settings {
   const presets = name === "video" ? CAMERA : SCREEN;
   const preset = presets[typeof wanted === "string" ? wanted : DEFAULTS[name]];
