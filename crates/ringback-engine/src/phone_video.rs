@@ -563,7 +563,8 @@ impl Worker {
         let (room, id) = (leg.room.clone(), leg.id.clone());
         let Some(video) = leg.phone().and_then(|phone| phone.video.as_deref_mut()) else { return };
         (video.out.shown, video.out.next, video.out.chosen) = (None, None, None);
-        (video.out.making, video.out.made, video.out.asks) = (None, None, None);
+        (video.out.making, video.out.made) = (None, None);
+        (video.out.asks, video.out.down) = (None, None);
         video.stream += 1;
         if video.media.as_ref().is_some_and(|m| m.listen) {
             video.track = Some(self.tracks.publish(&room, &id, "video", key, None));
