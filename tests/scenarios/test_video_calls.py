@@ -163,6 +163,7 @@ async def test_everybody_is_told_what_a_phone_is_shown_and_nothing_of_who_is_not
 
 async def test_a_browser_alone_is_told_what_to_encode_for_a_phone():
     async with Stage() as stage:
+        stage.rooms.put("hello")
         bob = await stage.join("hello", "Bob")
         ann = await stage.join("hello", "Ann")
 
