@@ -19,7 +19,7 @@ def main() -> None:
     build.developer_environment()
     rust = ["cargo", "test", "--locked", "--release", "--workspace", "--exclude", "ringback-python", "--", "--ignored"]
     long: list[str | Path] = [BIN / "python", "-m", "pytest", "-q", "-m", "soak", "--durations", "0"]
-    soak = [*long, "--timeout", str(LONGEST_S), *beside(3), "tests"]
+    soak = [*long, "--timeout", str(LONGEST_S), *beside(), "tests"]
     run_all([Suite("Rust, long", rust), Suite("Python, long", soak)])
 
 

@@ -15,11 +15,8 @@ import peers
 from stages import ROOT, STATE, Failed, one_sentence, say
 from toolchain import VENV, check_machine, environment
 
-AT_A_TIME = 4
-"""Tests that mostly wait: of two processors they use less than one."""
-
-BESIDE_BROWSERS = 2
-"""So many of them while there are browsers, and so many with a browser, which takes most of a processor."""
+AT_A_TIME = 3
+"""Tests that mostly wait: more of them at once want more than two processors, and tear each other's tones."""
 
 SOUND = "tests/integration/test_media_phones.py"
 BIN = VENV / "bin"
@@ -44,7 +41,8 @@ class Suite:
         name: For people and for the log's file name.
         alone: Runs the tests it is given one after the other. Of a suite that has this, what failed has a second run
             by itself (docs/decisions/0090).
-        beneath: Runs while those after it do; its output is in its log alone.
+        beneath: Runs while those after it do, on what they leave of the processors; its output is in its log alone.
+        by_itself: Begins when nothing runs beneath any more.
         summary: Lines in which the runner counted, in the order they came.
         red: The tests that failed, by pytest's names.
     """
@@ -54,18 +52,19 @@ class Suite:
     cwd: Path = ROOT
     alone: Sequence[str | Path] | None = None
     beneath: bool = False
+    by_itself: bool = False
     code: int = 0
     seconds: float = 0.0
     summary: list[str] = field(default_factory=list)
     red: list[str] = field(default_factory=list)
 
 
-def pytest(*arguments: str, marked: str = "not soak") -> list[str | Path]:
+def pytest(*arguments: str) -> list[str | Path]:
     """Our pytest, which leaves the long tests to ``make soak``."""
-    return [BIN / "python", "-m", "pytest", "-q", "-m", marked, *arguments]
+    return [BIN / "python", "-m", "pytest", "-q", "-m", "not soak", *arguments]
 
 
-def beside(at_a_time: int) -> list[str]:
+def beside(at_a_time: int = AT_A_TIME) -> list[str]:
     """Options for tests that mostly wait: several at a time, each in a network of its own, which takes root."""
     return ["-n", str(at_a_time), "--dist", "worksteal"] if os.geteuid() == 0 else []
 
@@ -78,32 +77,22 @@ def alone() -> list[str | Path]:
 def suites() -> list[Suite]:
     """All of them, quick ones first."""
     rust = ["cargo", "test", "--locked", "--quiet", "--release", "--workspace", "--exclude", "ringback-python"]
-    # Two at a time, and only when nothing else wants a processor.
-    fuzzers = ["chrt", "--idle", "0", *rust, "--test", "any_bytes", "--", "--ignored", "--test-threads", "2"]
+    # A minute each, and only when nothing else wants a processor.
+    fuzzers = ["chrt", "--idle", "0", *rust, "--test", "any_bytes", "--", "--ignored", "--test-threads", "4"]
     return [
         Suite("lint", [BIN / "ruff", "check"]),
         Suite("import contracts", [BIN / "lint-imports"]),
-        Suite("types", [BIN / "mypy"]),
         Suite("web", ["npm", "test", "--silent"], cwd=WEB),
-        Suite("unit", pytest("tests/scenarios", "tests/contract", "tests/unit", *beside(2)), alone=alone()),
         Suite("Rust", rust),
-        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside(AT_A_TIME)), alone=alone()),
-        # By itself: what is listened to there is the machine's own pace, which other machines may share.
-        Suite("sound", pytest(SOUND), alone=alone()),
+        # Beneath what works rather than waits: it gives way, and yet a processor's other half is busy.
         Suite("fuzzers", fuzzers, beneath=True),
-        Suite(
-            "interop",
-            pytest("tests/interop", *beside(BESIDE_BROWSERS), marked="not soak and not browser"),
-            alone=alone(),
-            # Only in networks of their own.
-            beneath=os.geteuid() == 0,
-        ),
+        Suite("types", [BIN / "mypy"]),
+        Suite("unit", pytest("tests/scenarios", "tests/contract", "tests/unit", *beside(2)), alone=alone()),
+        Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
+        # What is listened to there is the machine's own pace, which other machines may share.
+        Suite("sound", pytest(SOUND), alone=alone(), by_itself=True),
         Suite("browser", ["npm", "run", "--silent", "e2e", "--", "--retry=1"], cwd=WEB),
-        Suite(
-            "interop, browsers",
-            pytest("tests/interop", *beside(BESIDE_BROWSERS), marked="not soak and browser"),
-            alone=alone(),
-        ),
+        Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
     ]
 
 
@@ -114,20 +103,19 @@ def run_all(wanted: Sequence[Suite]) -> None:
         Failed: At least one failed.
     """
     env = environment()
-    beneath = {suite.name: threading.Thread(target=_run, args=(suite, env)) for suite in wanted if suite.beneath}
+    beneath: list[tuple[Suite, threading.Thread]] = []
     for suite in wanted:
+        if suite.by_itself:
+            _wait_for(beneath)
         if suite.beneath:
             say(f"{suite.name} … beneath what follows")
-            beneath[suite.name].start()
+            beneath.append((suite, threading.Thread(target=_run, args=(suite, env))))
+            beneath[-1][1].start()
             continue
         say(f"{suite.name} …")
         _run(suite, env)
         _say_verdict(suite)
-    for suite in (suite for suite in wanted if suite.beneath):
-        if beneath[suite.name].is_alive():
-            say(f"{suite.name} … still")
-        beneath[suite.name].join()
-        _say_verdict(suite)
+    _wait_for(beneath)
     # Not before nothing is beside them.
     for suite in wanted:
         if suite.alone is not None and suite.code == 1 and 0 < len(suite.red) <= MOST_AGAIN:
@@ -137,6 +125,15 @@ def run_all(wanted: Sequence[Suite]) -> None:
     failed = [suite.name for suite in wanted if suite.code != 0]
     if failed:
         raise Failed(f"FAILED: {', '.join(failed)}. Full output is in .build/logs/.")
+
+
+def _wait_for(beneath: list[tuple[Suite, threading.Thread]]) -> None:
+    while beneath:
+        suite, thread = beneath.pop(0)
+        if thread.is_alive():
+            say(f"{suite.name} … still")
+        thread.join()
+        _say_verdict(suite)
 
 
 def _say_verdict(suite: Suite) -> None:

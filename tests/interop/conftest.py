@@ -9,14 +9,6 @@ from interop.peers.browser import ALL_FRAMES, FEW_FRAMES, Chromium
 from interop.peers.server import Server
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser are marked, before anybody selects by marks: a machine can take fewer of them at a time."""
-    for item in items:
-        if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
-            item.add_marker("browser")
-
-
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with Server(tmp_path / "server") as running:

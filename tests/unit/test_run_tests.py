@@ -89,7 +89,14 @@ def test_what_failed_beneath_others_has_its_run_alone_when_they_are_over(
     assert "failed at first, passed alone: tests/b.py::test_two" in capfd.readouterr().out
 
 
-def test_each_test_of_strangers_is_in_one_suite(runner: ModuleType) -> None:
-    words = [suite.command for suite in runner.suites() if "tests/interop" in suite.command]
-    marked = [command[command.index("-q") + 2] for command in words]
-    assert sorted(marked) == ["not soak and browser", "not soak and not browser"]
+def test_what_runs_by_itself_waits_for_what_runs_beneath(
+    runner: ModuleType, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    beneath = runner.Suite("fuzzers", [sys.executable, "-c", f"open({str(over)!r}, 'w')"], beneath=True)
+    sound = suite(runner, f"import os; assert os.path.exists({str(over)!r})", None)
+    sound.by_itself = True
+
+    runner.run_all([beneath, sound])
+
+    assert "fuzzers: passed" in capfd.readouterr().out
