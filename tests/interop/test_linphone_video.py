@@ -1,5 +1,6 @@
 """linphone's pictures and a browser's, both ways: its own stack, its own codecs, its own way of asking for pictures."""
 
+import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from interop.test_video import address, joined
 pytestmark = pytest.mark.needs("chromium", "linphonec")
 
 PATIENCE_S = 60
+PHONE_HZ = 440
+BROWSER_HZ = 880
 
 # Debian's linphone has no camera but a still: 572x468, an orange and two white spots where these look.
 LOOK = """
@@ -83,6 +86,24 @@ async def counted(server: Server, call: str, name: str) -> int:
     return int((await server.rest("GET", f"/ringback/calls/{call}")).body["sound"][name])
 
 
+async def asked_by_info(server: Server, call: str, direction: str) -> int:
+    """How many whole pictures were asked for by INFO, by us (``out``) or by the phone (``in``), and agreed to (200).
+
+    The trace keeps no bodies of INFO, which may be keys: here nobody presses any.
+    """
+    said = (await server.rest("GET", f"/ringback/calls/{call}/trace")).body["messages"]
+    back = "in" if direction == "out" else "out"
+    agreed = {sequence(one) for one in said if one["direction"] == back and one["summary"].startswith("SIP/2.0 200")}
+    wanted = [one for one in said if one["direction"] == direction and one["summary"].startswith("INFO sip:")]
+    return len([one for one in wanted if sequence(one) in agreed])
+
+
+def sequence(message: dict[str, Any]) -> str:
+    """Its CSeq, number and method."""
+    found = re.search(r"^CSeq: *(\d+ +\w+)", message["text"], re.MULTILINE | re.IGNORECASE)
+    return found[1] if found else ""
+
+
 @pytest.mark.needs("/usr/lib/x86_64-linux-gnu/mediastreamer/plugins/libmsopenh264.so")
 async def test_linphone_of_h264_dials_in_and_whole_pictures_are_asked_for_by_info_both_ways(
     tmp_path: Path, server: Server, chromium: Chromium
@@ -95,18 +116,42 @@ async def test_linphone_of_h264_dials_in_and_whole_pictures_are_asked_for_by_inf
         await sees_the_still(page)
         # Nobody here sends H.264: it is shown a picture that is made for it, as large as is usual.
         assert await sees_a_camera(phone, page, tmp_path) == (1280, 720)
-
         call = str((await server.rest("GET", "/ringback/calls")).body["data"][0]["id"])
-        before = await counted(server, call, "video_key_frames_wanted")
+
+        # We ask it: somebody else comes to see it.
+        ours, came = await asked_by_info(server, call, "out"), await counted(server, call, "video_key_frames_received")
+        second = await chromium.open(f"{server.url}/studio")
+        await second.join("Ben")
+        await sees_the_still(second)
+
+        async def asked_it() -> bool | None:
+            return await asked_by_info(server, call, "out") > ours or None
+
+        await until(asked_it, "the phone was asked by INFO for a whole picture, and agreed")
+
+        async def sent_it() -> bool | None:
+            return await counted(server, call, "video_key_frames_received") > came or None
+
+        await until(sent_it, "the phone sent a whole picture")
+        assert "picture_fast_update" in phone.log()
+
+        # It asks us.
+        theirs = await asked_by_info(server, call, "in")
+        wanted = await counted(server, call, "video_key_frames_wanted")
         await phone.type("vfureq")
 
-        async def asked() -> bool | None:
-            return await counted(server, call, "video_key_frames_wanted") > before or None
+        async def asked_us() -> bool | None:
+            return await asked_by_info(server, call, "in") > theirs or None
 
-        await until(asked, "the phone's INFO asked for a whole picture")
-        assert "picture_fast_update" in phone.log()
-        assert await counted(server, call, "video_key_frames_asked") > 0
-        assert "INFO sip:" in phone.log()
+        await until(asked_us, "the phone asked us by INFO for a whole picture, and we agreed")
+        assert await counted(server, call, "video_key_frames_wanted") > wanted
+        made = await counted(server, call, "video_pictures_made")
+
+        async def made_more() -> bool | None:
+            return await counted(server, call, "video_pictures_made") > made or None
+
+        await until(made_more, "pictures are made for it after that")
+        await sees_a_camera(phone, page, tmp_path)
 
 
 async def test_linphone_of_vp8_is_dialled_pauses_and_resumes(
@@ -135,19 +180,38 @@ async def test_linphone_of_vp8_is_dialled_pauses_and_resumes(
 
 
 @pytest.mark.soak
-async def test_linphone_adds_its_pictures_to_a_call_that_is_up(
+async def test_linphone_adds_its_pictures_to_a_call_that_is_up_takes_them_away_and_brings_them_back(
     tmp_path: Path, server: Server, chromium: Chromium
 ) -> None:
     page = await joined(server, chromium)
 
-    async with Linphone(tmp_path / "phone", video="VP8") as phone:
+    async with Linphone(tmp_path / "phone", hz=PHONE_HZ, video="VP8") as phone:
+
+        async def both_hear() -> None:
+            await page.hears(PHONE_HZ)
+            await until(lambda: phone.hears(BROWSER_HZ) or None, f"linphone hears {BROWSER_HZ} Hz", 20)
+
         await phone.type("camera off")
         await phone.dial(await address(server))
         await page.event("participant-joined")
         assert await page.evaluate(LOOK) == []
+        await both_hear()
 
         await phone.type("camera on")
-
         await sees_the_still(page)
         await sees_a_camera(phone, page, tmp_path)
+        await both_hear()
+
+        await phone.type("camera off")
+
+        async def gone() -> bool | None:
+            return not await page.evaluate(LOOK) or None
+
+        await until(gone, "its tile shows no picture any more", PATIENCE_S)
+        await both_hear()
+
+        await phone.type("camera on")
+        await sees_the_still(page)
+        await sees_a_camera(phone, page, tmp_path)
+        await both_hear()
         assert await page.events("dialin-warning") == []

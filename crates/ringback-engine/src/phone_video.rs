@@ -132,6 +132,8 @@ pub struct PhoneVideo {
     missing: Missing,
     /// A whole picture is wanted of it and has not come; asked for at that time.
     asked: Option<Instant>,
+    /// Timestamp of the whole picture that was counted last: it may begin with several packets.
+    whole: Option<u32>,
     fir_sequence: u8,
     last_fir: Option<u8>,
     pub out: Outgoing,
@@ -299,6 +301,7 @@ impl PhoneVideo {
             rtcp_from: None,
             missing: Missing::new(false),
             asked: None,
+            whole: None,
             fir_sequence: 0,
             last_fir: None,
             out: Outgoing::new(),
@@ -651,7 +654,8 @@ impl Worker {
         counters.received.note(now, packet.timestamp, 0, if begins { codec.size(packet.payload) } else { None });
         if begins {
             video.asked = None;
-            LegCounters::add(&counters.key_frames_received, 1);
+            let is_another = video.whole.replace(packet.timestamp) != Some(packet.timestamp);
+            LegCounters::add(&counters.key_frames_received, is_another.into());
         }
         let wants = lost || fresh && !begins || video.asked.is_some_and(|at| now >= at + ASK_AGAIN);
         if !std::mem::replace(&mut video.started, true) {
@@ -997,6 +1001,27 @@ mod tests {
 
         let told = worker.mailbox.drain();
         assert!(told.contains(&Event::PictureWanted { leg: "ann".into() }), "{told:?}");
+    }
+
+    #[test]
+    fn a_whole_picture_that_begins_with_several_packets_is_counted_once() {
+        let (mut worker, mut ann, _, _) = stage();
+        begin(&mut worker, &mut ann, 1);
+        let before = worker.legs[&ann.key].shared.video.key_frames_received.load(Relaxed);
+        ann.shows(&mut worker, true, 5, 1);
+        let timestamp = u32::from(ann.sequence - 1) * 3000;
+
+        let begins_too = vp8::packetize(&[0, 0, 0, 0x9d, 1, 0x2a, 0, 1, 0, 1, 1], 5, 1000);
+        for sequence in [ann.sequence, ann.sequence + 1] {
+            let mut datagram = Vec::new();
+            RtpHeader { payload_type: 96, marker: true, sequence, timestamp, ssrc: 7 }
+                .write(&begins_too[0], &mut datagram);
+            worker.video_rtp(ann.key, ann.socket.local_addr().unwrap(), &mut datagram);
+        }
+
+        let video = &worker.legs[&ann.key].shared.video;
+        assert_eq!(video.packets_received.load(Relaxed), 4 + 3);
+        assert_eq!(video.key_frames_received.load(Relaxed), before + 1);
     }
 
     #[test]
