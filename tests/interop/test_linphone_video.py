@@ -16,8 +16,6 @@ from interop.test_video import address, joined
 pytestmark = pytest.mark.needs("chromium", "linphonec")
 
 PATIENCE_S = 60
-PHONE_HZ = 440
-BROWSER_HZ = 880
 
 # Debian's linphone has no camera but a still: 572x468, an orange and two white spots where these look.
 LOOK = """
@@ -180,38 +178,19 @@ async def test_linphone_of_vp8_is_dialled_pauses_and_resumes(
 
 
 @pytest.mark.soak
-async def test_linphone_adds_its_pictures_to_a_call_that_is_up_takes_them_away_and_brings_them_back(
+async def test_linphone_adds_its_pictures_to_a_call_that_is_up(
     tmp_path: Path, server: Server, chromium: Chromium
 ) -> None:
     page = await joined(server, chromium)
 
-    async with Linphone(tmp_path / "phone", hz=PHONE_HZ, video="VP8") as phone:
-
-        async def both_hear() -> None:
-            await page.hears(PHONE_HZ)
-            await until(lambda: phone.hears(BROWSER_HZ) or None, f"linphone hears {BROWSER_HZ} Hz", 20)
-
+    async with Linphone(tmp_path / "phone", video="VP8") as phone:
         await phone.type("camera off")
         await phone.dial(await address(server))
         await page.event("participant-joined")
         assert await page.evaluate(LOOK) == []
-        await both_hear()
 
         await phone.type("camera on")
+
         await sees_the_still(page)
         await sees_a_camera(phone, page, tmp_path)
-        await both_hear()
-
-        await phone.type("camera off")
-
-        async def gone() -> bool | None:
-            return not await page.evaluate(LOOK) or None
-
-        await until(gone, "its tile shows no picture any more", PATIENCE_S)
-        await both_hear()
-
-        await phone.type("camera on")
-        await sees_the_still(page)
-        await sees_a_camera(phone, page, tmp_path)
-        await both_hear()
         assert await page.events("dialin-warning") == []

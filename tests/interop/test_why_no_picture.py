@@ -67,6 +67,8 @@ async def test_of_a_call_that_is_over_its_pictures_are_told(tmp_path: Path, serv
         await until(lambda: _steps(server, "video-held"), "the hold is noted", 30)
         await phone.command("resume")
         await until(lambda: _steps(server, "video-resumed"), "so is its end", 30)
+        # Of calls of less than three seconds nothing is said.
+        await until(lambda: _shown(server, 90), "it has been shown pictures for some seconds", 60)
         await phone.command("hangup")
         (call,) = await until(lambda: _ended(server), "the call is over", 30)
 
@@ -95,6 +97,12 @@ async def _steps(server: Server, wanted: str) -> bool | None:
     (call,) = (await server.rest("GET", "/ringback/calls")).body["data"]
     steps = (await server.rest("GET", f"/ringback/calls/{call['id']}")).body["timeline"]
     return any(step["step"] == wanted for step in steps) or None
+
+
+async def _shown(server: Server, pictures: int) -> bool | None:
+    (call,) = (await server.rest("GET", "/ringback/calls")).body["data"]
+    row = (await server.rest("GET", f"/ringback/calls/{call['id']}")).body
+    return row["sound"]["video_pictures_sent"] >= pictures or None
 
 
 async def _ended(server: Server) -> list[dict[str, Any]] | None:
