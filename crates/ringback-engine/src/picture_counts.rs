@@ -44,8 +44,8 @@ impl PictureCounts {
         if let Some((width, height)) = size {
             self.size.store(u32::from(width) << 16 | u32::from(height), Relaxed);
         }
-        let (at, last) = (since_epoch(now) + 1, self.last.swap(since_epoch(now) + 1, Relaxed));
-        let is_first = last == 0;
+        let at = since_epoch(now) + 1;
+        let is_first = self.last.swap(at, Relaxed) == 0;
         if is_first {
             self.first.store(at, Relaxed);
         }

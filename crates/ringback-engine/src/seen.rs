@@ -78,7 +78,7 @@ impl Worker {
         let Some(way) = self.note_way(viewer) else { return };
         let seen = self.seen_by(viewer);
         let Some(video) = self.phone_video(viewer) else { return };
-        if video.told == (seen.clone(), way) {
+        if video.told.0 == seen && video.told.1 == way {
             return;
         }
         video.told = (seen.clone(), way);

@@ -33,11 +33,7 @@ const IDLE: [&str; 4] = ["c=", "a=rtcp:", "a=rtcp-rsize", "a=extmap-allow-mixed"
 pub fn heard(sdp: &str) -> String {
     let mut heard = String::with_capacity(sdp.len());
     let mut said = HashSet::new();
-    let mut rest = sdp;
-    while !rest.is_empty() {
-        let end = rest.match_indices("\nm=").map(|(at, _)| at + 1).next().unwrap_or(rest.len());
-        let (part, behind) = rest.split_at(end);
-        rest = behind;
+    for part in parts(sdp) {
         let new = lines(part).filter(|line| !SHARED.iter().any(|kind| line.starts_with(kind)) || said.insert(*line));
         let of_use = new.filter(|line| !IDLE.iter().any(|idle| line.starts_with(idle)) && !is_refused_extension(line));
         match part.as_bytes() {

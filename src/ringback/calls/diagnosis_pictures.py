@@ -5,19 +5,13 @@ Sound comes first in a call: none of these means that nothing is heard.
 
 from collections.abc import Callable, Iterator
 
-from ringback.calls.diagnosis_pictures_ended import ended_verdicts
+from ringback.calls.diagnosis_pictures_ended import INSTALL, LADDER, LIMPING, ended_verdicts
 from ringback.calls.looks import Counted, Looking, Situation
 from ringback.calls.pictures import NO_PORT
 from ringback.calls.verdict import FEW, HEAVY_LOSS, Verdict, Way, Whose
 
 PATIENCE = 3.0
 """Seconds after the answer within which pictures begin."""
-
-LIMPING = 0.7
-"""Share of the agreed pictures in a second below which an encoder does not keep up."""
-
-INSTALL = "Run ringback doctor: it says what is missing and how it is installed."
-LADDER = "ringback calls show ID --ladder shows its SDP; codecs.video and sip.codecs say what we offer."
 
 PictureRule = Callable[[Counted, Situation, Looking], Iterator[Verdict]]
 

@@ -14,6 +14,7 @@ SHARE = 0.1
 STOPPED = 5.0
 """Seconds before the end since which pictures that were agreed on had not come."""
 LIMPING = 0.7
+"""Share of the agreed pictures in a second below which an encoder does not keep up."""
 
 INSTALL = "Run ringback doctor: it says what is missing and how it is installed."
 LADDER = "ringback calls show ID --ladder shows its SDP; codecs.video and sip.codecs say what we offer."

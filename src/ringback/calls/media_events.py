@@ -52,10 +52,8 @@ class MediaReports:
             actor.post(lambda now: actor.meeting.phone_sees(CallId(leg), seen))
 
     def encoding_asked(self, leg: ParticipantId, track: str, layers: tuple[LayerLimit, ...]) -> None:
-        for actor in list(self._meetings.actors.values()):
-            if leg in actor.meeting.members:
-                actor.post(lambda now: [Tell(EncodingAsked(track, layers), to=(leg,))])
-                return
+        if (actor := self._meeting_of(leg)) is not None:
+            actor.post(lambda now: [Tell(EncodingAsked(track, layers), to=(leg,))])
 
     def played(self, leg: ParticipantId, sound_id: str) -> None:
         self._post(leg, lambda call, now: call.played(sound_id, now))
@@ -81,9 +79,11 @@ class MediaReports:
         if CallId(leg) in self._meetings.by_call:
             self._post(leg, lambda call, now: call.hang_up(OURS, now))
             return
-        for actor in list(self._meetings.actors.values()):
-            if leg in actor.meeting.members:
-                actor.post(partial(_remove, actor, leg))
+        if (actor := self._meeting_of(leg)) is not None:
+            actor.post(partial(_remove, actor, leg))
+
+    def _meeting_of(self, leg: ParticipantId) -> Actor | None:
+        return next((actor for actor in self._meetings.actors.values() if leg in actor.meeting.members), None)
 
     def _post(self, leg: ParticipantId, act: Callable[[Call, Instant], list[Effect]]) -> None:
         """Of a telephone's leg, whose call has the same id; of any other, nothing happens."""
