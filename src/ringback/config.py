@@ -684,11 +684,9 @@ def _without_empty(values: Any) -> Any:
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_none(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if value is not None
-    }
+    """Also without groups in which nothing is left: an empty one would hide that the file has no group there."""
+    given = {key: _without_none(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    return {key: value for key, value in given.items() if value is not None and value != {}}
 
 
 def _split(value: str) -> tuple[str, ...]:

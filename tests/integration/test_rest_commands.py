@@ -117,3 +117,8 @@ async def test_trunks_and_numbers_are_added_shown_tried_and_removed(run: Run, ho
     assert "colour" in await run("trunks", "set", "acme", "colour=red", status=1)
     assert "removed acme" in await run("trunks", "remove", "acme")
     assert "There are no trunks" in await run("trunks", "list")
+
+
+async def test_the_newest_of_no_calls_is_told_to_be_none(run: Run) -> None:
+    for verb in (("show",), ("why",), ("hangup",), ("transfers",), ("press", "12")):
+        assert "there are no calls" in await run("calls", verb[0], "last", *verb[1:], status=1)

@@ -210,3 +210,9 @@ def test_workers_whose_ports_are_not_theirs_are_refused(flags: dict[str, object]
     text = problem(flags)
 
     assert "RINGBACK_MEDIA" in text and said in text
+
+
+def test_a_group_of_the_file_that_is_no_group_is_named_and_not_lost_among_flags_nobody_gave() -> None:
+    Path("ringback.toml").write_text("sip = 3\n")
+
+    assert problem({"sip": {"host": None, "port": None}}).startswith("RINGBACK_SIP (sip in ringback.toml): ")

@@ -35,6 +35,7 @@ COLUMNS = {
 app = typer.Typer(help="See calls: those of the past, those of now, one in full.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answers.")]
+TheCall = Annotated[str, typer.Argument(help="Its id; 'last' for the newest one.")]
 InRoom = Annotated[str | None, typer.Option("--room", help="Of this room only.")]
 
 
@@ -60,7 +61,7 @@ def list_calls(
 
 @app.command()
 def show(
-    call: Annotated[str, typer.Argument(help="Its id.")],
+    call: TheCall,
     with_ladder: Annotated[
         bool, typer.Option("--ladder", help="Draw what was said on the wire, and say what failed first.")
     ] = False,
@@ -68,6 +69,7 @@ def show(
 ) -> None:
     """One call in full: who, when, how it ended and whose fault that was."""
     client = connect()
+    call = _named(client, call)
     found = client.get(f"/ringback/calls/{quoted(call)}")
     if with_ladder:
         _show_ladder(found, client.get(f"/ringback/calls/{quoted(call)}/trace"), as_json)
@@ -101,17 +103,12 @@ def show(
 
 @app.command()
 def why(
-    call: Annotated[str, typer.Argument(help="Its id; 'last' for the newest one.")],
+    call: TheCall,
     as_json: AsJson = False,
 ) -> None:
     """Why nobody hears or sees anything in a call, or badly, even once it is over: whose it is, and what to do."""
     client = connect()
-    if call == "last":
-        newest = next(iter(_calls(client, None, False)), None)
-        if newest is None:
-            fail("there are no calls")
-        call = newest["id"]
-    found = client.get(f"/ringback/calls/{quoted(call)}/diagnosis")
+    found = client.get(f"/ringback/calls/{quoted(_named(client, call))}/diagnosis")
     if as_json:
         show_json(found)
         return
@@ -152,8 +149,6 @@ TRANSFER_COLUMNS = {
     "the call made for it": "to_session_id",
 }
 
-TheCall = Annotated[str, typer.Argument(help="Its id.")]
-
 
 @app.command()
 def transfer(
@@ -172,6 +167,7 @@ def transfer(
     if warm and refer:
         fail("--warm and --refer exclude each other")
     client = connect()
+    call = _named(client, call)
     body: dict[str, object] = {"toEndPoint": to}
     given = {"callerId": caller_id, "extension": extension, "waitBeforeExtensionDialSec": wait}
     body |= {name: value for name, value in given.items() if value is not None}
@@ -196,7 +192,8 @@ def transfer(
 @app.command()
 def transfers(call: TheCall, as_json: AsJson = False) -> None:
     """Where a call was transferred to, and how that went."""
-    rows = connect().get(f"/ringback/calls/{quoted(call)}/transfers")["data"]
+    client = connect()
+    rows = client.get(f"/ringback/calls/{quoted(_named(client, call))}/transfers")["data"]
     if as_json:
         show_json(rows)
     else:
@@ -225,6 +222,7 @@ def give_back(call: TheCall) -> None:
 def hangup(call: TheCall) -> None:
     """End a call, whoever began it."""
     client = connect()
+    call = _named(client, call)
     row = client.get(f"/ringback/calls/{quoted(call)}")
     if row["state"] == "ended":
         fail(f"it is over: {row['end']['sentence']}")
@@ -245,6 +243,7 @@ def press(
 ) -> None:
     """Press keys towards the telephone of a call."""
     client = connect()
+    call = _named(client, call)
     row = client.get(f"/ringback/calls/{quoted(call)}")
     body = {"sessionId": call, "tones": keys, "method": method}
     client.post(f"/rooms/{quoted(row['room'] or '-')}/dialOut/sendDTMF", body)
@@ -252,7 +251,8 @@ def press(
 
 
 def _decide(call: str, what: str) -> None:
-    connect().post(f"/ringback/calls/{quoted(call)}/warm-transfer/{what}", {})
+    client = connect()
+    client.post(f"/ringback/calls/{quoted(_named(client, call))}/warm-transfer/{what}", {})
     typer.echo("done")
 
 
@@ -273,6 +273,16 @@ def _show_ladder(call: Mapping[str, Any], trace: Mapping[str, Any], as_json: boo
         typer.echo(what_failed(messages, call))
         if to_do := advice(call):
             typer.echo(f"  do: {to_do}")
+
+
+def _named(client: Client, call: str) -> str:
+    """The id that is meant: that of the newest call where ``last`` was said."""
+    if call != "last":
+        return call
+    newest = next(iter(_calls(client, None, False)), None)
+    if newest is None:
+        fail("there are no calls")
+    return str(newest["id"])
 
 
 def _calls(client: Client, room: str | None, ongoing: bool, **wanted: str | None) -> Any:

@@ -9,7 +9,6 @@ from ringback.cli.client import connect, parse_properties, quoted, show_fields, 
 app = typer.Typer(
     help="Calls to numbers and fixed addresses: asked for a room's code, or held for your program.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answers.")]
@@ -84,7 +83,7 @@ def remove(config: Id) -> None:
 
 @app.command()
 def trunks(as_json: AsJson = False) -> None:
-    """Customers' own trunks (``/v1/sip-trunk``), whose every call gets a room of its own, newest first."""
+    """Customers' own trunks (/v1/sip-trunk), whose every call gets a room of its own, newest first."""
     rows = list(connect().pages("/sip-trunk"))
     if as_json:
         show_json(rows)

@@ -7,9 +7,7 @@ import typer
 from ringback.cli.client import connect, parse_properties, quoted, show_fields, show_json, show_table
 from ringback.cli.fail import fail
 
-app = typer.Typer(
-    help="Trunks: carriers and exchanges. Needs the operator's key.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Trunks: carriers and exchanges. Needs the operator's key.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print what the server answers.")]
 Name = Annotated[str, typer.Argument(help="Name of the trunk.")]

@@ -106,6 +106,7 @@ async def test_a_refusal_is_told_by_the_exit_status(status: int, cause: str, exi
 
     assert bench.outcome() is exit_status
     assert bench.told[-1][1]["exit"] == int(exit_status)
+    assert bench.told[-1][1].get("by") == ("them" if status else None), "who never answered has ended nothing"
 
 
 async def test_an_answer_without_a_codec_of_ours_is_hung_up():

@@ -228,7 +228,8 @@ class Softphone:
         if call == self._call and self._gave_up:
             self._end(Outcome(Exit.CANCELLED, "given up", failure.status), by="us")
         elif call == self._call:
-            self._end(of_failure(failure), by="them", q850=failure.q850)
+            # Where no answer came, nobody ended it.
+            self._end(of_failure(failure), by="them" if failure.status else "", q850=failure.q850)
 
     def dialog_changed(self, call: CallId, dialog: DialogRecord) -> None:
         """Nothing is stored here."""

@@ -27,7 +27,9 @@ def read_wav(path: Path, rate: int) -> bytes:
         with wave.open(str(path), "rb") as file:
             width, channels, found = file.getsampwidth(), file.getnchannels(), file.getframerate()
             data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
+    except OSError as error:
+        raise SoundError(f"{path} cannot be played: {error.strerror or error}") from None
+    except (EOFError, wave.Error) as error:
         raise SoundError(f"{path} cannot be played: {error or 'it is empty'}") from None
     if width == 1:
         samples = array("h", ((byte - 128) << 8 for byte in data))
