@@ -13,8 +13,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A bitrate that differs less from what was asked for, in percent, is not worth a word.
 const WORTH: u32 = 15;
 
-/// What was asked of a room's senders.
-pub type Asked = BTreeMap<TrackKey, (Instant, Vec<Ask>)>;
+/// It is looked at what a room's phones want so often, however many of them they are.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What was asked of a room's senders, and when it is looked at next.
+#[derive(Default)]
+pub struct Asked {
+    senders: BTreeMap<TrackKey, (Instant, Vec<Ask>)>,
+    due: Option<Instant>,
+}
+
+impl Asked {
+    /// A camera is there no more.
+    pub fn remove(&mut self, track: &TrackKey) {
+        self.senders.remove(track);
+    }
+}
 
 /// What several phones ask of one camera: the least of each layer.
 fn least(asks: impl Iterator<Item = Ask>) -> Vec<Ask> {
@@ -40,13 +54,17 @@ impl Worker {
     pub fn ask_senders(&mut self, room: &str, at_once: bool) {
         let now = self.now;
         let Some(room) = self.rooms.get_mut(room) else { return };
+        if !at_once && room.asked.due.is_some_and(|due| now < due) {
+            return;
+        }
+        room.asked.due = Some(now + LOOK_EVERY);
         let mut wanted: BTreeMap<TrackKey, Vec<Ask>> = BTreeMap::new();
         for viewer in &room.viewers {
             let video = self.legs.get_mut(viewer).and_then(|leg| leg.phone()?.video.as_deref());
             let ask = video.filter(|video| video.is_open()).and_then(|video| video.out.asks);
             ask.into_iter().for_each(|(track, ask)| wanted.entry(track).or_default().push(ask));
         }
-        let asked = &mut room.asked;
+        let asked = &mut room.asked.senders;
         for track in asked.keys() {
             wanted.entry(*track).or_default();
         }

@@ -10,10 +10,10 @@ use crate::config::PhoneMedia;
 use crate::handover::Handover;
 use crate::layers::AskedLayers;
 use crate::leg::Leg;
-use crate::phone_video::VideoMedia;
 use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::shared::LegShared;
+use crate::video_media::VideoMedia;
 use crate::worker::LegKey;
 
 /// One thing to do. A command for an unknown leg does nothing.

@@ -24,11 +24,11 @@ use crate::event::{Event, Mailbox};
 use crate::handover::Handover;
 use crate::layers::AskedLayers;
 use crate::moments::APART;
-use crate::phone_video::VideoMedia;
 use crate::placement::{Newcomer, Placement, WorkerIndex};
 use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
 use crate::sys;
+use crate::video_media::VideoMedia;
 use crate::worker::{self, Inbox};
 
 /// Most workers: the command of a thread each is all that they share.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use ringback_rtp::video::VideoCodec;
 
 use crate::measured::{Measured, WHOLE};
-use crate::phone_video::VideoMedia;
+use crate::video_media::VideoMedia;
 
 /// What is passed on already may be so much beyond a limit, in percent of it, and what is not yet so much.
 const STAYS: f64 = 110.0;

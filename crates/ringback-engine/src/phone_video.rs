@@ -3,32 +3,29 @@
 //! What comes in becomes a track of its room like a browser's camera, unchanged. What goes out is somebody's track, its
 //! numbers rewritten so that the phone sees one stream, whoever is shown (see `viewing`).
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use ringback_rtp::video::{Missing, VideoCodec, vp8::Descriptor};
+use ringback_rtp::video::{Missing, VideoCodec};
 use ringback_rtp::{
     Extended16, Feedback, Latch, LatchConfig, Network, PayloadTypes, Reception, Reporter, Rtcp, RtpHeader, RtpPacket,
-    SentTotals, Verdict, is_rtcp, missing_of, parse_compound, parse_feedback, write_compound, write_fir, write_nack,
-    write_pli,
+    Verdict, is_rtcp, missing_of, parse_compound, parse_feedback, write_compound, write_fir, write_nack, write_pli,
 };
-use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet, Rewriter};
+use ringback_sfu::{Extensions, Format, FormatKind, Mid, Packet};
 use rustix::event::epoll;
 
-use crate::crypto::{Crypto, PhoneCrypto};
+use crate::crypto::Crypto;
 use crate::event::Event;
-use crate::fitting::Ask;
+use crate::outgoing::{Numbered, Outgoing};
 use crate::phone::ntp_at;
-use crate::pictures::PictureId;
 use crate::ports::PhoneSocket;
 use crate::seen::Seen;
 use crate::shared::{LegCounters, VideoCounters, VideoWay};
 use crate::sys::{self, LONGEST};
-use crate::thinning::Thinner;
 use crate::tracks::TrackKey;
+use crate::video_media::VideoMedia;
 use crate::worker::{LegKey, Timer, Token, Worker};
 
 /// Datagrams read at once: a key frame comes as a burst.
@@ -37,83 +34,6 @@ const AT_ONCE: usize = 64;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is looked at what a phone is shown when no packet makes us look.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// What was sent is kept this long for a phone that may ask for it again, so many packets, each sent again so often.
-const KEPT: Duration = Duration::from_secs(1);
-const MOST_KEPT: usize = 256;
-const MOST_REPEATS: u8 = 3;
-
-/// How a phone leg's pictures run, after an offer/answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VideoMedia {
-    /// Where RTP goes; `None` while unknown or on hold by 0.0.0.0.
-    pub remote: Option<SocketAddr>,
-    /// Both ways.
-    pub codec: VideoCodec,
-    /// H.264's packetization-mode.
-    pub mode: u8,
-    /// Payload type we send with.
-    pub payload_type: u8,
-    /// Payload type the far end sends with.
-    pub receive_payload_type: u8,
-    /// Whether we send.
-    pub send: bool,
-    /// Whether what comes is shown.
-    pub listen: bool,
-    /// As for sound.
-    pub trusted: bool,
-    /// As for sound.
-    pub signalling_host: Option<IpAddr>,
-    /// As for sound.
-    pub hold_fire: bool,
-    /// As for sound.
-    pub networks: Vec<Network>,
-    /// Port of the far end's RTCP when it is not the one above its RTP; RTP's own: one for both.
-    pub rtcp_port: Option<u16>,
-    /// Keys of SRTP and SRTCP.
-    pub crypto: Option<PhoneCrypto>,
-    /// The far end takes PLI.
-    pub pli: bool,
-    /// The far end takes FIR.
-    pub fir: bool,
-    /// Packets that are missing are asked for and sent again, both ways (generic NACK).
-    pub nack: bool,
-    /// Bits in a second that it is sent at most.
-    pub bitrate_bps: u32,
-    /// Pixels across of a picture that is made for it.
-    pub width: u16,
-    /// Pixels down.
-    pub height: u16,
-    /// Pictures in a second.
-    pub fps: u8,
-}
-
-impl VideoMedia {
-    /// Both ways in the clear, with a far end that has yet to be heard and asks for nothing; 720p as by default.
-    pub fn plain(codec: VideoCodec, payload_type: u8) -> VideoMedia {
-        VideoMedia {
-            remote: None,
-            codec,
-            mode: 0,
-            payload_type,
-            receive_payload_type: payload_type,
-            send: true,
-            listen: true,
-            trusted: false,
-            signalling_host: None,
-            hold_fire: false,
-            networks: Vec::new(),
-            rtcp_port: None,
-            crypto: None,
-            pli: false,
-            fir: false,
-            nack: false,
-            bitrate_bps: 900_000,
-            width: 1280,
-            height: 720,
-            fps: 15,
-        }
-    }
-}
 
 /// A phone's pictures.
 pub struct PhoneVideo {
@@ -141,146 +61,6 @@ pub struct PhoneVideo {
     pub listens: bool,
     /// What it was said to be shown, and in which way (see `seen`).
     pub told: (Seen, VideoWay),
-}
-
-/// A layer of somebody's picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Of {
-    pub track: TrackKey,
-    pub layer: u8,
-}
-
-/// The stream towards a phone.
-pub struct Outgoing {
-    ssrc: u32,
-    rewriter: Rewriter,
-    /// What is shown, and what is to be shown once its key frame comes.
-    pub shown: Option<Of>,
-    pub next: Option<Of>,
-    /// What is not sent of it.
-    pub thinner: Thinner,
-    /// Of this it was passed on too much: until then no more than it has now is tried.
-    pub down: Option<(TrackKey, Instant)>,
-    /// What it would have its sender do.
-    pub asks: Option<(TrackKey, Ask)>,
-    pub chosen: Option<Instant>,
-    /// What is made for it, and whether it is shown that already.
-    pub making: Option<PictureId>,
-    pub made: Option<PictureId>,
-    /// Added to VP8's picture ids and to its count of lowest layers.
-    picture_offset: u16,
-    layer_offset: u8,
-    last_picture: u16,
-    last_layer: u8,
-    packets: u64,
-    octets: u64,
-    /// Of the packet sent last, and when that was.
-    timestamp: u32,
-    sent: Option<Instant>,
-    /// What of the source that is shown has not come.
-    missing: (u64, Missing),
-    /// What may be asked for again, oldest first.
-    kept: VecDeque<Kept>,
-}
-
-/// A packet as it was sent.
-struct Kept {
-    sequence: u16,
-    sent: Instant,
-    repeats: u8,
-    datagram: Vec<u8>,
-}
-
-impl Outgoing {
-    fn new() -> Outgoing {
-        let random = sys::random_u64();
-        Outgoing {
-            ssrc: random as u32,
-            rewriter: Rewriter::new(VideoCodec::CLOCK_RATE, (random >> 32) as u16, sys::random_u64() as u32),
-            shown: None,
-            next: None,
-            thinner: Thinner::default(),
-            down: None,
-            asks: None,
-            chosen: None,
-            making: None,
-            made: None,
-            picture_offset: 0,
-            layer_offset: 0,
-            last_picture: (random >> 48) as u16 & 0x7fff,
-            last_layer: 0,
-            packets: 0,
-            octets: 0,
-            timestamp: 0,
-            sent: None,
-            missing: (0, Missing::new(true)),
-            kept: VecDeque::new(),
-        }
-    }
-
-    /// Whether it was sent anything: what was sent last stands still until something else is.
-    pub fn has_sent(&self) -> bool {
-        self.packets > 0
-    }
-
-    /// The payload with its picture numbers continued, and by how much its packet moves up; `joins`: the first of another
-    /// source. `None`: it is not sent.
-    fn renumbered(
-        &mut self,
-        source: u64,
-        sequence: u64,
-        codec: VideoCodec,
-        payload: &[u8],
-        joins: bool,
-    ) -> Option<(Vec<u8>, u64)> {
-        if codec != VideoCodec::Vp8 {
-            return Some((payload.to_vec(), self.thinner.take(source, sequence, None)?.packets));
-        }
-        let (mut descriptor, data) = Descriptor::parse(payload)?;
-        let moved = self.thinner.take(source, sequence, Some(&descriptor))?;
-        if joins {
-            let picture = descriptor.picture_id.unwrap_or(0);
-            self.picture_offset = self.last_picture.wrapping_add(1).wrapping_sub(picture);
-            self.layer_offset = self.last_layer.wrapping_add(1).wrapping_sub(descriptor.tl0_index.unwrap_or(0));
-        }
-        if let Some(picture) = &mut descriptor.picture_id {
-            *picture = picture.wrapping_add(self.picture_offset).wrapping_sub(moved.pictures) & 0x7fff;
-            self.last_picture = *picture;
-        }
-        if let Some(layer) = &mut descriptor.tl0_index {
-            *layer = layer.wrapping_add(self.layer_offset);
-            self.last_layer = *layer;
-        }
-        let mut out = Vec::with_capacity(payload.len() + 2);
-        descriptor.write(&mut out);
-        out.extend_from_slice(data);
-        Some((out, moved.packets))
-    }
-
-    /// For a report of `now`: its timestamp is that of the report, whenever the last picture was (RFC 3550 §6.4.1), as
-    /// the far end lays sound and pictures side by side with it.
-    fn totals(&self, now: Instant) -> SentTotals {
-        let passed = self.sent.map_or(0, |sent| now.saturating_duration_since(sent).as_micros());
-        let ticks = (passed * u128::from(VideoCodec::CLOCK_RATE) / 1_000_000) as u32;
-        let timestamp = self.timestamp.wrapping_add(ticks);
-        SentTotals { ssrc: self.ssrc, packets: self.packets, octets: self.octets, timestamp }
-    }
-
-    /// A packet of a source is to be sent; `true`: one before it never came.
-    fn note(&mut self, source: u64, sequence: u64, now: Instant) -> bool {
-        if self.missing.0 != source {
-            self.missing = (source, Missing::new(true));
-        }
-        self.missing.1.receive(sequence, now)
-    }
-
-    fn keep(&mut self, sequence: u16, datagram: Vec<u8>, now: Instant) {
-        let old = |kept: &Kept| now >= kept.sent + KEPT;
-        while self.kept.len() >= MOST_KEPT || self.kept.front().is_some_and(old) {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(Kept { sequence, sent: now, repeats: 0, datagram });
-    }
 }
 
 impl PhoneVideo {
@@ -349,16 +129,11 @@ impl PhoneVideo {
             LegCounters::add(&counters.packets_withheld, 1);
             return;
         }
-        let renumbered = self.out.renumbered(source, packet.sequence, codec, &packet.payload, joins);
-        let Some((payload, moved)) = renumbered else { return };
-        let sequence = packet.sequence.wrapping_sub(moved);
-        let Some((sequence, timestamp)) = self.out.rewriter.rewrite(source, sequence, packet.timestamp, now) else {
-            return;
-        };
-        let ssrc = self.out.ssrc;
+        let Some(numbered) = self.out.numbered(source, packet, codec, joins, now) else { return };
+        let Numbered { sequence, timestamp, payload } = &numbered;
         let mut datagram = Vec::with_capacity(payload.len() + 40);
-        let header = RtpHeader { payload_type, marker: packet.marker, sequence: sequence as u16, timestamp, ssrc };
-        header.write(&payload, &mut datagram);
+        let (sequence, timestamp, ssrc) = (*sequence, *timestamp, self.out.ssrc);
+        RtpHeader { payload_type, marker: packet.marker, sequence, timestamp, ssrc }.write(payload, &mut datagram);
         if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
             && !protect.rtp(&mut datagram)
         {
@@ -367,15 +142,13 @@ impl PhoneVideo {
         // An ICMP answer to an earlier packet is told here, and this one has not left then.
         let sent = self.rtp.send_to(&datagram, to).or_else(|_| self.rtp.send_to(&datagram, to));
         if sent.is_ok() {
-            self.out.packets += 1;
-            self.out.octets += payload.len() as u64;
-            (self.out.timestamp, self.out.sent) = (timestamp, Some(now));
+            self.out.count(&numbered, now);
             LegCounters::add(&counters.packets_sent, 1);
             LegCounters::add(&counters.bytes_sent, payload.len() as u64);
-            counters.sent.note(now, timestamp, packet.layer, codec.size(&payload));
+            counters.sent.note(now, timestamp, packet.layer, codec.size(payload));
         }
         if nack {
-            self.out.keep(sequence as u16, datagram, now);
+            self.out.keep(sequence, datagram, now);
         }
     }
 
@@ -383,10 +156,8 @@ impl PhoneVideo {
     fn repeat(&mut self, packets: (u16, u16), counters: &VideoCounters) {
         let Some(to) = self.latch.destination() else { return };
         for sequence in missing_of(packets) {
-            let kept = self.out.kept.iter_mut().rev().find(|kept| kept.sequence == sequence);
-            let Some(kept) = kept.filter(|kept| kept.repeats < MOST_REPEATS) else { continue };
-            kept.repeats += 1;
-            let _ = self.rtp.send_to(&kept.datagram, to);
+            let Some(datagram) = self.out.again(sequence) else { continue };
+            let _ = self.rtp.send_to(datagram, to);
             LegCounters::add(&counters.packets_repeated, 1);
         }
     }
@@ -780,7 +551,7 @@ impl Worker {
             self.forget_picture_in(room, key, track);
             self.tracks.unpublish(track);
         }
-        if video.out.packets > 0 {
+        if video.out.has_sent() {
             let mut goodbye = Vec::new();
             video.reporter.goodbye(video.out.ssrc, &mut goodbye);
             video.send_rtcp(goodbye);
@@ -798,6 +569,7 @@ mod tests {
     use crate::shared::LegShared;
     use crate::{ports, testing};
     use ringback_rtp::video::vp8;
+    use ringback_rtp::video::vp8::Descriptor;
 
     /// Sequence number, timestamp, SSRC, picture id and mark of a frame.
     type Seen = (u16, u32, u32, u16, u8);

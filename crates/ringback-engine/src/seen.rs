@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use ringback_rtp::video::VideoCodec;
 
 use crate::event::Event;
-use crate::phone_video::VideoMedia;
 use crate::pictures::Health;
 use crate::shared::VideoWay;
 use crate::tracks::TrackKey;
+use crate::video_media::VideoMedia;
 use crate::worker::{LegKey, Worker};
 
 /// How what is shown stands.

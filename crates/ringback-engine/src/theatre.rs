@@ -23,9 +23,9 @@ use crate::command::Command;
 use crate::composing::Making;
 use crate::config::{PhoneCodec, PhoneMedia};
 use crate::maker::{coding, made, view};
-use crate::phone_video::VideoMedia;
 use crate::pictures::{Made, PictureId, Pictures, Scene, SourceId};
 use crate::shared::LegShared;
+use crate::video_media::VideoMedia;
 use crate::worker::{LegKey, Worker};
 use crate::{ports, testing};
 

@@ -11,7 +11,7 @@ use ringback_sfu::{Format, FormatKind, Packet};
 
 use crate::fitting::{Fit, Limits, ask, fit};
 use crate::measured::WHOLE;
-use crate::phone_video::Of;
+use crate::outgoing::Of;
 use crate::shared::LegCounters;
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Worker};
