@@ -23,7 +23,7 @@ use crate::counters::EngineCounters;
 use crate::event::{Event, Mailbox};
 use crate::handover::Handover;
 use crate::layers::AskedLayers;
-use crate::moments::APART;
+use crate::moments;
 use crate::placement::{Newcomer, Placement, WorkerIndex};
 use crate::player::{Clips, Player};
 use crate::shared::{LegShared, PcmQueues};
@@ -80,14 +80,14 @@ impl Engine {
             config,
         };
         // Rooms of different workers tick at different moments: where they share a processor, none waits for the others.
-        let (began, count) = (Instant::now(), sockets.len() as u32);
+        let (began, count) = (Instant::now(), sockets.len());
         for (number, (udp, tcp)) in sockets.into_iter().enumerate() {
             let port = udp.local_addr()?.port();
             let (inbox, commands) = Inbox::new()?;
             let counters = Arc::new(EngineCounters::default());
             let parts = worker::Parts {
                 number,
-                began: began + APART * number as u32 / count,
+                began: moments::begin(began, number, count),
                 udp,
                 tcp,
                 advertised: engine.config.webrtc_advertised.clone(),
