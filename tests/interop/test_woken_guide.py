@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ringback
 from interop.peers.phone import Phone
 from interop.peers.process import Process
 from interop.peers.server import KEY, ROOT, Server
@@ -16,6 +17,7 @@ from interop.peers.waiting import free_port, until
 
 PAGE = ROOT / "docs" / "guides" / "woken-at-night.md"
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SIP = {"sip_mode": "dial-in", "display_name": "Caller"}
 ELSEWHERE = "127.0.0.77"
 """Where nobody listens."""
 
@@ -89,6 +91,43 @@ async def test_a_carrier_that_refuses_every_call_is_told_from_a_wrong_password(d
     looked = await said(".venv/bin/ringback calls why last", dev)
     assert "rejected (503 Service Unavailable)" in looked and "It cannot take calls now" in looked, looked
     assert "password" not in looked
+
+
+async def test_a_bot_that_joined_and_never_spoke_is_told_of_while_the_call_lasts_and_afterwards(
+    dev: Server, tmp_path: Path
+) -> None:
+    """Every packet arrives, and the caller hears nothing."""
+    made = await dev.rest("POST", "/rooms", {"name": "night", "properties": {"sip": SIP}})
+    user = made.body["config"]["sip_uri"]["endpoint"].partition("@")[0]
+    async with ringback.join(f"{dev.url}/night", name="Mute") as bot:
+        async with Phone(tmp_path / "phone", "dial", f"{user}@127.0.0.1:{dev.ports.sip}") as phone:
+            await phone.event("answered")
+            await until(lambda: bot.phones or None, "the caller is there")
+            meanwhile = await said(".venv/bin/ringback calls why last", dev)
+            assert await said(".venv/bin/ringback calls hangup last", dev) == "hung up\n"
+            await until(lambda: over(dev), "the call is over")
+        afterwards = await said(".venv/bin/ringback calls why last", dev)
+
+    # A bot that has only just come may not hear the caller yet either, which is said as well.
+    assert "Mute is connected and sends no sound.\n" in meanwhile, meanwhile
+    assert "a bot has to play something" in meanwhile
+    assert "nothing but silence: nobody in the room was heard" in afterwards, afterwards
+
+
+@pytest.mark.parametrize("dev", [{"SIP__SRTP": "required", "SIP__SRTP_WITHOUT_TLS": "true"}], indirect=True)
+async def test_a_phone_without_encryption_where_it_is_demanded_is_not_said_to_lack_a_codec(
+    dev: Server, tmp_path: Path
+) -> None:
+    port = free_port()
+    async with Phone(tmp_path / "plain", "answer", "--port", str(port)) as plain:
+        await plain.event("waiting")
+        answer = await dev.rest("POST", "/rooms/hello/dialOut/start", {"sipUri": f"sip:bob@127.0.0.1:{port}"})
+        assert answer.status == 200, answer
+        await until(lambda: over(dev), "the call is over")
+
+    looked = await said(".venv/bin/ringback calls why last", dev)
+    assert looked.startswith("The call was never answered: not protected (488"), looked
+    assert "RINGBACK_SIP__SRTP" in looked and "codecs.audio" not in looked
 
 
 @pytest.mark.soak

@@ -26,7 +26,7 @@ BY_ENDING: Mapping[Ending, str] = {
     Ending.NO_COMMON_CODEC: f"Compare the codecs that the SDP in {LADDER} --json offers with codecs.audio of the room, "
     "or codecs of the trunk: they have none in common.",
     Ending.NOT_PROTECTED: "One side demands encrypted sound, the other has none: see RINGBACK_SIP__SRTP, or the "
-    "trunk's srtp.",
+    f"trunk's srtp. Where both have it, {LADDER} --json shows which kind each offers, and the codecs.",
     Ending.MEDIA_TIMEOUT: "Nothing of the far end came for a minute: its network is gone, or a firewall or a NAT "
     "closed the way of its RTP.",
     Ending.IDLE_TIMEOUT: "Nobody else was in the room for as long as its settings allow (max_idle_timeout_sec).",

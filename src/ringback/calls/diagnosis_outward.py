@@ -111,6 +111,24 @@ def _does_not_arrive(leg: Counted, situation: Situation) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
+HEARD = ("forward_seconds", "transcode_seconds", "mix_seconds", "play_seconds")
+"""Seconds in which the far end was sent somebody, or a sound."""
+
+
+def _silence_was_all(leg: Counted, situation: Situation) -> Iterator[Verdict]:
+    """Of a call that is over: who else was there is not known any more, that nobody of them was passed on is."""
+    silent = leg.total("silent_seconds")
+    if situation.end is None or silent < 1 or sum(map(leg.total, HEARD)) > HEAVY_LOSS * silent:
+        return
+    if leg.total("held_seconds") < silent / 2:
+        yield Verdict(
+            "sent-silence", "In the whole call the far end was sent nothing but silence: nobody in the room was heard "
+            "in it.", Whose.PARTICIPANT, Way.OUT, "Somebody has to be there with a microphone that is on, or a bot "
+            "that plays something: while a call lasts, ringback calls why names who does not, and why.",
+            {"silent_seconds": silent},
+        )  # fmt: skip
+
+
 def _nobody_is_heard(leg: Counted, situation: Situation) -> Iterator[Verdict]:
     """We send silence."""
     others = situation.others
@@ -200,7 +218,8 @@ def _why_unheard(other: Other) -> Verdict | None:
         if other.microphone != "playable":
             return verdict("microphone-off", "has switched its microphone off.", "Let it switch it on.")
     if not other.counted.since("packets_received"):
-        return verdict("participant-sends-nothing", "is connected and sends no sound.", "Look at its microphone.")
+        to_do = "Look at its microphone; a bot has to play something."
+        return verdict("participant-sends-nothing", "is connected and sends no sound.", to_do)
     return None
 
 
@@ -215,5 +234,6 @@ def _lossy_there(leg: Counted, situation: Situation) -> Iterator[Verdict]:
 
 
 OUTWARD: tuple[Rule, ...] = (
-    _is_not_acknowledged, _cannot_leave, _does_not_leave, _does_not_arrive, _nobody_is_heard, _lossy_there,
+    _is_not_acknowledged, _cannot_leave, _does_not_leave, _does_not_arrive, _silence_was_all, _nobody_is_heard,
+    _lossy_there,
 )  # fmt: skip

@@ -178,7 +178,8 @@ class DialOut(Call):
         if self.ended or self.answered:
             return []
         rang = self.record.state is CallState.RINGING
-        return self._finish(of_failure(failure, rang), now, CallStep.STOPPED if rang else CallStep.ERROR)
+        end = of_failure(failure, rang, self.protection.policy == "required")
+        return self._finish(end, now, CallStep.STOPPED if rang else CallStep.ERROR)
 
     def hang_up(self, reason: EndReason, now: Instant) -> list[Effect]:
         if self.ended:

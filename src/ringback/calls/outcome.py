@@ -31,9 +31,16 @@ BY_SILENCE = {"timeout": 408, "transport": 503, "tls": 503, "resolve": 503}
 """What no answer at all counts as, for programs that look at the status: RFC 3261 §8.1.3.1."""
 
 
-def of_failure(failure: Failure, rang: bool) -> EndReason:
-    """Why our INVITE came to nothing. A timeout after ringing is nobody answering, before it an unreachable host."""
-    if failure.cause == "timeout":
+def of_failure(failure: Failure, rang: bool, demanded: bool = False) -> EndReason:
+    """Why our INVITE came to nothing. A timeout after ringing is nobody answering, before it an unreachable host.
+
+    Args:
+        demanded: Whether our offer had encrypted sound alone. Who takes none says 488 or 606 as if it lacked a codec
+            (RFC 4568 §7.1.2), and G.711 is lacked by nobody.
+    """
+    if demanded and failure.status in (488, 606):
+        ending, fault = Ending.NOT_PROTECTED, Fault.REMOTE
+    elif failure.cause == "timeout":
         ending, fault = (Ending.NO_ANSWER, Fault.REMOTE) if rang else (Ending.UNREACHABLE, Fault.NETWORK)
     elif failure.cause in BY_CAUSE:
         ending, fault = BY_CAUSE[failure.cause]

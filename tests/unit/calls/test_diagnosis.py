@@ -68,6 +68,19 @@ def test_what_could_not_be_sent_is_told_of_a_call_that_is_over_too() -> None:
     assert codes({**WELL, "packets_sent": 700, "unreachable": 3}, over) == ["ended", "healthy"]
 
 
+def test_a_call_that_is_over_and_in_which_nobody_was_heard_did_not_go_well() -> None:
+    """A bot that joined and never spoke: the caller heard silence, and every packet arrived."""
+    over = replace(
+        SCENE, state=CallState.ENDED, media=None, others=None, talked=9.0, end=EndReason(Ending.HANGUP_REMOTE)
+    )
+    silence: Stats = {**WELL, "packets_sent": 450, "silent_seconds": 9.0, "forward_seconds": 0.0}
+
+    assert codes(silence, over) == ["ended", "sent-silence"]
+    assert codes({**silence, "silent_seconds": 4.0, "forward_seconds": 5.0}, over) == ["ended", "healthy"]
+    assert codes({**silence, "play_seconds": 5.0}, over) == ["ended", "healthy"], "it was played something"
+    assert codes({**silence, "held_seconds": 8.0}, over) == ["ended", "healthy"], "it was on hold"
+
+
 def test_a_far_end_that_is_silent_now_and_spoke_before_is_said_to_have_spoken() -> None:
     quiet: Stats = {**WELL, "frames_speech": 500, "frames_silent": 75}
 

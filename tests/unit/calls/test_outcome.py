@@ -30,6 +30,15 @@ def test_a_failure_says_what_happened_and_whose_fault_it_was(
     assert failure.status in (0, reason.sip_status)
 
 
+@pytest.mark.parametrize("status", [488, 606])
+def test_who_does_not_take_encrypted_sound_alone_lacks_no_codec(status: int):
+    failure = Failure(status, "Not Acceptable Here")
+
+    assert of_failure(failure, False, demanded=True).ending is Ending.NOT_PROTECTED
+    assert of_failure(failure, False).ending is Ending.NO_COMMON_CODEC
+    assert of_failure(Failure(486, "Busy Here"), False, demanded=True).ending is Ending.BUSY
+
+
 @pytest.mark.parametrize(
     ("cause", "status"), [("timeout", 408), ("transport", 503), ("resolve", 503), ("policy", None)]
 )
