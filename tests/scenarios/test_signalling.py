@@ -10,7 +10,8 @@ import pytest
 
 from ringback.access.errors import TokenRefused
 from ringback.meetings.meeting import GRACE
-from ringback.model.ids import DomainId, RoomName
+from ringback.model.events import LayerLimit
+from ringback.model.ids import DomainId, ParticipantId, RoomName
 from ringback.model.room import TokenGrants
 from ringback.signalling.clients import Clients
 from ringback.signalling.connection import JOIN_WITHIN, MAX_BAD_FRAMES, POLICY, Connection, Desk
@@ -246,6 +247,22 @@ async def test_a_second_connection_takes_over_from_the_first():
         assert ann.closed is not None and again.closed is None
         await it.stage.wait(GRACE + 1)
         assert (await it.ask(again, "ping"))["ok"], "the old connection's end is not the client's"
+
+
+async def test_who_missed_events_is_told_again_what_its_layers_are_to_be():
+    async with hall() as it:
+        _, joined = await it.join(userName="Ann")
+        asked = it.stage.media_events.encoding_asked
+        asked(ParticipantId(joined["session_id"]), "video", (LayerLimit(2, 855_000),))
+        asked(ParticipantId(joined["session_id"]), "video", ())
+        asked(ParticipantId(joined["session_id"]), "video", (LayerLimit(1, 300_000, 15),))
+        await it.stage.settle()
+
+        resume = {"session_id": joined["session_id"], "secret": joined["resume_secret"], "seq": 99}
+        answer = await it.ask(it.connect(), "join", resume=resume)
+
+        layers = [{"layer": 1, "maxBitrate": 300_000, "maxFramerate": 15}]
+        assert answer["send_layers"] == [{"track": "video", "layers": layers}]
 
 
 async def test_a_socket_that_never_joins_is_closed():

@@ -10,6 +10,7 @@ from ringback.meetings.seat import Seat
 from ringback.model.ids import MeetingId, ParticipantId
 from ringback.model.room import TokenGrants
 from ringback.signalling.mailbox import Mailbox, body
+from ringback.signalling.wire import SEND_LAYERS
 
 
 class Socket(Protocol):
@@ -27,6 +28,8 @@ class Client:
         secret: Proves on resume that it is the same one.
         token: Digest of the token it came with, empty for none: what it does is counted as that token's.
         over: It has left or was removed: nothing more follows.
+        limits: What it was told last that the layers of its tracks are to be at most, by track: a client that missed
+            events is told again.
     """
 
     id: ParticipantId
@@ -37,6 +40,7 @@ class Client:
     token: str = ""
     socket: Socket | None = None
     over: bool = False
+    limits: dict[str, object] = field(default_factory=dict)
 
     def wake(self) -> None:
         if self.socket is not None:
@@ -102,6 +106,8 @@ class Clients:
         for who in told.to if told.to is not None else tuple(seated):
             client = seated.get(who)
             if client is not None and who != told.but:
+                if told.name == SEND_LAYERS:
+                    client.limits[str(told.payload["track"])] = told.payload["layers"]
                 client.mailbox.put(frame)
                 client.wake()
 

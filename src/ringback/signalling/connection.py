@@ -322,7 +322,10 @@ class Connection:
         if isinstance(old, Connection):
             old._close(NORMAL, "resumed elsewhere")
         answer = self._welcome(client, welcome)
-        return answer | ({"seq": asked.seq} if replayed else {"seq": client.mailbox.seq, "resync": True})
+        if replayed:
+            return answer | {"seq": asked.seq}
+        limits = [{"track": track, "layers": layers} for track, layers in client.limits.items()]
+        return answer | {"seq": client.mailbox.seq, "resync": True, "send_layers": limits}
 
     def _attach(self, client: Client) -> None:
         self._client = client

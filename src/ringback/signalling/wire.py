@@ -36,6 +36,9 @@ from ringback.model.room import Permissions, RoomSettings, TokenGrants
 Fields = dict[str, object]
 Spelled = tuple[str, Fields]
 
+SEND_LAYERS = "send-layers"
+"""The event that tells a client what the layers of a track are to be at most."""
+
 
 def iso(seconds: float) -> str:
     """Unix seconds as ISO 8601 UTC with milliseconds: ``2026-03-02T10:16:02.000Z``."""
@@ -177,7 +180,7 @@ def _(event: EncodingAsked) -> Spelled:
         {"layer": one.layer, "maxBitrate": one.bitrate_bps, **({"maxFramerate": one.fps} if one.fps else {})}
         for one in event.layers
     ]
-    return "send-layers", {"track": event.track, "layers": layers}
+    return SEND_LAYERS, {"track": event.track, "layers": layers}
 
 
 @_spell.register

@@ -4,7 +4,6 @@ import { Emitter } from "./emitter";
 import type { Engine } from "./engine";
 import { type DailyEventMap, PASSED_ON } from "./events";
 import { PeerManager } from "./media/peer";
-import type { LayerLimit } from "./settings/send";
 import { SignallingConnection } from "./signalling/connection";
 import {
   bareRoomUrl,
@@ -12,6 +11,7 @@ import {
   type JoinReply,
   type JoinRequest,
   type OfferReply,
+  type SendLayers,
   signallingUrl,
   type WireParticipant,
 } from "./signalling/wire";
@@ -140,6 +140,7 @@ export class Session extends Emitter<SessionEvents> {
       this.roster.replaceAll(reply.participants);
       this.emit("local", reply.local);
       this.emit("waitingAll", (reply.waiting ?? []).map(waitingOf));
+      for (const limits of reply.send_layers ?? []) this.handleSendLayers(limits);
       this.emit("resynced", undefined);
     }
     this.peer.handleSignallingResumed();
@@ -171,8 +172,7 @@ export class Session extends Emitter<SessionEvents> {
         this.emit("speaker", (payload.activeSpeaker as { peerId?: string } | undefined)?.peerId ?? "");
         return;
       case "send-layers":
-        // What a browser refuses to encode differently is made to fit by the server.
-        this.peer.limit(payload.track as TrackName, payload.layers as LayerLimit[]).catch(() => {});
+        this.handleSendLayers(payload as unknown as SendLayers);
         return;
       case "remote-request":
         this.emit("asked", (payload.changes ?? {}));
@@ -183,6 +183,11 @@ export class Session extends Emitter<SessionEvents> {
       default:
         if (PASSED.has(event)) this.emit("passed", { name: event as PassedOn["name"], payload });
     }
+  }
+
+  /** What a browser refuses to encode differently is made to fit by the server. */
+  private handleSendLayers({ track, layers }: SendLayers): void {
+    this.peer.limit(track, layers).catch(() => {});
   }
 
   private handlePeerFailed(error: Error): void {

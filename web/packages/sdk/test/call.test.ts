@@ -525,6 +525,23 @@ describe("the call object", () => {
     expect(all.socket().asked("track")).toMatchObject({ state: "playable" });
   });
 
+  test("a resync brings what the layers of our pictures are to be now", async () => {
+    const all = await joined({});
+    await answerOffer(all);
+    const camera = () => all.peers.at(-1)?.transceivers.find(({ kind }) => kind === "video")?.encodings?.at(0);
+    const before = camera()?.maxBitrate;
+    all.socket().drop();
+    await vi.advanceTimersByTimeAsync(300);
+    all.socket().accept();
+    await settle();
+    const limits = [{ track: "video", layers: [{ layer: 0, maxBitrate: 30_000, maxFramerate: 7 }] }];
+    all.socket().reply("join", joinReply({ resync: true, seq: 9, send_layers: limits }));
+    await settle();
+
+    expect(before).toBeGreaterThan(30_000);
+    expect(camera()).toMatchObject({ maxBitrate: 30_000, maxFramerate: 7 });
+  });
+
   test("a connection that does not come back is a fatal connection-error", async () => {
     const all = await joined();
     all.socket().drop();

@@ -1,5 +1,6 @@
 /** The frames of the signalling protocol (docs/signalling.md), and how a room's URL leads to it. */
 
+import type { LayerLimit } from "../settings/send";
 import type { DailyBlocked, DailyOff, DailyParticipantType, RingbackSeen, TrackName } from "../types";
 
 export interface WireTrack {
@@ -55,6 +56,13 @@ export interface JoinReply {
   waiting?: unknown[];
   seq: number;
   resync?: boolean;
+  /** With `resync`: what the layers of our tracks are to be at most. */
+  send_layers?: SendLayers[];
+}
+
+export interface SendLayers {
+  track: TrackName;
+  layers: LayerLimit[];
 }
 
 export interface JoinRequest {
