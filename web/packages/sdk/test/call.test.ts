@@ -534,7 +534,7 @@ describe("the call object", () => {
     await vi.advanceTimersByTimeAsync(300);
     all.socket().accept();
     await settle();
-    const limits = [{ track: "video", layers: [{ layer: 0, maxBitrate: 30_000, maxFramerate: 7 }] }];
+    const limits = [{ track: "video" as const, layers: [{ layer: 0, maxBitrate: 30_000, maxFramerate: 7 }] }];
     all.socket().reply("join", joinReply({ resync: true, seq: 9, send_layers: limits }));
     await settle();
 
