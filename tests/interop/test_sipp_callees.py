@@ -10,7 +10,7 @@ import pytest_asyncio
 from conftest import need_commands
 from interop.peers.house import House
 from interop.peers.sipp import Sipp
-from interop.peers.together import Together, asked_for
+from interop.peers.together import Together, together
 from interop.peers.waiting import free_port, until
 from interop.scenarios.callees import CASES
 from interop.scenarios.case import Case
@@ -24,8 +24,8 @@ async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     need_commands("sipp")
     folder = tmp_path_factory.mktemp("callees")
     async with House(folder / "server") as house:
-        async with Together(lambda name: run(house, name, CASES[name], folder / name), asked_for(request)) as together:
-            yield together
+        async with together(request, lambda name: run(house, name, CASES[name], folder / name)) as started:
+            yield started
         await house.idle()
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from conftest import need_commands
 from interop.peers.house import House
 from interop.peers.sipp import Sipp
-from interop.peers.together import Together, asked_for
+from interop.peers.together import Together, together
 from interop.peers.waiting import free_port
 from interop.scenarios.callers import CASES
 from interop.scenarios.case import Case
@@ -24,13 +24,22 @@ async def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     need_commands("sipp")
     folder = tmp_path_factory.mktemp("callers")
     async with House(folder / "server") as house:
-        async with Together(lambda name: run(house, name, CASES[name], folder / name), asked_for(request)) as together:
-            yield together
+        async with together(request, lambda name: run(house, name, CASES[name], folder / name)) as started:
+            yield started
         await house.idle()
 
 
 async def run(house: House, name: str, case: Case, folder: Path) -> None:
     """Play it, drive the server, and look at the call's row."""
+    if case.t1 is None:
+        await play(house, name, case, folder)
+        return
+    async with House(folder / "server", media={"rtp_ports": "23000-23099"}) as hurried:
+        hurried.hurry(case.t1)
+        await play(hurried, name, case, folder)
+
+
+async def play(house: House, name: str, case: Case, folder: Path) -> None:
     user = case.user or await house.room(name, **case.room)
     sipp = Sipp(folder, case.script, port=free_port(), target=house.sip, user=user, transport=case.transport)
     driving = asyncio.create_task(case.drive(house, name)) if case.drive else None

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,14 +210,6 @@ async def hangs_up(node: UglyCarrier) -> bool:
     return (await node.request("BYE")).status == 200
 
 
-def hurry(house: House, t1: float) -> None:
-    """SIP's timers run this fast (T1 in seconds); sockets and everything else stay as they are."""
-    agent = house.app.telephony._agent
-    timing = replace(agent.settings.timing, t1=t1)
-    agent.settings = replace(agent.settings, timing=timing)
-    agent.transactions._timing = timing
-
-
 FAST, FULL = 0.05, pytest.param(0.5, marks=[pytest.mark.soak, pytest.mark.timeout(180)])
 """T1: 64 of them are 3.2 s, and the 32 s of real life."""
 
@@ -226,7 +217,7 @@ FAST, FULL = 0.05, pytest.param(0.5, marks=[pytest.mark.soak, pytest.mark.timeou
 @pytest.mark.parametrize("t1", [FAST, FULL])
 async def test_a_call_whose_acknowledgement_never_arrives_ends(t1: float, house: House) -> None:
     """The answer is said again and again for 64·T1; then the far end is hung up on, and nothing is left."""
-    hurry(house, t1)
+    house.hurry(t1)
     async with ann(house) as other, UglyCarrier(server(house)) as carrier:
         carrier.talk(await carrier.call(await address(house), carrier.description()))
         await carrier.is_hung_up_on(80 * t1)
@@ -240,7 +231,7 @@ async def test_a_call_whose_acknowledgement_never_arrives_ends(t1: float, house:
 
 @pytest.mark.parametrize("t1", [FAST, FULL])
 async def test_our_goodbye_that_is_lost_is_said_again_and_that_is_never_answered_ends(t1: float, house: House) -> None:
-    hurry(house, t1)
+    house.hurry(t1)
     async with ann(house), UglyCarrier(server(house)) as carrier:
         carrier.talk(await carrier.call(await address(house), carrier.description()))
         await carrier.ack()

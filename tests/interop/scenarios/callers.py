@@ -201,9 +201,11 @@ CASES = {
         caller().call().reinvite(sdp(version=2)).stray("BYE", 1).recv(500).stray("BYE", 9, "x").recv(481).bye()
     ),
     "ack-lost": Case(
-        caller().invite().answered().pause(31).recv("BYE").send(reply(200)),
+        # 64 of these T1 are 6.4 s.
+        caller().invite().answered().pause(4.5).recv("BYE").send(reply(200)),
         None,
         "ack-timeout",
+        t1=0.1,
     ),
     "ack-late": Case(caller().invite().answered().pause(2.2).ack().bye()),
     "bye-lost": Case(caller().call().recv("BYE", lost=50).send(reply(200)), hang_up, "ejected"),

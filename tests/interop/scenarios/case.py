@@ -20,6 +20,7 @@ class Case:
         transport: SIPp's: ``u1``, ``t1``.
         longest_s: How long it may take.
         user: Called instead of the room's own address.
+        t1: Of a server of its own, whose SIP timers run this fast.
     """
 
     script: Script
@@ -30,3 +31,4 @@ class Case:
     transport: str = "u1"
     user: str = ""
     longest_s: float = LONGEST_S
+    t1: float | None = None
