@@ -41,7 +41,7 @@ pub struct ReceiverConfig {
     pub codecs: Vec<Expected>,
     /// Payload type and clock rate of telephone-event, if negotiated.
     pub dtmf: Option<(u8, u32)>,
-    /// Payload type of comfort noise (RFC 3389), if negotiated. It is taken as silence.
+    /// Payload type of comfort noise (RFC 3389). It is taken as silence: nothing is made up behind it.
     pub comfort_noise: Option<u8>,
     /// What Opus is decoded at: 8000, 16000 or 48000.
     pub opus_rate: u32,
@@ -149,6 +149,7 @@ impl Receiver {
             return;
         }
         if self.config.comfort_noise == Some(packet.payload_type) {
+            self.jitter.push_pause(now, packet.sequence, packet.timestamp, packet.payload_type);
             return;
         }
         let Some(codec) = self.codec_of(packet.payload_type) else {

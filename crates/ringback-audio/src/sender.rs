@@ -2,6 +2,9 @@
 //!
 //! One tick of 20 ms in, RTP packets of the negotiated ptime out. Sequence numbers and timestamps run on over changes
 //! of source, between forwarding, transcoding and mixing, over digits, and over changes of codec at one clock rate.
+//!
+//! Packets of 10, 30 or 50 ms end at every other tick's middle. Those that end with a tick are held for half of one, so
+//! that all leave at the distance that was agreed on: see [`Sender::half_tick`].
 
 use ringback_rtp::{DtmfSender, RtpHeader, SentTotals};
 
@@ -42,6 +45,15 @@ enum Mode {
     Encoded,
 }
 
+/// A packet without its number, as that of the next one to leave.
+#[derive(Debug)]
+struct Held {
+    payload_type: u8,
+    marker: bool,
+    timestamp: u32,
+    payload: Vec<u8>,
+}
+
 /// Makes one stream. See the module's documentation.
 #[derive(Debug)]
 pub struct Sender {
@@ -58,6 +70,8 @@ pub struct Sender {
     sounding: Vec<i16>,
     /// Bytewise codecs: what has not filled a packet yet.
     pending: Vec<u8>,
+    /// A packet that leaves half a tick later than it is whole.
+    held: Option<Held>,
     mode: Mode,
     /// Ticks without sound, and without anything.
     silent: u32,
@@ -86,6 +100,7 @@ impl Sender {
             tones: KeyTones::default(),
             sounding: Vec::new(),
             pending: Vec::new(),
+            held: None,
             mode: Mode::Silence,
             silent: 0,
             lost: 0,
@@ -118,6 +133,7 @@ impl Sender {
             self.errors += 1;
         }
         if before.codec.clock_rate() != config.codec.clock_rate() {
+            self.held = None;
             self.ssrc = another(self.ssrc, self.sequence);
         }
     }
@@ -175,6 +191,7 @@ impl Sender {
     /// 20 ms pass in which nothing is sent (on hold). Timestamps count on, sequence numbers do not.
     pub fn pass(&mut self) {
         self.pending.clear();
+        self.held = None;
         self.timestamp = self.timestamp.wrapping_add(self.tick_ticks());
         self.marker = true;
         self.mode = Mode::Silence;
@@ -183,6 +200,7 @@ impl Sender {
 
     /// 20 ms pass. Packets go to `emit` as header and payload, in order; there may be none, one or two.
     pub fn tick(&mut self, media: Media<'_>, emit: &mut dyn FnMut(RtpHeader, &[u8])) {
+        self.half_tick(emit);
         let event = self
             .config
             .dtmf
@@ -207,6 +225,18 @@ impl Sender {
             self.sounding = sounding;
         }
         self.timestamp = self.timestamp.wrapping_add(self.tick_ticks());
+    }
+
+    /// Whether a packet waits for [`half_tick`](Self::half_tick).
+    pub fn has_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// 10 ms have passed since the tick: what was held then leaves. What nobody asked for leaves with the next tick.
+    pub fn half_tick(&mut self, emit: &mut dyn FnMut(RtpHeader, &[u8])) {
+        if let Some(held) = self.held.take() {
+            self.emit(held.payload_type, held.marker, held.timestamp, &held.payload, emit);
+        }
     }
 
     fn tick_ticks(&self) -> u32 {
@@ -325,8 +355,13 @@ impl Sender {
         while pending.len() - sent >= size {
             let marker = std::mem::take(&mut self.marker);
             let timestamp = begins.wrapping_add(sent as u32);
-            self.emit(self.config.payload_type, marker, timestamp, &pending[sent..sent + size], emit);
+            let (payload_type, payload) = (self.config.payload_type, &pending[sent..sent + size]);
             sent += size;
+            if sent == pending.len() && !self.config.ptime_ms.is_multiple_of(TICK_MS) {
+                self.held = Some(Held { payload_type, marker, timestamp, payload: payload.to_vec() });
+            } else {
+                self.emit(payload_type, marker, timestamp, payload, emit);
+            }
         }
         self.pending = pending;
         self.pending.drain(..sent);

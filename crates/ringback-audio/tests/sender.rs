@@ -33,6 +33,10 @@ impl Line {
         self.sender.tick(media, &mut |header, payload| self.sent.push((header, payload.to_vec())));
     }
 
+    fn half_tick(&mut self) {
+        self.sender.half_tick(&mut |header, payload| self.sent.push((header, payload.to_vec())));
+    }
+
     fn pcm(&mut self, pcm: &[i16], sample_rate: u32) {
         for pcm in pcm.chunks_exact(sample_rate as usize / 50) {
             self.tick(Media::Pcm { pcm, sample_rate });
@@ -80,9 +84,11 @@ fn sound_of_any_rate_leaves_in_any_codec() {
 #[test]
 fn packets_are_as_long_as_was_negotiated() {
     for codec in [Codec::Pcmu, Codec::G722] {
-        for (ptime, expected) in [(10, 10), (20, 20), (30, 30), (40, 40), (60, 60), (25, 20), (0, 20), (500, 20)] {
+        let times = [(10, 10), (20, 20), (30, 30), (40, 40), (50, 50), (60, 60), (25, 20), (0, 20), (500, 20)];
+        for (ptime, expected) in times {
             let mut line = Line::new(codec, ptime);
             line.pcm(&tone(8000, 440.0, 9000.0, 8000 * 12 / 10), 8000);
+            line.half_tick();
 
             assert!(line.sent.iter().all(|(_, payload)| payload.len() == expected * 8), "{codec:?} {ptime}");
             assert_eq!(line.sent.len(), 1200 / expected);
@@ -313,4 +319,50 @@ fn whatever_it_is_given_it_sends_and_does_not_panic() {
         line.sent.clear();
     }
     assert!(line.sender.totals().packets > 50_000);
+}
+
+#[test]
+fn packets_that_do_not_end_with_ticks_leave_at_the_distance_that_was_agreed_on() {
+    for ptime in [10, 20, 30, 40, 50, 60] {
+        let mut line = Line::new(Codec::Pcmu, ptime);
+        let (mut left, mut longest) = (Vec::new(), 0);
+        for half in 0..600u32 {
+            if half % 2 == 0 {
+                line.tick(Media::Silence);
+            } else {
+                line.half_tick();
+            }
+            left.extend(vec![half * 10; line.sent.len() - left.len()]);
+            // What it was given and has not sent: what a packet needs, and half a tick.
+            let given = (half / 2 + 1) * 20;
+            longest = longest.max(given - left.len() as u32 * ptime);
+        }
+
+        assert!(left.windows(2).all(|pair| pair[1] - pair[0] == ptime), "{ptime}: {left:?}");
+        assert!(longest <= ptime.max(20), "{ptime}: {longest}");
+        line.assert_unbroken();
+    }
+}
+
+#[test]
+fn a_packet_that_is_held_is_in_its_place_whatever_comes_behind_it() {
+    let mut line = Line::new(Codec::Pcmu, 30);
+    for at in 0..60 {
+        if at == 20 {
+            line.sender.queue_digits("5", 60, 60);
+        }
+        if at == 50 {
+            line.sender.configure(config(Codec::Pcma, 20));
+        }
+        line.tick(Media::Silence);
+    }
+
+    for pair in line.sent.windows(2) {
+        assert_eq!(pair[1].0.sequence, pair[0].0.sequence.wrapping_add(1));
+        let back = pair[0].0.timestamp.wrapping_sub(pair[1].0.timestamp);
+        assert!(back == 0 || back > u32::MAX / 2, "time goes on: {:?} {:?}", pair[0].0, pair[1].0);
+    }
+    let spoken: usize = line.sent.iter().filter(|(header, _)| header.payload_type != 101).map(|(_, p)| p.len()).sum();
+    // 60 ticks without five of the digit; what waited when the codec changed is not said.
+    assert!((55 * 160 - 240..=55 * 160).contains(&spoken), "{spoken}");
 }

@@ -9,7 +9,7 @@ use ringback_sfu::{Mid, Packet};
 use crate::counters::count;
 use crate::event::Event;
 use crate::leg::Kind;
-use crate::sound::{Outcome, TICK};
+use crate::sound::{HALF, Outcome, TICK};
 use crate::source::{Source, as_datagram, codec_of, expected_of, expected_of_browsers};
 use crate::tracks::TrackKey;
 use crate::worker::{LegKey, Timer, Worker};
@@ -58,6 +58,7 @@ impl Worker {
             let mut sound = std::mem::take(&mut room.sound);
             let outcome = sound.tick(at, &mut self.legs, &room.legs);
             room.sound = sound;
+            outcome.held.iter().for_each(|key| self.timers.set(at + HALF, Timer::Held(*key)));
             self.tick_done(&id, outcome);
         }
     }

@@ -24,6 +24,8 @@ mod fitting;
 mod gateway;
 mod handover;
 #[cfg(test)]
+mod heard;
+#[cfg(test)]
 mod layered;
 mod layers;
 mod leg;

@@ -27,7 +27,7 @@ use crate::player::Player;
 use crate::ports::PhoneSocket;
 use crate::seen::MaySee;
 use crate::shared::{LegCounters, Way};
-use crate::source::format_kind;
+use crate::source::{COMFORT_NOISE, format_kind};
 use crate::sys::{self, LONGEST};
 use crate::tracks::TrackKey;
 use crate::voice::{Line, Voice};
@@ -140,6 +140,14 @@ impl PhoneLeg {
         self.voice.send(media, from, way, line, at);
     }
 
+    /// What is left of the last 20 ms, where packets do not end with ticks.
+    fn say_held(&mut self, counters: &LegCounters, now: Instant) {
+        let open = self.is_open();
+        let protect = self.guard.crypto.as_mut().and_then(Crypto::sender);
+        let line = Line { socket: &self.rtp, latch: &mut self.latch, counters, open, protect };
+        self.voice.send_held(line, now);
+    }
+
     /// Whether it is to be kept from returning what it is sent.
     pub fn returns_echo(&self) -> bool {
         self.media.as_ref().is_some_and(|media| media.polish.echo)
@@ -192,8 +200,8 @@ impl PhoneLeg {
     }
 
     /// What the far end says of our stream.
-    fn reported(&mut self, block: &ReportBlock, counters: &LegCounters) {
-        if let Some(trip) = block.round_trip(ntp_now()) {
+    fn reported(&mut self, now: Instant, block: &ReportBlock, counters: &LegCounters) {
+        if let Some(trip) = block.round_trip(ntp_at(now)) {
             counters.round_trip_us.store(trip.as_micros() as u64 + 1, Relaxed);
         }
         counters.remote_lost.store(u64::from(block.cumulative_lost.max(0).unsigned_abs()), Relaxed);
@@ -232,11 +240,6 @@ impl PhoneLeg {
 /// The telephone-event clock that goes with a codec (RFC 4733 §2.1: that of the speech beside it).
 fn event_clock(codec: &PhoneCodec) -> u32 {
     codec.codec.clock_rate()
-}
-
-/// The wall clock in NTP format, now.
-pub fn ntp_now() -> u64 {
-    ntp_at(Instant::now())
 }
 
 /// The wall clock in NTP format at a moment of the worker's: read once and counted on, so that the reports of one phone's
@@ -506,6 +509,12 @@ impl Worker {
             self.leave_out(track, stream);
             return;
         }
+        if packet.payload_type == COMFORT_NOISE && phone.codec(COMFORT_NOISE).is_none() {
+            let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
+            source.into_iter().for_each(|source| source.push_comfort_noise(now, packet, fresh));
+            self.leave_out(track, stream);
+            return;
+        }
         let listening = phone.media.as_ref().is_some_and(|m| m.listen);
         let polished = phone.media.as_ref().is_some_and(|m| !m.polish.is_none());
         let Some(codec) = phone.codec(packet.payload_type).filter(|_| listening) else { return };
@@ -572,7 +581,7 @@ impl Worker {
             };
             for block in blocks.iter().filter(|block| block.ssrc == ours) {
                 LegCounters::add(&shared.counters.reports_on_ours, 1);
-                phone.reported(block, &shared.counters);
+                phone.reported(now, block, &shared.counters);
             }
         }
     }
@@ -597,6 +606,14 @@ impl Worker {
         }
         let due = phone.reporter.due();
         self.timers.set(due, Timer::Phone(key));
+    }
+
+    /// Half a tick has passed since a phone was given 20 ms.
+    pub fn wake_held(&mut self, key: LegKey) {
+        let now = self.now;
+        if let Some(Leg { shared, kind: Kind::Phone(phone), .. }) = self.legs.get_mut(&key) {
+            phone.say_held(&shared.counters, now);
+        }
     }
 
     pub fn close_phone(&mut self, mut phone: PhoneLeg) {
@@ -635,8 +652,11 @@ fn is_sound_due(media: &PhoneMedia) -> bool {
 }
 
 fn payload_types(media: &PhoneMedia) -> impl Iterator<Item = u8> {
-    let speech = std::iter::once(&media.codec).chain(&media.receive).map(|c| c.receive_payload_type);
-    speech.chain(media.dtmf_receive_payload_type)
+    let speech = std::iter::once(&media.codec).chain(&media.receive);
+    // It has the clock of telephones' codecs; gateways send it in pauses though nobody asked for it.
+    let has_noise = speech.clone().any(|codec| codec.codec.clock_rate() == 8000);
+    let speech = speech.map(|codec| codec.receive_payload_type);
+    speech.chain(media.dtmf_receive_payload_type).chain(has_noise.then_some(COMFORT_NOISE))
 }
 
 /// Whether a payload holds 20 ms or more, where its length tells.
@@ -815,14 +835,14 @@ mod tests {
         let (mut worker, key) = answered();
         let stranger: SocketAddr = ([10, 0, 0, 9], 5004).into();
 
-        // 128 bytes of 128 happen to be an RTP packet.
-        for n in (0..=200u8).filter(|n| *n != 128) {
+        // 128 bytes of 128 happen to be an RTP packet, and 141 of 141 comfort noise.
+        for n in (0..=200u8).filter(|n| ![128, 141].contains(n)) {
             worker.rtp_packet(key, far(), &mut vec![n; usize::from(n)]);
             worker.rtcp_packet(key, stranger, &mut report());
         }
 
         let counters = worker.legs[&key].shared.counters.packets_rejected.load(Relaxed);
-        assert_eq!(counters, 400);
+        assert_eq!(counters, 398);
         assert!(worker.mailbox.drain().is_empty());
     }
 
@@ -887,13 +907,13 @@ mod tests {
         assert_eq!(worker.timers.next(), None, "no timer stays behind");
     }
 
-    fn about(ssrc: u32, fraction_lost: u8) -> Vec<u8> {
+    fn about(now: Instant, ssrc: u32, fraction_lost: u8) -> Vec<u8> {
         let block = ReportBlock {
             ssrc,
             fraction_lost,
             cumulative_lost: 12,
             jitter: 80,
-            last_sr: (ntp_now() >> 16) as u32 - (1 << 16),
+            last_sr: (ntp_at(now) >> 16) as u32 - (1 << 16),
             delay_since_last_sr: 1 << 15,
             ..ReportBlock::default()
         };
@@ -909,10 +929,11 @@ mod tests {
         worker.rtp_packet(key, far(), &mut rtp(1));
         let ours = worker.legs.get_mut(&key).unwrap().phone().unwrap().voice.sent().ssrc;
 
-        worker.rtcp_packet(key, far(), &mut about(ours ^ 1, 200));
+        let now = worker.now;
+        worker.rtcp_packet(key, far(), &mut about(now, ours ^ 1, 200));
         let shared = worker.legs[&key].shared.clone();
         assert_eq!(shared.counters.quality(Codec::Pcmu).remote_loss, None, "a report on somebody else's stream");
-        worker.rtcp_packet(key, far(), &mut about(ours, 64));
+        worker.rtcp_packet(key, far(), &mut about(now, ours, 64));
 
         let quality = shared.counters.quality(Codec::Pcmu);
         assert_eq!(quality.remote_loss, Some(0.25));
@@ -963,7 +984,8 @@ mod tests {
         let mut fec = |fraction: u8| {
             let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
             let ours = phone.voice.sent().ssrc;
-            worker.rtcp_packet(key, far(), &mut about(ours, fraction));
+            let now = worker.now;
+            worker.rtcp_packet(key, far(), &mut about(now, ours, fraction));
             let phone = worker.legs.get_mut(&key).unwrap().phone().unwrap();
             phone.voice.sender.as_ref().unwrap().opus()
         };

@@ -21,6 +21,8 @@ use crate::webrtc::guarded;
 use crate::worker::LegKey;
 
 pub const TICK: Duration = Duration::from_millis(20);
+/// Behind a tick, what is left of it for phones whose packets end in the middle of the next one.
+pub const HALF: Duration = Duration::from_millis(10);
 
 pub type Legs = Numbered<LegKey, Leg>;
 
@@ -48,6 +50,8 @@ pub struct Outcome {
     pub presses: Vec<(LegKey, KeyPress)>,
     /// Keys found in the sound.
     pub keys: Vec<(LegKey, KeyHeard)>,
+    /// Phones that something is left for, half a tick later.
+    pub held: Vec<LegKey>,
     /// Legs in which something panicked.
     pub failed: Vec<LegKey>,
 }
@@ -123,6 +127,7 @@ impl Sound {
                 Ok(played) => outcome.played.extend(played.map(|sound| (key, sound))),
                 Err(_) => outcome.failed.push(key),
             }
+            outcome.held.extend(leg.phone().filter(|phone| phone.voice.has_held()).map(|_| key));
         }
         self.serve_browsers(legs, &mut outcome);
         outcome

@@ -19,6 +19,8 @@ use crate::worker::LegKey;
 const PRESENT: Duration = Duration::from_secs(2);
 /// Rate Opus is decoded at for phones: none of them hears more, and mixing at 48 kHz costs three times as much.
 const OPUS_RATE: u32 = 16_000;
+/// Of what is sent in a pause instead of sound (RFC 3551 §6); nobody has to agree on it to send it.
+pub const COMFORT_NOISE: u8 = 13;
 /// Ticks of silence still sent to browsers after sound that we encode ourselves.
 const ENCODED_SILENCE: u32 = 10;
 
@@ -142,6 +144,15 @@ impl Source {
         self.codec = Some(codec);
         self.last_sound = Some(now);
         self.tone = None;
+    }
+
+    /// A packet arrived that says that nobody speaks there now.
+    pub fn push_comfort_noise(&mut self, now: Instant, packet: &RtpPacket<'_>, fresh: bool) {
+        let Feed::Packets(receiver) = &mut self.feed else { return };
+        if fresh {
+            receiver.restart();
+        }
+        receiver.push(now, packet);
     }
 
     /// Whether packets wait for their time.
@@ -367,7 +378,7 @@ fn receiver_config(codecs: Vec<Expected>) -> ReceiverConfig {
     ReceiverConfig {
         codecs,
         dtmf: None,
-        comfort_noise: None,
+        comfort_noise: Some(COMFORT_NOISE),
         opus_rate: OPUS_RATE,
         jitter: JitterConfig::new(clock_rate),
     }

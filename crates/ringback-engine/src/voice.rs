@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use ringback_audio::{Hears, Listener, Media, MixBus, OpusSettings, Sender, SenderConfig};
-use ringback_rtp::{Latch, Protect, SentTotals};
+use ringback_rtp::{Latch, Protect, RtpHeader, SentTotals};
 
 use crate::config::PhoneMedia;
 use crate::player::Player;
@@ -147,31 +147,50 @@ impl Voice {
             return;
         };
         let packet = &mut self.packet;
-        sender.tick(media, &mut |header, payload| {
-            if !line.latch.may_send(now) {
-                LegCounters::add(&line.counters.packets_withheld, 1);
-                return;
-            }
-            packet.clear();
-            header.write(payload, packet);
-            if !line.protect.as_mut().is_none_or(|protect| protect.rtp(packet)) {
-                return;
-            }
-            // What the kernel does not take is lost, as the network might lose it. It may tell here of an earlier
-            // packet that did not arrive: this one has not left then.
-            let refused = |sent: &std::io::Result<usize>| {
-                sent.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-            };
-            let mut sent = line.socket.send_to(packet, to);
-            if refused(&sent) {
-                let told = line.socket.each().map(sys::take_unreachable).sum();
-                LegCounters::add(&line.counters.unreachable, told);
-                sent = line.socket.send_to(packet, to);
-            }
-            match sent {
-                Ok(_) => line.counters.sent(now, payload.len()),
-                Err(_) => LegCounters::add(&line.counters.send_errors, 1),
-            }
-        });
+        sender.tick(media, &mut |header, payload| line.send(header, payload, to, packet, now));
+    }
+
+    /// Whether something is left of the last 20 ms, to be sent half a tick after the rest.
+    pub fn has_held(&self) -> bool {
+        self.sender.as_ref().is_some_and(Sender::has_held)
+    }
+
+    /// What is left of the last 20 ms.
+    pub fn send_held(&mut self, mut line: Line<'_>, now: Instant) {
+        let (Some(sender), Some(to)) = (&mut self.sender, line.latch.destination().filter(|_| line.open)) else {
+            return;
+        };
+        let packet = &mut self.packet;
+        sender.half_tick(&mut |header, payload| line.send(header, payload, to, packet, now));
+    }
+}
+
+impl Line<'_> {
+    /// One packet, made in `packet`.
+    fn send(&mut self, header: RtpHeader, payload: &[u8], to: SocketAddr, packet: &mut Vec<u8>, now: Instant) {
+        if !self.latch.may_send(now) {
+            LegCounters::add(&self.counters.packets_withheld, 1);
+            return;
+        }
+        packet.clear();
+        header.write(payload, packet);
+        if !self.protect.as_mut().is_none_or(|protect| protect.rtp(packet)) {
+            return;
+        }
+        // What the kernel does not take is lost, as the network might lose it. It may tell here of an earlier
+        // packet that did not arrive: this one has not left then.
+        let refused = |sent: &std::io::Result<usize>| {
+            sent.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        };
+        let mut sent = self.socket.send_to(packet, to);
+        if refused(&sent) {
+            let told = self.socket.each().map(sys::take_unreachable).sum();
+            LegCounters::add(&self.counters.unreachable, told);
+            sent = self.socket.send_to(packet, to);
+        }
+        match sent {
+            Ok(_) => self.counters.sent(now, payload.len()),
+            Err(_) => LegCounters::add(&self.counters.send_errors, 1),
+        }
     }
 }

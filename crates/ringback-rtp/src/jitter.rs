@@ -7,6 +7,9 @@
 //!
 //! Carriers jump: another SSRC when the callee answers, other timestamps after a transfer. Sound that goes on is not made
 //! to wait for a new buffer to fill: the new timeline is *joined* on to the end of the old one.
+//!
+//! A far end that falls silent may say so (comfort noise, RFC 3389). Nothing is made up behind such a packet, and what it
+//! says next is no loss, however much time lies between.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -67,7 +70,7 @@ pub struct Buffered {
     pub sequence: u64,
     /// Extended timestamp, in ticks of the RTP clock.
     pub timestamp: u64,
-    /// How much media it carries, in ticks.
+    /// How much media it carries, in ticks; none: the far end fell silent here.
     pub ticks: u32,
     /// RTP payload type.
     pub payload_type: u8,
@@ -220,6 +223,24 @@ impl JitterBuffer {
         if ticks == 0 || ticks > self.ticks(LONGEST_PACKET_MS) || payload.is_empty() {
             return Pushed::Refused;
         }
+        self.place(now, sequence, timestamp, ticks, payload_type, payload)
+    }
+
+    /// A packet that arrived at `now` says that the far end is silent from `timestamp` on (RFC 3389).
+    pub fn push_pause(&mut self, now: Instant, sequence: u16, timestamp: u32, payload_type: u8) -> Pushed {
+        self.stats.received += 1;
+        self.place(now, sequence, timestamp, 0, payload_type, &[])
+    }
+
+    fn place(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        timestamp: u32,
+        ticks: u32,
+        payload_type: u8,
+        payload: &[u8],
+    ) -> Pushed {
         let at = self.micros(now);
         let joining = std::mem::take(&mut self.joining);
         if self.fresh_timeline() {
@@ -328,9 +349,14 @@ impl JitterBuffer {
             return Pushed::Late;
         }
         let place = self.packets.iter().rposition(|held| held.timestamp <= timestamp).map_or(0, |at| at + 1);
-        if place > 0 && self.packets[place - 1].timestamp == timestamp {
-            self.stats.duplicates += 1;
-            return Pushed::Duplicate;
+        if let Some(same) = self.packets.get_mut(place.wrapping_sub(1)).filter(|held| held.timestamp == timestamp) {
+            if same.ticks > 0 || ticks == 0 {
+                self.stats.duplicates += 1;
+                return Pushed::Duplicate;
+            }
+            // It was said to be silence, and is not.
+            *same = Buffered { sequence, timestamp, ticks, payload_type, payload: payload.to_vec() };
+            return Pushed::Queued;
         }
         self.packets.insert(place, Buffered { sequence, timestamp, ticks, payload_type, payload: payload.to_vec() });
         if self.packets.len() > self.config.capacity {
@@ -372,7 +398,7 @@ impl JitterBuffer {
             self.stats.discarded += 1;
         }
         match self.packets.front() {
-            Some(head) if self.delay_us(at, head.timestamp) >= target => self.take(),
+            Some(head) if self.delay_us(at, head.timestamp) >= target => self.take(at),
             _ => Pull::Idle,
         }
     }
@@ -393,7 +419,7 @@ impl JitterBuffer {
         let paid = gap.min(starved);
         let left = gap - paid;
         if left <= u64::from(head.ticks / 4) {
-            return self.take();
+            return self.take(at);
         }
         self.cursor += paid;
         let pause = self.last_played.is_some_and(|last| head.sequence == last + 1);
@@ -407,10 +433,14 @@ impl JitterBuffer {
         Pull::Lost { ticks: ticks as u32 }
     }
 
-    fn take(&mut self) -> Pull {
+    fn take(&mut self, at: i64) -> Pull {
         let Some(packet) = self.packets.pop_front() else { return Pull::Idle };
         self.cursor = packet.timestamp + u64::from(packet.ticks);
         self.last_played = Some(packet.sequence);
+        if packet.ticks == 0 {
+            self.phase = Phase::Waiting { fresh: false };
+            return self.resume(at, false);
+        }
         self.phase = Phase::Playing { starved: 0, lost: 0 };
         Pull::Packet(packet)
     }

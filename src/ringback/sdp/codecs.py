@@ -58,5 +58,5 @@ TELEPHONE_EVENT_TYPES: dict[int, int] = {8000: 101, 48000: 110}
 TELEPHONE_EVENTS = "0-15"
 """Digits, ``*``, ``#``, ``A``–``D`` (RFC 4733 §3.2)."""
 
-PACKET_TIMES_MS = (10, 20, 30, 40, 60)
+PACKET_TIMES_MS = (10, 20, 30, 40, 50, 60)
 """Packet times we send; 20 unless the far end asks for another of them."""

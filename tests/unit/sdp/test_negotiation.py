@@ -134,6 +134,7 @@ def test_an_address_of_zeros_is_hold():
     [
         ("", 20),
         ("a=ptime:30\r\n", 30),
+        ("a=ptime:50\r\n", 50),
         ("a=ptime:20\r\na=maxptime:10\r\n", 10),
         ("a=maxptime:150\r\n", 20),
         ("a=ptime:25\r\n", 20),
