@@ -122,15 +122,15 @@ class Engine(Protocol):
 
     def set_phone(self, leg: str, media: dict[str, Any]) -> None:
         """``remote`` ((ip, port) or None), ``codec``, ``receive`` (list), ``dtmf_payload_type``,
-        ``dtmf_receive_payload_type`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``, ``listen``,
-        ``trusted``, ``signalling_host``,
-        ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR), ``crypto``, ``ice`` (None or a dict),
-        ``guard_echo``, ``suppress_noise``, ``level_gain``, as in ``PhoneMedia`` of ``calls.ports.streams``; a codec is
-        a dict of ``name``, ``payload_type``, ``receive_payload_type``, ``clock_rate``, ``ptime_ms`` as in its
-        ``PhoneCodec``, crypto one of ``suite``, ``send_key``, ``receive_key``, ``receive_mki`` (bytes) as in
-        ``PhoneCrypto``, or one of ``fingerprints`` (list of hash and bytes), ``active`` as in ``PhoneDtls``; ice one of
-        ``ufrag``, ``password``, ``remote_ufrag``.
-        ``ValueError`` names a field that makes no sense."""
+        ``dtmf_receive_payload_type``, ``dtmf_clock_rate`` (int or None), ``dtmf_tones``, ``dtmf_detect``, ``send``,
+        ``listen``, ``trusted``, ``signalling_host``, ``hold_fire``, ``rtcp_port``, ``networks`` (list of CIDR),
+        ``crypto``, ``ice`` (None or a dict), ``guard_echo``, ``suppress_noise``, ``level_gain``, as in ``PhoneMedia``
+        of ``calls.ports.streams``; a codec is a dict of ``name``, ``payload_type``, ``receive_payload_type``,
+        ``clock_rate``, ``ptime_ms`` as in its ``PhoneCodec``, crypto one of ``suite``, ``send_key``, ``receive_key``,
+        ``receive_mki`` (bytes) as in ``PhoneCrypto``, or one of ``fingerprints`` (list of hash and bytes), ``active``
+        as in ``PhoneDtls``; ice one of ``ufrag``, ``password``, ``remote_ufrag``. ``ValueError`` names a field that
+        makes no sense.
+        """
 
     def open_phone_video(self, leg: str) -> int:
         """Bind another such pair for a phone leg's pictures; returns the RTP port. ``OSError`` when none is free."""

@@ -149,8 +149,7 @@ impl Receiver {
             return;
         }
         if self.config.comfort_noise == Some(packet.payload_type) {
-            self.jitter.push_pause(now, packet.sequence, packet.timestamp, packet.payload_type);
-            return;
+            return self.pause(now, packet);
         }
         let Some(codec) = self.codec_of(packet.payload_type) else {
             self.stats.bad_payloads += 1;
@@ -165,6 +164,11 @@ impl Receiver {
             self.staged.clear();
         }
         self.jitter.push(now, packet.sequence, packet.timestamp, ticks, packet.payload_type, packet.payload);
+    }
+
+    /// A packet of the accepted source says that nobody speaks from its timestamp on, whatever its type.
+    pub fn pause(&mut self, now: Instant, packet: &RtpPacket<'_>) {
+        self.jitter.push_pause(now, packet.sequence, packet.timestamp, packet.payload_type);
     }
 
     fn codec_of(&self, payload_type: u8) -> Option<Codec> {

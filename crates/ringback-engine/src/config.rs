@@ -55,6 +55,8 @@ pub struct PhoneMedia {
     pub dtmf_payload_type: Option<u8>,
     /// telephone-event payload type from the far end.
     pub dtmf_receive_payload_type: Option<u8>,
+    /// Clock in which the durations of events are told both ways, where it is not the codec's.
+    pub dtmf_clock_rate: Option<u32>,
     /// Whether keys that we press are tones in what we say.
     pub dtmf_tones: bool,
     /// Whether keys are looked for in what is heard, where no telephone-event payload type is agreed on.
@@ -90,6 +92,7 @@ impl PhoneMedia {
             receive: Vec::new(),
             dtmf_payload_type: None,
             dtmf_receive_payload_type: None,
+            dtmf_clock_rate: None,
             dtmf_tones: false,
             dtmf_detect: false,
             send: true,
@@ -103,6 +106,11 @@ impl PhoneMedia {
             ice: None,
             polish: Polishing::default(),
         }
+    }
+
+    /// Clock of telephone-events: that of the speech beside them (RFC 4733 §2.1), or what was agreed on instead.
+    pub fn event_clock(&self) -> u32 {
+        self.dtmf_clock_rate.unwrap_or(self.codec.codec.clock_rate())
     }
 
     /// Whether RTP and RTCP share a port (RFC 5761).

@@ -11,6 +11,7 @@ use crate::command::Command;
 use crate::config::{PhoneCodec, PhoneMedia};
 use crate::content::{Phone, media};
 use crate::crypto::{PhoneCrypto, SdesKeys};
+use crate::event::Event;
 use crate::leg::Kind;
 use crate::ports;
 use crate::shared::{LegCounters, LegShared, PcmQueues};
@@ -280,5 +281,43 @@ fn both_ends_of_a_call_know_the_round_trip_and_how_good_they_sound_to_each_other
             assert_eq!(counters.packets_rejected.load(Relaxed), 0);
             assert!(counters.frames_speech.load(Relaxed) > 500);
         }
+    }
+}
+
+#[test]
+fn keys_beside_opus_are_told_and_read_by_the_clock_that_was_agreed_on() {
+    for (clock, agreed) in [(48_000, None), (8_000, Some(8_000))] {
+        let mut worker = testing::worker();
+        let mut phone = Phone::new(&mut worker, "phone", Codec::Opus);
+        let events = Some(101);
+        let with_keys = PhoneMedia {
+            dtmf_payload_type: events,
+            dtmf_receive_payload_type: events,
+            dtmf_clock_rate: agreed,
+            ..media(Codec::Opus, phone.address())
+        };
+        worker.set_phone("phone", with_keys);
+        for step in 1..=5u32 {
+            let [.., high, low] = (step * 20 * clock / 1000).to_be_bytes();
+            let end = if step == 5 { 0x80 } else { 0 };
+            phone.send(&mut worker, 101, step == 1, &[7, end | 10, high, low]);
+            testing::pass(&mut worker, TICK);
+        }
+        let told = worker.mailbox.drain().into_iter().find_map(|event| match event {
+            Event::Digit { digit, duration_ms, .. } => Some((digit, duration_ms)),
+            _ => None,
+        });
+        assert_eq!(told, Some(('7', 100)), "of a clock of {clock}");
+
+        phone.drain();
+        worker.send_digits("phone", "3", 100, 60);
+        testing::pass(&mut worker, TICK * 20);
+        let ends: Vec<u32> = phone
+            .drain()
+            .iter()
+            .filter(|packet| packet[1] & 0x7f == 101 && packet[13] & 0x80 != 0)
+            .map(|packet| u32::from(packet[14]) << 8 | u32::from(packet[15]))
+            .collect();
+        assert_eq!(ends, [clock / 10; 3], "of a clock of {clock}");
     }
 }

@@ -17,7 +17,7 @@ use ringback_rtp::{
 use ringback_sfu::{Extensions, Mid, Packet};
 use rustix::event::epoll;
 
-use crate::config::{PhoneCodec, PhoneMedia};
+use crate::config::PhoneMedia;
 use crate::crypto::Crypto;
 use crate::event::Event;
 use crate::leg::{Kind, Leg};
@@ -237,11 +237,6 @@ impl PhoneLeg {
     }
 }
 
-/// The telephone-event clock that goes with a codec (RFC 4733 §2.1: that of the speech beside it).
-fn event_clock(codec: &PhoneCodec) -> u32 {
-    codec.codec.clock_rate()
-}
-
 /// The wall clock in NTP format at a moment of the worker's: read once and counted on, so that the reports of one phone's
 /// sound and pictures agree, whatever is done to the clock between them.
 pub fn ntp_at(now: Instant) -> u64 {
@@ -314,8 +309,8 @@ impl Worker {
             phone.latch.update(now, config);
         }
         phone.voice.set(media);
-        if before.as_ref().is_none_or(|m| event_clock(&m.codec) != event_clock(&media.codec)) {
-            phone.dtmf = DtmfReceiver::new(event_clock(&media.codec));
+        if before.as_ref().is_none_or(|m| m.event_clock() != media.event_clock()) {
+            phone.dtmf = DtmfReceiver::new(media.event_clock());
         }
         let detects = media.dtmf_detect && media.dtmf_receive_payload_type.is_none();
         phone.keys = phone.keys.take().or_else(|| Some(KeyEars::new())).filter(|_| detects);
@@ -506,12 +501,15 @@ impl Worker {
         let Some(track) = phone.track else { return };
         if phone.is_press(packet.payload_type) {
             phone.dtmf.push(now, packet.timestamp, packet.marker, packet.payload);
+            // Where a press begins, what is said ends.
+            let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
+            source.filter(|_| packet.marker).into_iter().for_each(|source| source.push_pause(now, packet, fresh));
             self.leave_out(track, stream);
             return;
         }
         if packet.payload_type == COMFORT_NOISE && phone.codec(COMFORT_NOISE).is_none() {
             let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
-            source.into_iter().for_each(|source| source.push_comfort_noise(now, packet, fresh));
+            source.into_iter().for_each(|source| source.push_pause(now, packet, fresh));
             self.leave_out(track, stream);
             return;
         }
@@ -675,6 +673,7 @@ mod tests {
 
     use super::*;
     use crate::command::Command;
+    use crate::config::PhoneCodec;
     use crate::ports;
     use crate::shared::LegShared;
     use crate::testing;

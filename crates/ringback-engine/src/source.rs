@@ -147,12 +147,12 @@ impl Source {
     }
 
     /// A packet arrived that says that nobody speaks there now.
-    pub fn push_comfort_noise(&mut self, now: Instant, packet: &RtpPacket<'_>, fresh: bool) {
+    pub fn push_pause(&mut self, now: Instant, packet: &RtpPacket<'_>, fresh: bool) {
         let Feed::Packets(receiver) = &mut self.feed else { return };
         if fresh {
             receiver.restart();
         }
-        receiver.push(now, packet);
+        receiver.pause(now, packet);
     }
 
     /// Whether packets wait for their time.
@@ -378,7 +378,7 @@ fn receiver_config(codecs: Vec<Expected>) -> ReceiverConfig {
     ReceiverConfig {
         codecs,
         dtmf: None,
-        comfort_noise: Some(COMFORT_NOISE),
+        comfort_noise: None,
         opus_rate: OPUS_RATE,
         jitter: JitterConfig::new(clock_rate),
     }

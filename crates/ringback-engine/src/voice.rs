@@ -71,7 +71,7 @@ impl Voice {
             codec: media.codec.codec,
             payload_type: media.codec.payload_type,
             ptime_ms: media.codec.ptime.as_millis() as u32,
-            dtmf: media.dtmf_payload_type.map(|pt| (pt, media.codec.codec.clock_rate())),
+            dtmf: media.dtmf_payload_type.map(|pt| (pt, media.event_clock())),
             opus: self.sender.as_ref().map_or_else(OpusSettings::default, Sender::opus),
         };
         match &mut self.sender {

@@ -27,6 +27,7 @@ pub fn phone_media(media: &Bound<'_, PyDict>) -> PyResult<PhoneMedia> {
         receive: receive.iter().map(phone_codec).collect::<PyResult<_>>()?,
         dtmf_payload_type: optional(media, "dtmf_payload_type")?,
         dtmf_receive_payload_type: optional(media, "dtmf_receive_payload_type")?,
+        dtmf_clock_rate: optional(media, "dtmf_clock_rate")?,
         dtmf_tones: optional(media, "dtmf_tones")?.unwrap_or(false),
         dtmf_detect: optional(media, "dtmf_detect")?.unwrap_or(false),
         send: optional(media, "send")?.unwrap_or(true),

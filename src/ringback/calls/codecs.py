@@ -38,6 +38,7 @@ def phone_media(agreed: Negotiated) -> PhoneMedia:
         receive=tuple(_codec(codec) for codec in agreed.receive),
         dtmf_payload_type=agreed.dtmf_payload_type,
         dtmf_receive_payload_type=agreed.dtmf_receive_payload_type,
+        dtmf_clock_rate=agreed.dtmf_clock_rate,
         send=agreed.send,
         listen=agreed.listen,
         rtcp_port=agreed.rtcp_port,

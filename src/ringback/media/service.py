@@ -272,6 +272,7 @@ def phone_fields(media: PhoneMedia) -> dict[str, Any]:
         "receive": [codec_fields(codec) for codec in media.receive],
         "dtmf_payload_type": media.dtmf_payload_type,
         "dtmf_receive_payload_type": media.dtmf_receive_payload_type,
+        "dtmf_clock_rate": media.dtmf_clock_rate,
         "dtmf_tones": media.dtmf_tones,
         "dtmf_detect": media.dtmf_detect,
         "send": media.send,

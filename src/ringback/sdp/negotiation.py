@@ -83,6 +83,7 @@ class Negotiated:
         receive: Every codec the far end may send without asking again, ``codec`` among them.
         dtmf_payload_type: telephone-event payload type to send with, ``None`` when not agreed.
         dtmf_receive_payload_type: telephone-event payload type the far end sends with.
+        dtmf_clock_rate: Clock in which durations of digits are told, where it is not the codec's.
         send: Whether we may send: ``False`` while the far end has us on hold.
         listen: Whether the far end may send.
         refused: Kinds of streams the far end offered and we did not take (``video``, ``image`` …).
@@ -98,6 +99,7 @@ class Negotiated:
     receive: tuple[NegotiatedCodec, ...]
     dtmf_payload_type: int | None = None
     dtmf_receive_payload_type: int | None = None
+    dtmf_clock_rate: int | None = None
     send: bool = True
     listen: bool = True
     refused: tuple[str, ...] = ()
@@ -223,8 +225,9 @@ def make_answer(
         remote=remote,
         codec=agreed,
         receive=(agreed,),
-        dtmf_payload_type=event,
-        dtmf_receive_payload_type=event,
+        dtmf_payload_type=None if event is None else event.payload_type,
+        dtmf_receive_payload_type=None if event is None else event.payload_type,
+        dtmf_clock_rate=_other_clock(event, codec),
         send=send and (remote is not None or ice is not None),
         listen=listen,
         refused=tuple(media.kind for i, media in enumerate(offered.media) if i not in taken and media.port),
@@ -282,7 +285,7 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
     if not receive:
         raise NoCommonCodec("no codec in common")
     codec = receive[0]
-    event = _event_for(formats, codec.clock_rate)
+    event = _event_for([f for f in formats if (f.encoding, f.clock_rate) in mine], codec.clock_rate)
     ice = _ice(answered, theirs, protection) if protection.ice else None
     remote = _remote(answered, theirs, ice)
     send, listen = _mirror(answered.direction(theirs), offered.direction(ours))
@@ -290,8 +293,9 @@ def read_answer(our_offer: bytes, answer: bytes, protection: Protection = CLEAR_
         remote=remote,
         codec=codec,
         receive=receive,
-        dtmf_payload_type=event,
-        dtmf_receive_payload_type=mine.get((TELEPHONE_EVENT, codec.clock_rate)) if event is not None else None,
+        dtmf_payload_type=None if event is None else event.payload_type,
+        dtmf_receive_payload_type=None if event is None else mine[TELEPHONE_EVENT, event.clock_rate],
+        dtmf_clock_rate=_other_clock(event, codec),
         send=send and (remote is not None or ice is not None),
         listen=listen,
         rtcp_port=_rtcp_port(theirs),
@@ -476,9 +480,17 @@ def _bounded(text: str, highest: int) -> int:
     return int(text)
 
 
-def _event_for(formats: Sequence[_Format], clock_rate: int) -> int | None:
-    """Digits travel on the clock of the codec they accompany (RFC 4733 §2.1): phones may offer one row per clock."""
-    return next((f.payload_type for f in formats if f.encoding == TELEPHONE_EVENT and f.clock_rate == clock_rate), None)
+def _event_for(formats: Sequence[_Format], clock_rate: int) -> _Format | None:
+    """Digits travel on the clock of the codec they accompany (RFC 4733 §2.1): phones may offer one row per clock.
+
+    Some (baresip 1.0, Asterisk before 22) have the row of 8000 alone beside Opus, too, and tell durations in that.
+    """
+    events = [f for f in formats if f.encoding == TELEPHONE_EVENT]
+    return next((f for clock in (clock_rate, 8000) for f in events if f.clock_rate == clock), None)
+
+
+def _other_clock(event: _Format | None, codec: Codec | NegotiatedCodec) -> int | None:
+    return None if event is None or event.clock_rate == codec.clock_rate else event.clock_rate
 
 
 def _ptime(media: Media) -> int:
@@ -535,14 +547,14 @@ def _direction(send: bool, listen: bool) -> str:
 
 
 def _answer_stream(
-    offered: Media, port: int, codec: Codec, wire: int, event: int | None, direction: str, ptime_ms: int
+    offered: Media, port: int, codec: Codec, wire: int, event: _Format | None, direction: str, ptime_ms: int
 ) -> Media:
     """§6.1: the payload types of the offer are used again, so that both ways look alike in a trace."""
     attributes = _codec_attributes(codec, wire)
     formats = [str(wire)]
     if event is not None:
-        formats.append(str(event))
-        attributes += _event_attributes(event, codec.clock_rate)
+        formats.append(str(event.payload_type))
+        attributes += _event_attributes(event.payload_type, event.clock_rate)
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     if (mid := offered.value("mid")) is not None:
         attributes.append(("mid", mid))

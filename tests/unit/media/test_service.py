@@ -220,6 +220,7 @@ def test_a_phones_media_is_written_as_the_core_takes_it() -> None:
         "receive": [codec],
         "dtmf_payload_type": 101,
         "dtmf_receive_payload_type": 96,
+        "dtmf_clock_rate": None,
         "dtmf_tones": False,
         "dtmf_detect": False,
         "send": True,

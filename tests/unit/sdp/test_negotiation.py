@@ -49,6 +49,31 @@ def test_the_callers_order_decides_and_digits_follow_the_codecs_clock(
     assert agreed.remote == ("192.0.2.1", 7078)
 
 
+OPUS_WITH_KEYS_OF_8000 = offer(
+    "m=audio 14000 RTP/AVP 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n"
+)
+
+
+def test_keys_beside_opus_go_by_the_clock_of_8000_where_that_is_all_there_is():
+    """As baresip and Asterisk before 22 offer and answer; RFC 4733 §2.1 wants the codec's."""
+    data, agreed = answer(OPUS_WITH_KEYS_OF_8000)
+    read = read_answer(make_offer(1, 1, "198.51.100.1", 20000, ["OPUS"]), OPUS_WITH_KEYS_OF_8000)
+
+    assert (agreed.dtmf_payload_type, agreed.dtmf_receive_payload_type, agreed.dtmf_clock_rate) == (101, 101, 8000)
+    assert "101 telephone-event/8000" in parse(data).media[0].values("rtpmap")
+    assert read.dtmf_payload_type is None, "what was not offered is not answered"
+
+
+def test_keys_of_8000_are_taken_from_an_answer_with_opus_where_both_were_offered():
+    mine = make_offer(1, 1, "198.51.100.1", 20000, ["OPUS", "PCMU"])
+
+    agreed = read_answer(mine, OPUS_WITH_KEYS_OF_8000)
+
+    assert (agreed.codec.name, agreed.dtmf_payload_type, agreed.dtmf_receive_payload_type) == ("OPUS", 101, 101)
+    assert agreed.dtmf_clock_rate == 8000
+    assert answer(LINPHONE, ALL)[1].dtmf_clock_rate is None
+
+
 def test_static_payload_types_need_no_rtpmap():
     """RFC 3551 §6; G.722's clock is written as 8000."""
     _, agreed = answer(offer("m=audio 14000 RTP/AVP 9\r\n"))

@@ -92,6 +92,7 @@ class PhoneMedia:
         receive: Every codec (by payload type) the far end may send without asking again.
         dtmf_payload_type: telephone-event payload type towards the far end, if negotiated (RFC 4733).
         dtmf_receive_payload_type: telephone-event payload type the far end sends with.
+        dtmf_clock_rate: Clock in which the durations of its events and ours are told; ``None``: the codec's.
         dtmf_tones: Keys that we press are tones in what we say.
         dtmf_detect: Keys are looked for in what is heard, where no ``dtmf_receive_payload_type`` is agreed on.
         send, listen: Direction as seen from us, for hold.
@@ -113,6 +114,7 @@ class PhoneMedia:
     receive: tuple[PhoneCodec, ...] = ()
     dtmf_payload_type: int | None = None
     dtmf_receive_payload_type: int | None = None
+    dtmf_clock_rate: int | None = None
     dtmf_tones: bool = False
     dtmf_detect: bool = False
     send: bool = True
