@@ -23,7 +23,7 @@ use crate::testing;
 use crate::worker::{LegKey, Worker};
 
 const TICK: Duration = Duration::from_millis(20);
-const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
+pub const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 /// What is said; one word twice in a row.
 const SPEECH: [usize; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 7, 0, 5, 2];
 const WORD: f64 = 0.2;

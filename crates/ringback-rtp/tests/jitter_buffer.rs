@@ -151,6 +151,50 @@ fn speak(buffer: &mut JitterBuffer, now: &mut Instant, count: u32, sequence: u16
 }
 
 #[test]
+fn a_silence_that_was_told_of_is_neither_lost_nor_made_up_however_late_the_next_word_comes() {
+    let mut buffer = buffer();
+    let mut now = Instant::now();
+    let (mut sequence, mut timestamp) = (65_500u16, 0xffff_f000u32);
+    for pause in [1, 2, 5, 50, 500u32] {
+        let (played, made_up) = speak(&mut buffer, &mut now, 50, sequence, timestamp);
+        assert!(played >= 49 && made_up == 0, "{played} played and {made_up} made up before a pause of {pause}");
+        (sequence, timestamp) = (sequence.wrapping_add(50), timestamp.wrapping_add(50 * 160));
+        buffer.push_pause(now, sequence, timestamp, 13);
+        sequence = sequence.wrapping_add(1);
+        for _ in 0..pause {
+            assert!(!matches!(buffer.pull(now, 0), Pull::Lost { .. } | Pull::Starved), "a pause of {pause}");
+            now += ms(20);
+            timestamp = timestamp.wrapping_add(160);
+        }
+    }
+
+    let stats = buffer.stats();
+    assert_eq!((stats.concealed, stats.late, stats.discarded, stats.restarts), (0, 0, 0, 0), "{stats:?}");
+}
+
+#[test]
+fn what_was_told_to_be_silence_and_is_sound_is_played() {
+    let mut buffer = buffer();
+    let mut now = Instant::now();
+    let (mut played, mut made_up) = (0, 0);
+    for n in 0..100u32 {
+        // An event and the sound beside it begin at one time.
+        if n % 10 == 5 {
+            buffer.push_pause(now, (n * 2) as u16, n * 160, 101);
+        }
+        buffer.push(now, (n * 2 + 1) as u16, n * 160, 160, 0, &[0; 160]);
+        match buffer.pull(now, 0) {
+            Pull::Packet(_) => played += 1,
+            Pull::Lost { .. } | Pull::Starved => made_up += 1,
+            Pull::Idle => {}
+        }
+        now += ms(20);
+    }
+
+    assert!(played >= 98 && made_up == 0, "{played} played, {made_up} made up");
+}
+
+#[test]
 fn a_jump_of_the_timestamps_starts_anew_after_two_packets() {
     let mut buffer = buffer();
     let mut now = Instant::now();
@@ -208,6 +252,9 @@ fn any_sequence_of_pushes_and_pulls_is_survived() {
             let mask = if wild { u32::MAX } else { 0xffff };
             let ticks = (random.next() % 1000) as u32;
             let (sequence, timestamp) = (random.next() as u16, random.next() as u32 & mask);
+            if random.next().is_multiple_of(10) {
+                buffer.push_pause(now, sequence.wrapping_sub(1), timestamp, 13);
+            }
             buffer.push(now, sequence, timestamp, ticks, 0, &[0; 3]);
             if random.next().is_multiple_of(2)
                 && let Pull::Lost { ticks } = buffer.pull(now, (random.next() % 2000) as u32)
