@@ -95,6 +95,19 @@ pub struct Received {
     pub toned: bool,
 }
 
+/// What became of a packet for one leg.
+#[derive(PartialEq, Eq)]
+enum Written {
+    /// Its peer has to be drained for it to leave.
+    Waits,
+    /// It leaves with this turn's.
+    Gone,
+    /// The far end does not take it as it is.
+    Refused,
+    /// Nothing can be sent to the leg at present.
+    Nowhere,
+}
+
 /// Why a peer is done for.
 pub enum Broken {
     /// str0m said so: the far end's DTLS failed, for example.
@@ -150,7 +163,7 @@ impl WebrtcLeg {
         let clock = packet.format.kind.clock_rate();
         let rewriter = received.rewriter.get_or_insert_with(|| {
             let random = sys::random_u64();
-            Rewriter::new(clock, random as u16, (random >> 32) as u32)
+            Rewriter::new(clock, random as u16, (random >> 32) as u32).behind(peer.newest(mid))
         });
         let Some((sequence, timestamp)) = rewriter.rewrite(source, packet.sequence, packet.timestamp, now) else {
             return Ok(true);
@@ -281,7 +294,8 @@ impl Worker {
             }
             let track = self.tracks.subscribe(&room, &source.0, &source.1, key, mid);
             let is_audio = self.tracks.get(track).is_some_and(|track| track.is_audio());
-            let viewer = (!is_audio).then(new_viewer);
+            let newest = self.webrtc_leg(key).and_then(|leg| leg.peer.newest(mid));
+            let viewer = (!is_audio).then(|| new_viewer().behind(newest));
             received.insert(
                 mid,
                 Received { track, source, rewriter: None, viewer, format: None, made: false, toned: false },
@@ -483,10 +497,10 @@ impl Worker {
         while let Some(&(key, mid)) = self.tracks.get(track).and_then(|track| track.subscribers.get(n)) {
             n += 1;
             match self.write_to(key, mid, source, packet, false) {
-                Ok(Some(true)) if at_once => self.pass_time(key),
-                Ok(Some(true)) => self.touch(key),
-                Ok(Some(false)) => refused.push((key, mid)),
-                Ok(None) => {}
+                Ok(Written::Waits) if at_once => self.pass_time(key),
+                Ok(Written::Waits) => self.touch(key),
+                Ok(Written::Refused) => refused.push((key, mid)),
+                Ok(Written::Gone | Written::Nowhere) => {}
                 Err(what) => broken.push((key, what)),
             }
         }
@@ -502,32 +516,27 @@ impl Worker {
     /// Send one packet to one WebRTC leg.
     pub fn send_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet, made: bool) -> Result<bool, Broken> {
         let written = self.write_to(key, mid, source, packet, made)?;
-        if written == Some(true) {
+        if written == Written::Waits {
             self.touch(key);
         }
-        Ok(written != Some(false))
+        Ok(written != Written::Refused)
     }
 
-    /// Write one packet for one WebRTC leg, which has to be drained; `None` when nothing can be sent to it at present.
-    fn write_to(
-        &mut self,
-        key: LegKey,
-        mid: Mid,
-        source: u64,
-        packet: &Packet,
-        made: bool,
-    ) -> Result<Option<bool>, Broken> {
+    /// Write one packet for one WebRTC leg.
+    fn write_to(&mut self, key: LegKey, mid: Mid, source: u64, packet: &Packet, made: bool) -> Result<Written, Broken> {
         let now = self.now;
-        let Some(leg) = self.legs.get_mut(&key) else { return Ok(None) };
-        let Kind::Webrtc(webrtc) = &mut leg.kind else { return Ok(None) };
+        let Some(leg) = self.legs.get_mut(&key) else { return Ok(Written::Nowhere) };
+        let Kind::Webrtc(webrtc) = &mut leg.kind else { return Ok(Written::Nowhere) };
         if !webrtc.connected {
-            return Ok(None);
+            return Ok(Written::Nowhere);
         }
-        let sent = webrtc.send(mid, source, packet, made, now)?;
-        if sent {
-            leg.shared.counters.sent(now, packet.payload.len());
+        if !webrtc.send(mid, source, packet, made, now)? {
+            return Ok(Written::Refused);
         }
-        Ok(Some(sent))
+        leg.shared.counters.sent(now, packet.payload.len());
+        let Some(straight) = webrtc.peer.take_straight() else { return Ok(Written::Waits) };
+        self.transmit(straight);
+        Ok(Written::Gone)
     }
 
     /// A packet of the stream goes to nobody: those after it move up.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use zeroize::Zeroizing;
 
 use crate::srtp::{MasterKey, Suite};
 
@@ -82,6 +83,30 @@ pub struct SessionKeys {
     pub send: MasterKey,
     /// The far end's.
     pub receive: MasterKey,
+}
+
+impl SessionKeys {
+    /// Out of what DTLS agreed on: client's key, server's key, client's salt, server's salt (RFC 5764 §4.2). `None` for a
+    /// profile that is not known here. `is_active`: ours is the client.
+    pub fn exported(material: &[u8], profile: SrtpProfile, is_active: bool) -> Option<SessionKeys> {
+        let suite = match profile {
+            SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128Sha1_80,
+            SrtpProfile::AEAD_AES_128_GCM => Suite::Aead128Gcm,
+            SrtpProfile::AEAD_AES_256_GCM => Suite::Aead256Gcm,
+            _ => return None,
+        };
+        let (key, salt) = (suite.key_length(), suite.salt_length());
+        let both = |key_at: usize, salt_at: usize| {
+            let parts = [material.get(key_at..key_at + key)?, material.get(salt_at..salt_at + salt)?];
+            MasterKey::new(suite, &Zeroizing::new(parts.concat()))
+        };
+        let (client, server) = (both(0, 2 * key)?, both(key, 2 * key + salt)?);
+        Some(if is_active {
+            SessionKeys { send: client, receive: server }
+        } else {
+            SessionKeys { send: server, receive: client }
+        })
+    }
 }
 
 /// Why there will be no keys. The handshake is over.
@@ -212,7 +237,9 @@ impl Handshake {
                         outcome = Err(DtlsError::Stranger);
                     }
                 }
-                Output::KeyingMaterial(material, profile) => self.exported = keys(&material, profile, self.is_active),
+                Output::KeyingMaterial(material, profile) => {
+                    self.exported = SessionKeys::exported(&material, profile, self.is_active)
+                }
                 // Application data is nobody's business here, and a goodbye ends no call.
                 _ => {}
             }
@@ -231,27 +258,6 @@ impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake").field("is_active", &self.is_active).field("is_told", &self.is_told).finish()
     }
-}
-
-/// RFC 5764 §4.2: client's key, server's key, client's salt, server's salt.
-fn keys(material: &[u8], profile: SrtpProfile, is_active: bool) -> Option<SessionKeys> {
-    let suite = match profile {
-        SrtpProfile::AES128_CM_SHA1_80 => Suite::AesCm128Sha1_80,
-        SrtpProfile::AEAD_AES_128_GCM => Suite::Aead128Gcm,
-        SrtpProfile::AEAD_AES_256_GCM => Suite::Aead256Gcm,
-        _ => return None,
-    };
-    let (key, salt) = (suite.key_length(), suite.salt_length());
-    let both = |key_at: usize, salt_at: usize| {
-        let parts = [material.get(key_at..key_at + key)?, material.get(salt_at..salt_at + salt)?];
-        MasterKey::new(suite, &parts.concat())
-    };
-    let (client, server) = (both(0, 2 * key)?, both(key, 2 * key + salt)?);
-    Some(if is_active {
-        SessionKeys { send: client, receive: server }
-    } else {
-        SessionKeys { send: server, receive: client }
-    })
 }
 
 #[cfg(test)]

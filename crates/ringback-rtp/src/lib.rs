@@ -42,4 +42,4 @@ pub use reception::Reception;
 pub use report::{Reporter, SentTotals};
 pub use rtcp::{ReportBlock, Rtcp, RtcpError, SenderInfo, parse_compound, write_compound};
 pub use sequence::{Extended16, Extended32, SequenceCheck, SourceValidator};
-pub use srtp::{MasterKey, Protect, SrtpError, Suite, Unprotect};
+pub use srtp::{MasterKey, Numbers, Protect, Sealer, SrtpError, Suite, Unprotect, Unused};

@@ -3,10 +3,12 @@
 //! A configuration proves the whole crypto library when it is made (six key exchanges among it), and str0m makes one for
 //! each peer: that was a third of what a join costs.
 
-use std::sync::{Arc, OnceLock};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use dimpl::{Config, Dtls};
+use ringback_rtp::{MasterKey, SessionKeys};
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
 };
@@ -17,6 +19,33 @@ pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     let made = || Arc::new(CryptoProvider { dtls_provider: &Provider, ..str0m::crypto::from_feature_flags() });
     PROVIDER.get_or_init(made).clone()
+}
+
+/// Where a peer's DTLS leaves the key of what the peer sends.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Arc<Mutex<Option<MasterKey>>>);
+
+impl Keys {
+    /// The key, once.
+    pub fn take(&self) -> Option<MasterKey> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub fn leave(&self, key: MasterKey) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+}
+
+thread_local! {
+    /// Of the DTLS that was made last on this thread: str0m makes it, and tells nobody which it is.
+    static MADE: RefCell<Option<Keys>> = const { RefCell::new(None) };
+}
+
+/// Build something with one DTLS in it; where that leaves its key.
+pub fn keyed<T>(build: impl FnOnce() -> T) -> (T, Keys) {
+    MADE.take();
+    let built = build();
+    (built, MADE.take().unwrap_or_default())
 }
 
 #[derive(Debug)]
@@ -38,7 +67,9 @@ impl DtlsProvider for Provider {
             return Err(CryptoError::Other(format!("{version} is not spoken here")));
         }
         let dtls = Dtls::new_12(configuration(mtu)?, certificate.clone(), now);
-        Ok(Box::new(Instance(dtls)))
+        let keys = Keys::default();
+        MADE.set(Some(keys.clone()));
+        Ok(Box::new(Instance(dtls, keys)))
     }
 }
 
@@ -62,7 +93,7 @@ fn configuration(mtu: Option<usize>) -> Result<Arc<Config>, CryptoError> {
 
 /// One peer's DTLS.
 #[derive(Debug)]
-struct Instance(Dtls);
+struct Instance(Dtls, Keys);
 
 impl DtlsInstance for Instance {
     fn set_active(&mut self, active: bool) {
@@ -74,7 +105,13 @@ impl DtlsInstance for Instance {
     }
 
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
-        self.0.poll_output(buffer)
+        let output = self.0.poll_output(buffer);
+        if let DtlsOutput::KeyingMaterial(material, profile) = &output
+            && let Some(keys) = SessionKeys::exported(material, *profile, self.0.is_active())
+        {
+            self.1.leave(keys.send);
+        }
+        output
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsImplError> {

@@ -12,6 +12,7 @@ mod picture;
 mod red;
 mod rewrite;
 mod speaker;
+mod straight;
 mod stun;
 mod viewer;
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringback_rtp::{is_rtcp, is_stun};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::config::DtlsCert;
@@ -23,6 +24,7 @@ use crate::crypto;
 use crate::offer::{self, TELLS_ARRIVALS};
 use crate::picture::PictureNumbers;
 use crate::red::Redundant;
+use crate::straight::{Declared, Sound, Straight, short};
 use crate::viewer::Place;
 
 /// Most m-lines an offer may have: each costs state for as long as the peer lives.
@@ -252,12 +254,18 @@ pub struct Peer {
     /// When str0m was last told the time, and before when it is told exactly when it wants to be.
     told: Instant,
     exact_until: Instant,
+    /// When ICE wants to be told the time, if nothing does before.
+    ice_at: Option<Instant>,
+    /// The highest number of each picture that was written, by its m-line.
+    shown: HashMap<Mid, u64>,
+    /// Sound that str0m does not have to know of.
+    straight: Straight,
 }
 
 impl Peer {
     /// A peer that can be reached at `local` (UDP, and TCP of the same number).
     pub fn new(identity: &Identity, local: &[SocketAddr], now: Instant) -> Peer {
-        let mut peer = Peer::of(serving(identity, local, None, now), local, now);
+        let mut peer = Peer::of(|| serving(identity, local, None, now), local, now);
         peer.unoffered = Some(identity.clone());
         peer
     }
@@ -280,10 +288,11 @@ impl Peer {
         // A path that is gone is noticed within 10 s, and looked at every 2 s.
         config.set_max_stun_rto(Duration::from_secs(2));
         config.set_max_stun_retransmits(5);
-        Peer::of(config.build(now), &[], now)
+        Peer::of(|| config.build(now), &[], now)
     }
 
-    fn of(rtc: Rtc, local: &[SocketAddr], now: Instant) -> Peer {
+    fn of(build: impl FnOnce() -> Rtc, local: &[SocketAddr], now: Instant) -> Peer {
+        let (rtc, keys) = crypto::keyed(build);
         Peer {
             rtc,
             local: local.to_vec(),
@@ -299,6 +308,9 @@ impl Peer {
             sent: false,
             told: now,
             exact_until: now,
+            ice_at: None,
+            shown: HashMap::new(),
+            straight: Straight::new(keys),
         }
     }
 
@@ -323,9 +335,15 @@ impl Peer {
         let pending = self.pending.take().ok_or("nothing was offered")?;
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|e| format!("the answer cannot be read: {e}"))?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|e| format!("the answer is of no use: {e}"))?;
+        self.agreed();
+        Ok(())
+    }
+
+    /// What is agreed on has changed.
+    fn agreed(&mut self) {
         self.payload_types.clear();
         self.streams.clear();
-        Ok(())
+        self.straight.agree_anew();
     }
 
     /// We send from this UDP address, and receive there. Drain afterwards.
@@ -351,11 +369,12 @@ impl Peer {
         if let Some(identity) = self.unoffered.take()
             && sdp.contains(TELLS_ARRIVALS)
         {
-            self.rtc = serving(&identity, &self.local, Some(FIRST_ESTIMATE_BPS), self.now);
+            let build = || serving(&identity, &self.local, Some(FIRST_ESTIMATE_BPS), self.now);
+            let (rtc, keys) = crypto::keyed(build);
+            (self.rtc, self.straight) = (rtc, Straight::new(keys));
         }
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|e| format!("the offer is refused: {e}"))?;
-        self.payload_types.clear();
-        self.streams.clear();
+        self.agreed();
         self.pictures |= sdp.contains("\nm=video");
         let (answer, redundant) = offer::agreed(sdp, &answer.to_sdp_string());
         self.redundant = redundant.iter().map(|mid| Mid::from(&**mid)).collect();
@@ -371,6 +390,9 @@ impl Peer {
     pub fn receive(&mut self, tcp: bool, source: SocketAddr, datagram: &[u8], now: Instant) -> Result<bool, String> {
         let Some(receive) = self.receive_of(tcp, source, datagram) else { return Ok(false) };
         (self.now, self.sent) = (now, false);
+        if is_stun(datagram) {
+            self.straight.is_in_doubt();
+        }
         self.rtc.handle_input(Input::Receive(now, receive)).map_err(|e| e.to_string())?;
         Ok(true)
     }
@@ -385,11 +407,17 @@ impl Peer {
     /// Time passed. Drain afterwards.
     pub fn timeout(&mut self, now: Instant) -> Result<(), String> {
         (self.now, self.told, self.sent) = (now, now, false);
+        if self.ice_at.is_some_and(|at| now >= at) {
+            self.straight.is_in_doubt();
+        }
         self.rtc.handle_input(Input::Timeout(now)).map_err(|e| e.to_string())
     }
 
     /// The next thing to do, until it is to wait.
     pub fn poll(&mut self) -> Result<Output, String> {
+        if let Some(transmit) = self.straight.take() {
+            return Ok(Output::Transmit(transmit));
+        }
         let mut told = false;
         loop {
             // Its pacer lets one packet go each time that it is told the time: what may go now is to go now.
@@ -403,6 +431,8 @@ impl Peer {
                     told = false;
                 }
                 str0m::Output::Timeout(at) => {
+                    self.straight.look_for_keys();
+                    self.ice_at = (self.rtc.last_timeout_reason() == Reason::Ice).then_some(at);
                     // After sound str0m wants to be told at once that time passes, though nothing is left to do.
                     let idle = std::mem::take(&mut self.sent) && at <= self.now + PACER_STEP;
                     self.waiting = 0;
@@ -416,12 +446,15 @@ impl Peer {
                             self.stay_exact(AFTER_PROBE);
                         }
                     }
-                    let tcp = !matches!(t.proto, Protocol::Udp);
-                    return Ok(Output::Transmit(Transmit {
-                        tcp,
-                        destination: t.destination,
-                        contents: t.contents.into(),
-                    }));
+                    let (tcp, destination) = (!matches!(t.proto, Protocol::Udp), t.destination);
+                    let mut contents: Vec<u8> = t.contents.into();
+                    if !is_stun(&contents) {
+                        self.straight.goes((!tcp).then_some(destination));
+                    }
+                    if is_rtcp(&contents) {
+                        self.straight.correct(&mut contents, self.now);
+                    }
+                    return Ok(Output::Transmit(Transmit { tcp, destination, contents }));
                 }
                 str0m::Output::Event(event) => {
                     if let Some(event) = self.translate(event) {
@@ -453,6 +486,9 @@ impl Peer {
     }
 
     fn translate(&mut self, event: Event) -> Option<PeerEvent> {
+        if matches!(event, Event::IceConnectionStateChange(_)) {
+            self.straight.is_in_doubt();
+        }
         match event {
             Event::Connected => {
                 self.connected = true;
@@ -564,31 +600,74 @@ impl Peer {
         self.write_at(mid, packet, &Place { sequence, timestamp, numbers: None }, now)
     }
 
-    /// The same for a picture whose own numbers may have to change.
-    pub fn write_at(&mut self, mid: Mid, packet: &Packet, place: &Place, now: Instant) -> bool {
-        let Some(pt) = self.payload_type(mid, packet.format) else { return false };
-        let redundant = packet.redundant.as_ref().and_then(|r| Some((self.redundant_type(mid, pt)?, r.named(*pt))));
-        let (pt, payload) = redundant.unwrap_or_else(|| (pt, packet.payload.clone()));
+    /// The next datagram of what was written that needs no drain to leave.
+    pub fn take_straight(&mut self) -> Option<Transmit> {
+        self.straight.take()
+    }
+
+    /// The highest number of what was sent on an m-line: whoever writes there next goes on behind it.
+    pub fn newest(&self, mid: Mid) -> Option<u64> {
+        self.straight.newest(mid).or_else(|| self.shown.get(&mid).copied())
+    }
+
+    /// Payload types of sound on an m-line, plain and with earlier sound in it; `None` when it is not taken there.
+    fn sound_types(&mut self, mid: Mid, format: Format) -> Option<(Pt, Option<Pt>)> {
+        if let Some(stream) = self.straight.stream(mid)
+            && let Some((known, pt, redundant)) = stream.agreed
+            && known == format
+        {
+            return Some((pt, redundant));
+        }
+        let pt = self.payload_type(mid, format)?;
+        let redundant = self.redundant_type(mid, pt);
+        let declared = sound_of(&mut self.rtc, mid)?;
+        self.straight.declare(mid, declared).agreed = Some((format, pt, redundant));
+        Some((pt, redundant))
+    }
+
+    fn write_sound(&mut self, mid: Mid, packet: &Packet, place: &Place, now: Instant) -> bool {
+        let Some((pt, redundant)) = self.sound_types(mid, packet.format) else { return false };
+        let whole = packet.redundant.as_ref().and_then(|whole| Some((redundant?, whole.named(*pt))));
+        let (pt, payload) = whole.as_ref().map_or((pt, &packet.payload), |(pt, whole)| (*pt, whole));
+        let Place { sequence, timestamp, .. } = *place;
+        let (marker, extensions) = (packet.marker, packet.extensions);
+        let sound = Sound { mid, pt, sequence, timestamp, marker, extensions, payload };
+        let Some(sequence) = self.straight.write(&sound, packet.format.kind.clock_rate(), now) else { return true };
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
         let extensions = ExtensionValues {
-            audio_level: packet.extensions.audio_level,
-            voice_activity: packet.extensions.voice,
-            video_orientation: packet.extensions.orientation,
+            audio_level: extensions.audio_level,
+            voice_activity: extensions.voice,
             ..ExtensionValues::default()
         };
-        let mut rtp = RtpWrite::new(pt, SeqNo::from(place.sequence), place.timestamp, now, payload)
+        let rtp = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload.clone());
+        stream.write_rtp(rtp.marker(marker).ext_vals(extensions));
+        self.waiting += 1;
+        true
+    }
+
+    /// The same for a picture whose own numbers may have to change.
+    pub fn write_at(&mut self, mid: Mid, packet: &Packet, place: &Place, now: Instant) -> bool {
+        if packet.format.kind.is_audio() {
+            return self.write_sound(mid, packet, place, now);
+        }
+        let Some(pt) = self.payload_type(mid, packet.format) else { return false };
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };
+        let extensions =
+            ExtensionValues { video_orientation: packet.extensions.orientation, ..ExtensionValues::default() };
+        let mut rtp = RtpWrite::new(pt, SeqNo::from(place.sequence), place.timestamp, now, packet.payload.clone())
             .marker(packet.marker)
             .ext_vals(extensions)
-            .nackable(!packet.format.kind.is_audio());
+            .nackable(true);
         if let Some(patch) = place.numbers.and_then(|numbers| patch_of(&packet.payload, numbers)) {
             rtp = rtp.vp8_patch(patch);
         }
         stream.write_rtp(rtp);
+        let newest = self.shown.entry(mid).or_default();
+        *newest = place.sequence.max(*newest);
         self.waiting += 1;
-        if !packet.format.kind.is_audio() {
-            self.stay_exact(AFTER_PICTURES);
-        }
+        self.stay_exact(AFTER_PICTURES);
         true
     }
 
@@ -657,6 +736,14 @@ fn serving(identity: &Identity, local: &[SocketAddr], estimated: Option<u64>, no
         }
     }
     rtc
+}
+
+/// SSRC and header extensions (m-line, audio level) of what is sent on an m-line.
+fn sound_of(rtc: &mut Rtc, mid: Mid) -> Option<Declared> {
+    let ids = rtc.media(mid)?.remote_extmap();
+    let ids = (short(ids.id_of(Extension::RtpMid)), short(ids.id_of(Extension::AudioLevel)));
+    let mut api = rtc.direct_api();
+    Some((*api.stream_tx_by_mid(mid, None)?.ssrc(), ids))
 }
 
 /// Whether a datagram is RTP (RFC 7983 §7, RFC 5761 §4).

@@ -35,6 +35,13 @@ impl Rewriter {
         }
     }
 
+    /// The same where numbers up to `newest` were sent before under the same SSRC: none of them is sent again, which would
+    /// be taken for a repetition, and would seal two packets alike (RFC 3711 §9.1).
+    pub fn behind(mut self, newest: Option<u64>) -> Rewriter {
+        self.next_sequence = newest.map_or(self.next_sequence, |newest| newest + 1);
+        self
+    }
+
     /// The listener's sequence number and timestamp for a packet; `None` for one older than the stream it belongs to.
     ///
     /// `source` names the incoming stream (another number: another stream, joined on); `sequence` is extended to
@@ -124,5 +131,15 @@ mod tests {
         rewriter.rewrite(1, 10, 0, now).unwrap();
 
         assert_eq!(rewriter.rewrite(1, 2, 0, now), None);
+    }
+
+    #[test]
+    fn numbers_that_were_sent_under_the_same_ssrc_are_not_sent_again() {
+        let now = Instant::now();
+
+        let mut rewriter = Rewriter::new(8_000, 100, 0).behind(Some(90_000));
+
+        assert_eq!(rewriter.rewrite(1, 10, 0, now).unwrap().0, 90_001);
+        assert_eq!(Rewriter::new(8_000, 100, 0).behind(None).rewrite(1, 10, 0, now).unwrap().0, 101);
     }
 }

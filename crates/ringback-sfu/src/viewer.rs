@@ -73,6 +73,12 @@ impl Viewer {
         }
     }
 
+    /// The same where others were sent on its m-line before, as for [`Rewriter::behind`].
+    pub fn behind(mut self, newest: Option<u64>) -> Viewer {
+        self.rewriter = self.rewriter.behind(newest);
+        self
+    }
+
     /// It wants no higher layer than this, counted among those that are sent; `None`: the best there is.
     pub fn ask(&mut self, highest: Option<u8>) {
         self.highest = highest;

@@ -167,6 +167,34 @@ fn another_path_is_found_from_another_address_with_the_same_keys() {
 }
 
 #[test]
+fn sound_goes_on_to_the_other_address_once_that_is_the_path() {
+    let mut pair = Pair::new();
+    let (_, receiving) = pair.connect();
+    let mut went = Vec::new();
+
+    for n in 1..=300u64 {
+        if n == 100 {
+            pair.at = caller_at(50_001);
+            pair.offer(&Changes { restart: true, ..Changes::default() });
+            pair.caller.reach_at(pair.at);
+        }
+        assert!(pair.server.write(receiving[0], &packet(FormatKind::Opus, 60), n, n as u32 * 960, pair.now));
+        if let Some(transmit) = pair.server.take_straight() {
+            went.push((n, transmit.destination));
+            pair.caller.receive(false, server_at(), &transmit.contents, pair.now).unwrap();
+        }
+        (0..4).for_each(|_| pair.step());
+    }
+
+    let last_old = went.iter().filter(|(_, to)| *to == caller_at(50_000)).map(|(n, _)| *n).max().unwrap();
+    let first_new = went.iter().find(|(_, to)| *to == caller_at(50_001)).map(|(n, _)| *n).unwrap();
+    assert!(last_old < first_new && first_new < 150, "{last_old} {first_new}");
+    assert_eq!(went.last(), Some(&(300, caller_at(50_001))));
+    let heard = pair.packets(0).len();
+    assert!(heard >= 280, "{heard} of 300 were heard");
+}
+
+#[test]
 fn a_path_that_is_gone_is_noticed_within_ten_seconds() {
     let mut pair = Pair::new();
     pair.connect();

@@ -1,7 +1,7 @@
 //! A peer of ours and a client made of str0m, joined in memory on a clock that jumps.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ringback_sfu::{
     Extensions, FormatKind, Identity, Mid, Output, Packet, Peer, PeerEvent, PeerState, Transmit, ufrag,
@@ -481,4 +481,64 @@ fn offers_that_cannot_be_are_refused_in_a_sentence() {
     }
     let endless = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n".repeat(501);
     assert!(peer.offer(&endless).unwrap_err().contains("more than 500"));
+}
+
+#[test]
+fn sound_leaves_without_a_drain_but_after_a_word_of_ice_and_is_one_stream() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+    let mut at_once = 0;
+
+    for n in 1..=500u64 {
+        (0..3).for_each(|_| pair.step());
+        let sound = packet(FormatKind::Opus, &[1; 80]);
+        assert!(pair.peer.write(mids[0], &sound, 65_400 + n, n as u32 * 960, pair.now));
+        if let Some(transmit) = pair.peer.take_straight() {
+            at_once += 1;
+            let receive = Receive::new(Protocol::Udp, server(), client_address(), &transmit.contents).unwrap();
+            pair.client.handle_input(Input::Receive(pair.now, receive)).unwrap();
+            pair.drain_client();
+        }
+        pair.step();
+    }
+    pair.step();
+
+    assert_eq!(pair.received(), (1..=500).map(|n| ((65_400 + n) as u16, 80)).collect::<Vec<_>>());
+    assert!((450..500).contains(&at_once), "{at_once} of 500");
+    assert_eq!(pair.peer.newest(mids[0]), Some(65_900));
+}
+
+/// Lips follow voices by these reports (RFC 3550 §6.4.1).
+#[test]
+fn reports_tell_of_all_sound_and_which_moment_of_it_belongs_to_the_clock() {
+    let (mut pair, mids) = Pair::connected(&[(MediaKind::Audio, Direction::RecvOnly)]);
+    let mut told: Vec<(SystemTime, u32, u32, u64)> = Vec::new();
+
+    for n in 1..=1200u64 {
+        let sound = packet(FormatKind::Opus, &[1; 80]);
+        assert!(pair.peer.write(mids[0], &sound, n, 5000 + n as u32 * 960, pair.now));
+        (0..4).for_each(|_| pair.step());
+        let mut info = pair.seen.drain(..).filter_map(|event| match event {
+            Event::RtpPacket(packet) => packet.last_sender_info,
+            _ => None,
+        });
+        let info = info.next_back().map(|info| (info.ntp_time, info.rtp_time.numer() as u32, info.sender_packet_count));
+        if let Some((clock, moment, packets)) = info
+            && told.last().is_none_or(|(_, before, ..)| *before != moment)
+        {
+            told.push((clock, moment, packets, n));
+        }
+    }
+
+    assert!(told.len() >= 4, "{told:?}");
+    for (_, moment, packets, n) in &told {
+        // It was made within the 20 ms after one of the last two packets.
+        let last = 5000 + *n as u32 * 960;
+        assert!((last - 2 * 960..=last).contains(moment), "{moment} at packet {n}");
+        assert!((n - 2..=*n).contains(&u64::from(*packets)), "{packets} at packet {n}");
+    }
+    for pair in told.windows(2) {
+        let passed = pair[1].0.duration_since(pair[0].0).unwrap().as_secs_f64();
+        let sounded = f64::from(pair[1].1 - pair[0].1) / 48_000.0;
+        assert!((passed - sounded).abs() < 0.001, "{passed} s of the clock, {sounded} s of sound");
+    }
 }

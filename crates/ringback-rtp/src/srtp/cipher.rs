@@ -66,7 +66,12 @@ impl Cipher {
             }
             Cipher::Gcm { key, salt } => {
                 let (header, body) = packet.split_at_mut(clear);
-                let made = key.seal_in_place_separate_tag(gcm_nonce(salt, name), additional(header, name), body);
+                let nonce = gcm_nonce(salt, name);
+                // RTP has no index in it, and nothing has to be put together.
+                let made = match name.word {
+                    None => key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body),
+                    Some(_) => key.seal_in_place_separate_tag(nonce, additional(header, name), body),
+                };
                 Tag::new(made.expect("packets are far below GCM's longest").as_ref())
             }
         }

@@ -6,12 +6,16 @@
 
 mod cipher;
 mod derive;
+mod numbered;
 mod protect;
 mod replay;
 mod unprotect;
 
 use std::fmt;
 
+use zeroize::Zeroize;
+
+pub use numbered::{Numbers, Sealer, Unused};
 pub use protect::Protect;
 pub use unprotect::Unprotect;
 
@@ -108,6 +112,13 @@ impl MasterKey {
     /// What it is for.
     pub fn suite(&self) -> Suite {
         self.suite
+    }
+}
+
+impl Drop for MasterKey {
+    fn drop(&mut self) {
+        self.key.zeroize();
+        self.salt.zeroize();
     }
 }
 
