@@ -743,4 +743,23 @@ mod tests {
         sending.join().unwrap();
         assert_eq!(worker.counters.garbage.load(Relaxed), ALL);
     }
+
+    #[test]
+    fn a_flood_of_datagrams_or_commands_takes_only_so_much_of_a_turn_and_nothing_of_it_is_lost() {
+        let (mut worker, inbox) = testing::numbered(0);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = worker.udp.local_addr().unwrap();
+        (0..150).for_each(|_| assert_eq!(socket.send_to(b"?", to).unwrap(), 1));
+        (0..150).for_each(|n| inbox.put(Command::OpenRoom(format!("room {n}"))));
+
+        let turns: Vec<(u64, usize, bool)> = (0..3)
+            .map(|_| {
+                worker.read_udp();
+                let more = worker.take_commands();
+                (worker.counters.garbage.load(Relaxed), worker.rooms.len(), more)
+            })
+            .collect();
+
+        assert_eq!(turns, [(64, 64, true), (128, 128, true), (150, 150, false)]);
+    }
 }
