@@ -57,7 +57,12 @@ async def one_round(media: Media, number: int) -> None:
                 del deaf[n]
         return not deaf
 
-    await until(all_heard, "each hears the other")
+    try:
+        await until(all_heard, "each hears the other")
+    except AssertionError as error:
+        legs = [leg for far in deaf.values() for leg in (far.line, ParticipantId(far.room.removeprefix("far-")))]
+        counters = {leg: dict(media.stats(leg)) for leg in legs}
+        raise AssertionError(f"{error}: {counters}") from None
     for far in fars:
         media.close_leg(far.line)
         media.close_leg(far.voice)

@@ -1,12 +1,43 @@
 //! RTP/RTCP port pairs, chosen at random from the range so that nobody can guess which one comes next.
+//!
+//! One that was given back rests: the far end of a call that is over may send to it for a moment longer, and whoever had
+//! it then would hear somebody else's call.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 
 use crate::config::Config;
 use crate::sys;
+
+/// How long a port rests, as long as there are others.
+const REST: Duration = Duration::from_secs(10);
+
+/// Of this process, since its ports are: whichever thread closes one, and whichever engine opens the next.
+static RESTING: Mutex<Resting> = Mutex::new(Resting(BTreeMap::new()));
+
+/// When ports were given back last. There are never more than ports.
+#[derive(Debug)]
+struct Resting(BTreeMap<u16, Instant>);
+
+impl Resting {
+    fn rest(&mut self, now: Instant, port: u16) {
+        self.0.insert(port, now);
+    }
+
+    /// Since when a port rests.
+    fn since(&self, now: Instant, port: u16) -> Option<Instant> {
+        self.0.get(&port).copied().filter(|since| now < *since + REST)
+    }
+}
+
+fn resting() -> MutexGuard<'static, Resting> {
+    RESTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// One port of a phone, in one IP version or in both.
 #[derive(Debug)]
@@ -57,6 +88,14 @@ impl PhoneSocket {
     }
 }
 
+impl Drop for PhoneSocket {
+    fn drop(&mut self) {
+        if let Ok(own) = self.local_addr() {
+            resting().rest(Instant::now(), own.port());
+        }
+    }
+}
+
 /// A socket that never waits; one for every IPv6 address leaves IPv4 to another.
 fn bind_one(host: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let family = if host.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
@@ -75,12 +114,11 @@ pub fn bind_pair(config: &Config) -> io::Result<(PhoneSocket, PhoneSocket)> {
     if pairs == 0 {
         return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the RTP port range holds no pair"));
     }
-    let start = sys::random_u64() % u64::from(pairs);
-    let mut last = None;
-    for i in 0..u64::from(pairs) {
-        // A stride that is odd and large visits every pair once in an order that looks random.
-        let pair = (start + i * 7919) % u64::from(pairs);
-        let port = first + 2 * pair as u16;
+    let (start, mut last) = (sys::random_u64() % u64::from(pairs), None);
+    // A stride that is odd and large visits every pair once in an order that looks random.
+    let all = (0..u64::from(pairs)).map(|i| first + 2 * ((start + i * 7919) % u64::from(pairs)) as u16);
+    let now = Instant::now();
+    for port in rested_first(all, |port| resting().since(now, port)) {
         match bind_both(config, port) {
             Ok(both) => return Ok(both),
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => last = Some(e),
@@ -92,6 +130,20 @@ pub fn bind_pair(config: &Config) -> io::Result<(PhoneSocket, PhoneSocket)> {
     }
     let text = format!("no free RTP port in {}-{} on {}", config.rtp_first, config.rtp_last, config.rtp_host);
     Err(io::Error::new(last.map_or(io::ErrorKind::AddrInUse, |e| e.kind()), text))
+}
+
+/// The ports in their order, those that rest behind the others: the one that has rested longest before the next.
+fn rested_first(
+    ports: impl Iterator<Item = u16> + Clone,
+    since: impl Fn(u16) -> Option<Instant> + Clone,
+) -> impl Iterator<Item = u16> {
+    let (begins, others) = (since.clone(), ports.clone());
+    let tired = std::iter::once_with(move || {
+        let mut tired: Vec<_> = others.filter_map(|port| Some((begins(port)?, port))).collect();
+        tired.sort_by_key(|(begins, _)| *begins);
+        tired.into_iter().map(|(_, port)| port)
+    });
+    ports.filter(move |port| since(*port).is_none()).chain(tired.flatten())
 }
 
 fn bind_both(config: &Config, port: u16) -> io::Result<(PhoneSocket, PhoneSocket)> {
@@ -154,6 +206,38 @@ mod tests {
         let config = Config { rtp_host: any.into(), rtp_other_host: Some(any6.into()), ..range(31500, 31600) };
 
         assert!(bind_pair(&config).is_ok());
+    }
+
+    #[test]
+    fn a_pair_that_was_given_back_rests_while_there_are_others() {
+        let config = range(31600, 31615);
+        let number = |rtp: &PhoneSocket| rtp.local_addr().unwrap().port();
+        let held: Vec<_> = (0..6).map(|_| bind_pair(&config).unwrap()).collect();
+
+        let mut held = held.into_iter();
+        let (first, second) = (held.next().unwrap(), held.next().unwrap());
+        let given_back = [number(&first.0), number(&second.0)];
+        drop(first);
+        drop(second);
+        let next: Vec<_> = (0..2).map(|_| bind_pair(&config).unwrap()).collect();
+        assert!(next.iter().all(|(rtp, _)| !given_back.contains(&number(rtp))));
+
+        let last = [bind_pair(&config).unwrap(), bind_pair(&config).unwrap()].map(|(rtp, _)| number(&rtp));
+        assert_eq!(last, given_back, "where there are no others, the one that has rested longest");
+    }
+
+    #[test]
+    fn after_ten_seconds_a_port_is_like_any_other() {
+        let (now, mut resting) = (Instant::now(), Resting(BTreeMap::new()));
+        resting.rest(now, 4000);
+        resting.rest(now + Duration::from_secs(1), 4002);
+
+        let order = |now| -> Vec<u16> {
+            rested_first([4002, 4000, 4004].into_iter(), |port| resting.since(now, port)).collect()
+        };
+
+        assert_eq!(order(now), [4004, 4000, 4002]);
+        assert_eq!(order(now + REST), [4000, 4004, 4002]);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! SSRC from it counts after two packets in sequence, another source only after two seconds of silence and only from
 //! the signalled host, the source's own host (a NAT's new port) or those networks. Only negotiated payload types count.
 //!
+//! Within those three seconds the signalled address itself takes the place of any other source by two packets in
+//! sequence: what came first may have been the end of somebody else's call that had our port before.
+//!
 //! With `hold_fire` the signalled address is one we must not send to on the far end's word alone: it counts no more than
 //! any stranger's, and nothing is sent anywhere before somebody is latched.
 
@@ -201,6 +204,7 @@ impl Latch {
         if !self.config.payload_types.contains(packet.payload_type) {
             return Verdict::Reject(Rejection::PayloadType);
         }
+        let overrules = self.overrules(now, from);
         match &mut self.latched {
             Some(latched) if latched.from == from => {
                 if self.config.nat {
@@ -208,12 +212,21 @@ impl Latch {
                 }
                 latched.receive(now, packet)
             }
-            Some(latched) if !latched.gives_way(now) => Verdict::Reject(Rejection::Source),
+            Some(latched) if !latched.gives_way(now) && !overrules => Verdict::Reject(Rejection::Source),
             _ => self.consider(now, from, packet),
         }
     }
 
-    /// A packet while nobody is latched, or the latched source has been silent.
+    /// Whether `from` may take the place of a source that has not been silent: it is the signalled address, early on.
+    fn overrules(&self, now: Instant, from: SocketAddr) -> bool {
+        self.believed() == Some(from) && self.is_early(now)
+    }
+
+    fn is_early(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.window_opened) <= NAT_WINDOW
+    }
+
+    /// A packet while nobody is latched, the latched source has been silent, or a better one speaks.
     fn consider(&mut self, now: Instant, from: SocketAddr, packet: &RtpPacket<'_>) -> Verdict {
         let Some(required) = self.required(now, from) else { return Verdict::Reject(Rejection::Source) };
         if required <= 1 {
@@ -240,7 +253,8 @@ impl Latch {
     fn required(&self, now: Instant, from: SocketAddr) -> Option<u8> {
         let signalled = self.believed();
         if signalled == Some(from) || self.named.map(canonical) == Some(from) {
-            return Some(1);
+            let stands = self.latched.is_some_and(|latched| !latched.gives_way(now));
+            return Some(if stands { KNOWN_PACKETS } else { 1 });
         }
         // The host that was believed may come back with another port: a NAT has forgotten its mapping.
         let same_host = signalled.is_some_and(|signalled| signalled.ip() == from.ip())
@@ -248,8 +262,7 @@ impl Latch {
         if same_host || self.config.networks.iter().any(|network| network.contains(from.ip())) {
             return Some(KNOWN_PACKETS);
         }
-        let early = now.saturating_duration_since(self.window_opened) <= NAT_WINDOW;
-        let open = self.config.nat && early && self.latched.is_none_or(|latched| latched.outdated > 0);
+        let open = self.config.nat && self.is_early(now) && self.latched.is_none_or(|latched| latched.outdated > 0);
         open.then_some(NAT_PACKETS)
     }
 
@@ -459,6 +472,27 @@ mod tests {
         let mut line = Line::new(false);
 
         assert_eq!(line.accepted("192.0.2.7:5555", 1, 10..20), 9);
+        assert_eq!(line.destination(), "192.0.2.7:5555");
+    }
+
+    #[test]
+    fn the_end_of_another_call_of_the_same_host_does_not_keep_the_signalled_address_out() {
+        let mut line = Line::new(false);
+        assert_eq!(line.accepted("192.0.2.7:5555", 9, 700..704), 3);
+
+        assert_eq!(line.packet(SIGNALLED, 1, 10), Verdict::Reject(Rejection::Source));
+        assert_eq!(line.packet(SIGNALLED, 1, 11), Verdict::AcceptFresh);
+        assert_eq!(line.accepted(SIGNALLED, 1, 12..40), 28);
+        assert_eq!(line.accepted("192.0.2.7:5555", 9, 704..710), 0, "there is no way back");
+        assert_eq!(line.destination(), SIGNALLED);
+    }
+
+    #[test]
+    fn who_stands_for_three_seconds_is_not_replaced_by_the_signalled_address_either() {
+        let mut line = Line::new(false);
+        assert_eq!(line.accepted("192.0.2.7:5555", 9, 0..160), 159);
+
+        assert_eq!(line.accepted(SIGNALLED, 1, 10..14), 0);
         assert_eq!(line.destination(), "192.0.2.7:5555");
     }
 
