@@ -1,7 +1,9 @@
 """uvicorn's HTTP protocol with limits on what a stranger may hold open or make us keep.
 
 A request's head must be whole within ``HEAD_WITHIN`` seconds and ``HEAD_MOST`` octets, and one address may hold
-``MOST_PER_SOURCE`` connections that have not asked for anything proper yet.
+``MOST_PER_SOURCE`` connections that have not asked for anything proper yet. One that has asked is kept for ``KEPT_FOR``
+seconds: longer than clients and proxies keep theirs, since a request that meets our closing fails. Where an address has
+``MOST_KEPT`` of them, the next ones are kept for ``KEPT_BRIEFLY``.
 """
 
 import asyncio
@@ -18,6 +20,8 @@ log = structlog.get_logger()
 HEAD_WITHIN = 10.0
 HEAD_MOST = 64 * 1024
 MOST_PER_SOURCE = 64
+KEPT_FOR, KEPT_BRIEFLY = 75, 5.0
+MOST_KEPT = 256
 
 
 class Impatience:
@@ -29,6 +33,7 @@ class Impatience:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.waiting: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
         self.may_log = OncePerMinute(loop.time)
 
     def refuse(self, source: str, why: str) -> None:
@@ -46,6 +51,7 @@ def impatient(shared: Impatience) -> type[asyncio.Protocol]:
         _source = ""
         _deadline: asyncio.TimerHandle | None = None
         _head = 0
+        _is_kept = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -58,6 +64,7 @@ def impatient(shared: Impatience) -> type[asyncio.Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._head_came()
+            self._unset_keepalive_if_required()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -79,6 +86,22 @@ def impatient(shared: Impatience) -> type[asyncio.Protocol]:
             self._head_came()
             super().on_headers_complete()
 
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.timeout_keep_alive_task is None:
+                return
+            shared.kept[self._source] += 1
+            self._is_kept = True
+            if shared.kept[self._source] > MOST_KEPT:
+                self.timeout_keep_alive_task.cancel()
+                self.timeout_keep_alive_task = self.loop.call_later(KEPT_BRIEFLY, self.timeout_keep_alive_handler)
+
+        def _unset_keepalive_if_required(self) -> None:
+            super()._unset_keepalive_if_required()
+            if self._is_kept:
+                self._is_kept = False
+                _less(shared.kept, self._source)
+
         def send_400_response(self, msg: str) -> None:
             shared.refuse(self._source, "not HTTP")
             super().send_400_response(msg)
@@ -92,9 +115,7 @@ def impatient(shared: Impatience) -> type[asyncio.Protocol]:
                 return
             self._deadline.cancel()
             self._deadline = None
-            shared.waiting[self._source] -= 1
-            if shared.waiting[self._source] <= 0:
-                del shared.waiting[self._source]
+            _less(shared.waiting, self._source)
 
         def _give_up(self) -> None:
             shared.refuse(self._source, "no request came")
@@ -103,3 +124,10 @@ def impatient(shared: Impatience) -> type[asyncio.Protocol]:
 
     protocol: Any = ImpatientProtocol
     return protocol  # type: ignore[no-any-return]
+
+
+def _less(counter: Counter[str], source: str) -> None:
+    """One fewer; nothing is remembered of who has none."""
+    counter[source] -= 1
+    if counter[source] <= 0:
+        del counter[source]

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ringback.config import Settings
-from ringback.http_protocol import Impatience, impatient
+from ringback.http_protocol import KEPT_FOR, Impatience, impatient
 from ringback.model.ids import DomainId
 from ringback.rooms.domains import Domains
 from ringback.signalling.server import MAX_FRAME
@@ -42,6 +42,7 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         ws_ping_interval=PING_INTERVAL,
         ws_ping_timeout=PING_TIMEOUT,
         timeout_graceful_shutdown=CLOSE_WITHIN,
+        timeout_keep_alive=KEPT_FOR,
         ssl_certfile=str(http.certificate) if http.certificate else None,
         ssl_keyfile=str(http.key) if http.key else None,
     )

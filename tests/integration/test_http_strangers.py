@@ -76,3 +76,33 @@ async def test_one_address_cannot_use_up_the_connections(port: int, monkeypatch:
     answers = [await say(port, CLOSING) for _ in range(3)]
     assert refused == b""
     assert answers[-1].endswith(b"ok")
+
+
+async def test_a_connection_that_asked_is_kept_for_the_next_question_and_of_too_many_the_first(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "MOST_KEPT", 3)
+    monkeypatch.setattr(http_protocol, "KEPT_BRIEFLY", 0.05)
+    kept = []
+    for _ in range(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await ask(reader, writer)
+        kept.append((reader, writer))
+    async with asyncio.timeout(20):
+        assert [await reader.read() for reader, _ in kept[3:]] == [b"", b""]
+    for reader, writer in kept[:3]:
+        await ask(reader, writer)
+    for _, writer in kept:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def test_it_is_kept_for_longer_than_clients_and_proxies_keep_theirs() -> None:
+    assert http_config(lambda: None, load_settings()).timeout_keep_alive > 60  # type: ignore[arg-type]
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(20):
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
