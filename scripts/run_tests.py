@@ -89,8 +89,9 @@ def suites() -> list[Suite]:
         Suite("types", [BIN / "mypy"]),
         Suite("unit", pytest("tests/scenarios", "tests/contract", "tests/unit", *beside(2)), alone=alone()),
         Suite("integration", pytest("tests/integration", f"--ignore={SOUND}", *beside()), alone=alone()),
-        # What is listened to there is the machine's own pace, which other machines may share.
-        Suite("sound", pytest(SOUND), alone=alone(), by_itself=True),
+        # What is listened to there is the machine's own pace, which other machines may share. Two at a time want a
+        # fifth of two processors.
+        Suite("sound", pytest(SOUND, *beside(2)), alone=alone(), by_itself=True),
         Suite("browser", ["npm", "run", "--silent", "e2e", "--", "--retry=1"], cwd=WEB),
         Suite("interop", pytest("tests/interop", *beside()), alone=alone()),
     ]
