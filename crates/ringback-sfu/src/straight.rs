@@ -3,8 +3,9 @@
 //!
 //! str0m goes through ICE, SCTP, all streams and its pacer for each packet; sound needs none of that. It keeps what
 //! takes time: ICE, DTLS, reports. A packet goes its way instead when it is not known where that leads at present (after
-//! anything of ICE, and over TCP). Both ways spend numbers of one stock ([`Numbers`]), so that no two packets are sealed
-//! under one. Reports are str0m's, under str0m's index; what they say of a stream is written anew ([`Straight::correct`]).
+//! anything of ICE, and over TCP), and to who sees pictures. Both ways spend numbers of one stock ([`Numbers`]), so that no
+//! two packets are sealed under one. Reports are str0m's, under str0m's index; what they say of a stream is written anew
+//! ([`Straight::correct`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
