@@ -113,15 +113,22 @@ impl Concealer {
     fn period(&self) -> usize {
         let (shortest, longest) = (self.rate / SHORTEST_HZ, self.rate / LONGEST_HZ);
         let window = self.rate * WINDOW_MS / 1000;
-        let end = self.history.len();
-        let recent = &self.history[end - window..];
+        let sound: Vec<f32> = self.history.iter().map(|sample| f32::from(*sample)).collect();
+        let recent = sound.len() - window;
+        let energy = |from: usize| 1 + self.history[from..from + window].iter().map(|s| square(*s)).sum::<i64>();
+        let (energy_recent, mut energy_earlier) = (energy(recent) as f32, energy(recent - shortest));
         let mut best = (VOICED, longest);
         for lag in shortest..=longest {
-            let earlier = &self.history[end - window - lag..end - lag];
-            let likeness = correlation(recent, earlier);
+            let from = recent - lag;
+            let cross = product(&sound[recent..], &sound[from..from + window]);
+            let likeness = cross / (energy_recent * energy_earlier as f32).sqrt();
             // A multiple of the period is no better unless it is clearly better.
             if likeness > best.0 + 0.02 {
                 best = (likeness, lag);
+            }
+            if lag < longest {
+                // The window moves back by one sample.
+                energy_earlier += square(self.history[from - 1]) - square(self.history[from + window - 1]);
             }
         }
         best.1
@@ -137,15 +144,62 @@ impl Concealer {
     }
 }
 
-fn correlation(a: &[i16], b: &[i16]) -> f32 {
-    let mut cross = 0i64;
-    let mut energy_a = 1i64;
-    let mut energy_b = 1i64;
+fn square(sample: i16) -> i64 {
+    let sample = i64::from(sample);
+    sample * sample
+}
+
+/// The sum of products, in eight columns that the processor adds up side by side. A thousand telephones that miss a packet
+/// at once look for their pitch at once.
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; 8];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     for (a, b) in a.iter().zip(b) {
-        let (a, b) = (i32::from(*a), i32::from(*b));
-        cross += i64::from(a * b);
-        energy_a += i64::from(a * a);
-        energy_b += i64::from(b * b);
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
     }
-    cross as f32 / (energy_a as f32 * energy_b as f32).sqrt()
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same, in whole numbers and one after the other.
+    fn period_by_the_book(concealer: &Concealer) -> usize {
+        let window = concealer.rate * WINDOW_MS / 1000;
+        let recent = concealer.history.len() - window;
+        let mut best = (VOICED, concealer.rate / LONGEST_HZ);
+        for lag in concealer.rate / SHORTEST_HZ..=concealer.rate / LONGEST_HZ {
+            let (a, b) = (&concealer.history[recent..], &concealer.history[recent - lag..recent - lag + window]);
+            let sum = |a: &[i16], b: &[i16]| a.iter().zip(b).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum::<i64>();
+            let likeness = sum(a, b) as f32 / ((sum(a, a) + 1) as f32 * (sum(b, b) + 1) as f32).sqrt();
+            if likeness > best.0 + 0.02 {
+                best = (likeness, lag);
+            }
+        }
+        best.1
+    }
+
+    #[test]
+    fn the_pitch_is_found_in_voices_high_and_low_loud_and_soft_and_in_noise() {
+        for rate in [8_000, 11_025, 16_000, 48_000] {
+            for (hertz, loud) in [(70.0, 32_000.0), (110.0, 900.0), (180.0, 12_000.0), (330.0, 40.0), (0.0, 8_000.0)] {
+                let mut noise = 1u32;
+                let pcm: Vec<i16> = (0..rate * HISTORY_MS as u32 / 1000)
+                    .map(|at| {
+                        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let turn = at as f32 * hertz / rate as f32 * std::f32::consts::TAU;
+                        let hiss = (noise >> 16) as f32 / 65_536.0 - 0.5;
+                        (loud * (turn.sin() * 0.6 + (2.0 * turn).sin() * 0.3 + hiss * 0.2)) as i16
+                    })
+                    .collect();
+                let mut concealer = Concealer::new(rate);
+                concealer.remember(&pcm);
+
+                assert_eq!(concealer.period(), period_by_the_book(&concealer), "{hertz} Hz at {rate}");
+            }
+        }
+    }
 }
