@@ -4,7 +4,7 @@
 //! costs nothing, and lost frames can then be concealed in the forwarded stream); G.722 and Opus only when somebody
 //! asks ([`Receiver::set_decoding`]) or when Opus comes in frames that cannot be cut to 20 ms.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ringback_rtp::{Buffered, DtmfReceiver, JitterBuffer, JitterConfig, JitterStats, KeyPress, Pace, Pull, RtpPacket};
 
@@ -437,7 +437,9 @@ impl Receiver {
         if self.frame.origin == Origin::Silence {
             return;
         }
-        let Pace::Shrink { urgent } = self.jitter.pace(now, self.staged.ticks) else {
+        // This frame is taken: the next one is for the next tick.
+        let Pace::Shrink { urgent } = self.jitter.pace(now + Duration::from_millis(TICK_MS.into()), self.staged.ticks)
+        else {
             self.too_long = 0;
             return;
         };

@@ -19,8 +19,12 @@ use crate::sequence::{Extended16, Extended32, Seen};
 
 /// Share of packets that should be there in time.
 const SHARE: f64 = 0.97;
-/// Slack above the target before the buffer asks to be shortened: one tick of quantisation and a little more.
-const SLACK_US: i64 = 30_000;
+/// A first packet that has waited this much longer than the target gives way to the next one.
+const START_SLACK_US: i64 = 30_000;
+/// Slack above the target before the buffer asks to be shortened by a tick: that tick and a little more.
+const SLACK_US: i64 = 21_000;
+/// As much more, at most, the less evenly packets come: without it they would be missed too often after a tick was left out.
+const UNEVEN_SLACK_US: i64 = 9_000;
 /// This far above the target, shortening should no longer wait for a quiet moment.
 const URGENT_US: i64 = 100_000;
 /// A packet this far from where its timestamp puts it belongs to another timeline.
@@ -392,7 +396,7 @@ impl JitterBuffer {
     /// Silence until the oldest packet's time has come.
     fn resume(&mut self, at: i64, fresh: bool) -> Pull {
         let target = self.target_us();
-        let longest = if fresh { target + SLACK_US } else { self.max_us() + SLACK_US };
+        let longest = if fresh { target + START_SLACK_US } else { self.max_us() + START_SLACK_US };
         while self.packets.len() > 1 && self.delay_us(at, self.packets[0].timestamp) > longest {
             self.packets.pop_front();
             self.stats.discarded += 1;
@@ -450,18 +454,19 @@ impl JitterBuffer {
         self.packets.front().filter(|head| head.timestamp <= self.cursor + u64::from(head.ticks / 4))
     }
 
-    /// Whether to go faster or slower, for a listener who still has `buffered` ticks to play.
+    /// Whether to go faster or slower, for a listener whose next media sounds at `now`, behind `buffered` ticks that it still
+    /// has.
     pub fn pace(&self, now: Instant, buffered: u32) -> Pace {
         // In a gap the cursor does not tell the delay: what has been concealed is still to be taken from it.
         if !matches!(self.phase, Phase::Playing { starved: 0, .. }) || self.peek().is_none() {
             return Pace::Keep;
         }
         let at = self.peek_micros(now) + self.media_us(u64::from(buffered));
-        match self.delay_us(at, self.cursor) - self.target_us() {
-            over if over > SLACK_US => Pace::Shrink { urgent: over > URGENT_US },
-            over if over < -10_000 => Pace::Stretch,
-            _ => Pace::Keep,
+        let (held, need, target) = (self.delay_us(at, self.cursor), self.need_us(), self.target_us());
+        if held > target + SLACK_US + (need / 2).min(UNEVEN_SLACK_US) {
+            return Pace::Shrink { urgent: held > target + URGENT_US };
         }
+        if held < target - 10_000 { Pace::Stretch } else { Pace::Keep }
     }
 
     /// How long the next media will have been held behind the fastest way through the network, if played at `now`;
@@ -499,9 +504,14 @@ impl JitterBuffer {
         self.config.clock_rate
     }
 
+    /// How long packets have to be held so that nearly all are in time.
+    fn need_us(&self) -> i64 {
+        self.estimate.percentile_us(SHARE).min(self.max_us())
+    }
+
     fn target_us(&self) -> i64 {
         let min = i64::try_from(self.config.min_delay.as_micros()).unwrap_or(i64::MAX);
-        self.estimate.percentile_us(SHARE).clamp(min, self.max_us().max(min))
+        self.need_us().max(min)
     }
 
     fn max_us(&self) -> i64 {

@@ -126,6 +126,21 @@ fn a_delay_spike_is_played_late_and_then_caught_up() {
 }
 
 #[test]
+fn a_calm_network_that_was_held_up_once_is_played_with_little_delay_again() {
+    for phase in 0..20 {
+        // 30 ms late at packet 500, the next one 10 ms.
+        let late = |n: u32| 30u64.saturating_sub(u64::from(n.wrapping_sub(500)) * 20);
+        let packets = flights(3000, 20, 0.0, |n| Some(ms(20 + if n >= 500 { late(n) } else { 0 })));
+
+        let heard = listen(&mut buffer(), &packets, ms(59_000), ms(phase));
+
+        let delay = *heard.delays.last().unwrap();
+        assert!(delay <= ms(21), "{delay:?} at {phase}: of what comes 20 ms later");
+        assert!(heard.lost + heard.starved + heard.shrunk <= 2, "{heard:?} at {phase}");
+    }
+}
+
+#[test]
 fn a_route_that_becomes_longer_is_followed_with_a_short_disturbance() {
     let packets = flights(3000, 20, 0.0, |n| Some(ms(if n < 1000 { 20 } else { 120 })));
 
