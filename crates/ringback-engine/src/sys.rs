@@ -37,6 +37,12 @@ pub fn run_first() {
     }
 }
 
+/// Whether the calling thread has its processor until it waits (`SCHED_FIFO`, by `chrt`), whoever of the same priority is due.
+pub fn runs_until_it_waits() -> bool {
+    // SAFETY: takes and gives plain numbers; 0 is the calling thread.
+    unsafe { libc::sched_getscheduler(0) == libc::SCHED_FIFO }
+}
+
 /// Have the kernel keep ICMP messages about what a socket sends (ip(7), `IP_RECVERR`). Without them nothing but silence
 /// tells that a far end is not there, so a kernel that refuses costs only that.
 pub fn tell_unreachable(socket: &UdpSocket) {

@@ -63,7 +63,7 @@ pub fn pass(worker: &mut Worker, time: Duration) {
     while worker.now < end {
         worker.now = worker.timers.next().unwrap_or(end).clamp(worker.now, end);
         worker.wall = wall();
-        worker.fire_timers();
+        worker.fire_timers(None);
         worker.flush();
         if worker.timers.next().is_none_or(|at| at > end) {
             worker.now = end;

@@ -57,6 +57,9 @@ pub enum Timer {
 
 /// Datagrams read from one socket, commands taken and timers fired per turn.
 const AT_ONCE: usize = 64;
+/// No further timer is fired in a turn that has lasted this long: who else waits, on a socket or for the processor, waits no
+/// longer than this and one room.
+const LONGEST_TURN: Duration = Duration::from_millis(1);
 const LONGEST_DATAGRAM: usize = 2048;
 /// Telephones' sockets are looked at once in this time while packets come: one turn takes what all of them sent.
 const GATHER: Duration = Duration::from_micros(750);
@@ -291,11 +294,15 @@ impl Worker {
 
     fn run(&mut self) {
         sys::run_first();
+        let must_yield = sys::runs_until_it_waits();
         let mut ready = Vec::with_capacity(256);
         let mut more_commands = false;
         while !self.stopped {
             ready.clear();
             let timeout = if more_commands { Some(Duration::ZERO) } else { self.until_next_timer() };
+            if must_yield && timeout.is_some_and(|t| t.is_zero()) {
+                std::thread::yield_now();
+            }
             let timeout = timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
             let _ = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), timeout.as_ref());
             (self.now, self.wall) = (Instant::now(), wall());
@@ -308,7 +315,7 @@ impl Worker {
             more_commands = self.take_commands();
             self.counters.legs.store(self.legs.len() as u64, Relaxed);
             self.counters.rooms.store(self.rooms.len() as u64, Relaxed);
-            self.fire_timers();
+            self.fire_timers(Some(self.now + LONGEST_TURN));
             self.flush();
             self.read_cpu();
         }
@@ -485,8 +492,12 @@ impl Worker {
         true
     }
 
-    pub fn fire_timers(&mut self) {
-        for _ in 0..AT_ONCE * 16 {
+    /// Do what is due, and begin nothing more after `until`.
+    pub fn fire_timers(&mut self, until: Option<Instant>) {
+        for n in 0..AT_ONCE * 16 {
+            if n > 0 && until.is_some_and(|until| Instant::now() >= until) {
+                return;
+            }
             match self.timers.pop_due(self.now) {
                 Some(Timer::Peer(key)) => self.wake_peer(key),
                 Some(Timer::Keyframe(key)) => self.wake_keyframe(key),
