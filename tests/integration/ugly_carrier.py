@@ -124,10 +124,15 @@ class UglyCarrier(asyncio.DatagramProtocol):
         await until(heard, f"{self.host} hears {hz} Hz", 15)
 
     async def hears_nothing_of(self, hz: float) -> None:
-        """For half a second."""
+        """Once what is on its way has come, and then for half a second."""
+
+        def quiet() -> bool:
+            return level_db(self.sound.sound()[-3200:], 8000, hz) < 20
+
+        await until(quiet, f"{self.host} hears no {hz} Hz any more", 15)
         begun = len(self.sound.received)
-        await until(lambda: len(self.sound.received) > begun + 25, "half a second has come", 5)
-        assert level_db(self.sound.sound()[-3200:], 8000, hz) < 20
+        await until(lambda: len(self.sound.received) > begun + 25, "half a second has come", 15)
+        assert quiet()
 
     # ── as caller ──
 

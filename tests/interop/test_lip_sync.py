@@ -96,6 +96,7 @@ async def test_a_flash_and_its_beep_come_to_a_telephone_in_step(server: Server, 
     await page.event("dialin-ready")
     async with Watcher() as watcher:
         await watcher.dial(server, address)
+        await until(lambda: page.evaluate("() => window.__microphone !== undefined"), "the microphone is on")
         await page.evaluate(FLASH)
         begun = time.monotonic()
 
