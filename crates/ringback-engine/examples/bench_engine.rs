@@ -5,30 +5,20 @@
 
 use std::f64::consts::TAU;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use ringback_audio::{Encoder, OpusSettings};
-use ringback_engine::{Codec, Config, Engine, Event, PhoneCodec, PhoneMedia};
+use ringback_engine::{Codec, Config, Engine, PhoneCodec, PhoneMedia};
 use ringback_rtp::{MasterKey, Protect, RtpHeader, Suite, Unprotect};
 use rustix::time::{ClockId, clock_gettime};
-use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind, Mid};
-use str0m::net::{Protocol, Receive};
-use str0m::rtp::{RtpWrite, SeqNo};
-use str0m::{Candidate, Input, Output, Rtc};
 
 const LOCAL: [u8; 4] = [127, 0, 0, 1];
 const TICK: Duration = Duration::from_millis(20);
-const LISTENERS: usize = 50;
-const VIDEO_BYTES: usize = 1100;
-const VIDEO_PER_TICK: usize = 6;
 const TICKS: u32 = 150;
 
 fn main() {
     floor();
     protection();
-    forwarding();
     rooms("transcoded leg (G.711 and Opus)", &[Codec::Pcmu, Codec::Opus], 25);
     rooms("forwarded leg (G.711)", &[Codec::Pcmu, Codec::Pcmu], 50);
     rooms("leg in a mix of three (G.711)", &[Codec::Pcmu, Codec::Pcmu, Codec::Pcmu], 33);
@@ -76,22 +66,18 @@ fn protection() {
 
 /// Bare sends and receives of the same packets: nothing over sockets can be cheaper.
 fn floor() {
-    for (name, size) in
-        [("floor: send and receive of a video packet", VIDEO_BYTES), ("floor: of a phone's packet", 172)]
-    {
-        let (a, b) = (socket(), socket());
-        let to = b.local_addr().unwrap();
-        let (packet, mut buffer) = (vec![0; size], [0; 2048]);
-        let best = (0..10).map(|_| {
-            let before = cpu();
-            for _ in 0..1000 {
-                a.send_to(&packet, to).unwrap();
-                b.recv_from(&mut buffer).unwrap();
-            }
-            (cpu() - before).as_secs_f64() * 1e6 / 1000.0
-        });
-        print(name, best.fold(f64::MAX, f64::min), "CPU us per packet");
-    }
+    let (a, b) = (socket(), socket());
+    let to = b.local_addr().unwrap();
+    let (packet, mut buffer) = ([0; 172], [0; 2048]);
+    let best = (0..10).map(|_| {
+        let before = cpu();
+        for _ in 0..1000 {
+            a.send_to(&packet, to).unwrap();
+            b.recv_from(&mut buffer).unwrap();
+        }
+        (cpu() - before).as_secs_f64() * 1e6 / 1000.0
+    });
+    print("floor: of a phone's packet", best.fold(f64::MAX, f64::min), "CPU us per packet");
 }
 
 fn socket() -> UdpSocket {
@@ -224,126 +210,4 @@ fn speech(codec: Codec) -> Vec<Vec<u8>> {
             payload
         })
         .collect()
-}
-
-/// One browser sends video and sound, fifty receive both.
-fn forwarding() {
-    let engine = engine();
-    let mut sender = Browser::join(&engine, "sender", Direction::SendOnly);
-    let sent = [(sender.audio.to_string(), "audio".to_owned()), (sender.video.to_string(), "video".to_owned())];
-    engine.set_published("sender", sent.into());
-    let mut listeners: Vec<Browser> =
-        (0..LISTENERS).map(|n| Browser::join(&engine, &format!("listener-{n}"), Direction::RecvOnly)).collect();
-    for listener in &listeners {
-        let table = [(listener.audio, "audio"), (listener.video, "video")]
-            .map(|(mid, track)| (mid.to_string(), ("sender".to_owned(), track.to_owned())));
-        engine.set_subscriptions(&listener.leg, table.into());
-    }
-    let mut everybody: Vec<&mut Browser> = std::iter::once(&mut sender).chain(&mut listeners).collect();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while everybody.iter().any(|browser| !browser.rtc.is_connected()) {
-        assert!(Instant::now() < deadline, "the browsers do not connect");
-        everybody.iter_mut().for_each(|browser| browser.run());
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    pace(25, |_| {
-        sender.publish();
-        listeners.iter_mut().for_each(Browser::run);
-    });
-    let (before, sent) = (engine_cpu_us(&engine), forwarded(&engine, &listeners));
-    pace(TICKS, |_| {
-        sender.publish();
-        listeners.iter_mut().for_each(Browser::run);
-    });
-    let used = engine_cpu_us(&engine) - before;
-    let packets = forwarded(&engine, &listeners) - sent;
-    let wanted = u64::from(TICKS) * (VIDEO_PER_TICK as u64 + 1) * LISTENERS as u64;
-    assert!(packets > wanted / 2, "{packets} of {wanted} were forwarded");
-    print("forwarded WebRTC packet, 50 listeners", used as f64 / packets as f64, "CPU us per packet");
-}
-
-fn forwarded(engine: &Engine, listeners: &[Browser]) -> u64 {
-    let sent = |leg: &str| engine.shared(leg).map_or(0, |shared| shared.counters.packets_sent.load(Relaxed));
-    listeners.iter().map(|listener| sent(&listener.leg)).sum()
-}
-
-/// A browser made of str0m, which answers with real reports.
-struct Browser {
-    leg: String,
-    rtc: Rtc,
-    socket: UdpSocket,
-    audio: Mid,
-    video: Mid,
-    sequence: u64,
-    buffer: Vec<u8>,
-}
-
-impl Browser {
-    fn join(engine: &Engine, leg: &str, direction: Direction) -> Browser {
-        let socket = socket();
-        let mut rtc = Rtc::builder().set_rtp_mode(true).build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), Protocol::Udp).unwrap());
-        let mut api = rtc.sdp_api();
-        let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
-        let video = api.add_media(MediaKind::Video, direction, None, None, None);
-        let (offer, pending) = api.apply().unwrap();
-        engine.open_webrtc("room", leg);
-        let request = engine.webrtc_offer(leg, &offer.to_sdp_string());
-        let answer = answer(engine, request);
-        accept(&mut rtc, pending, &answer);
-        Browser { leg: leg.to_owned(), rtc, socket, audio, video, sequence: 0, buffer: vec![0; 2048] }
-    }
-
-    fn run(&mut self) {
-        let local = self.socket.local_addr().unwrap();
-        while let Ok((n, source)) = self.socket.recv_from(&mut self.buffer) {
-            let Ok(receive) = Receive::new(Protocol::Udp, source, local, &self.buffer[..n]) else { continue };
-            self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
-            Self::drain(&mut self.rtc, &self.socket);
-        }
-        self.rtc.handle_input(Input::Timeout(Instant::now())).unwrap();
-        Self::drain(&mut self.rtc, &self.socket);
-    }
-
-    fn drain(rtc: &mut Rtc, socket: &UdpSocket) {
-        loop {
-            match rtc.poll_output().unwrap() {
-                Output::Timeout(_) => return,
-                Output::Transmit(t) => drop(socket.send_to(&t.contents, t.destination)),
-                Output::Event(_) => {}
-            }
-        }
-    }
-
-    fn publish(&mut self) {
-        self.run();
-        let kinds = std::iter::repeat_n((self.video, VIDEO_BYTES), VIDEO_PER_TICK).chain([(self.audio, 80)]);
-        for (mid, size) in kinds {
-            let pt = self.rtc.media(mid).unwrap().remote_pts()[0];
-            self.sequence += 1;
-            let (sequence, now) = (SeqNo::from(self.sequence), Instant::now());
-            let time = (self.sequence / 7 * 1800) as u32;
-            let mut api = self.rtc.direct_api();
-            let stream = api.stream_tx_by_mid(mid, None).unwrap();
-            stream.write_rtp(RtpWrite::new(pt, sequence, time, now, vec![0; size]));
-            self.rtc.handle_input(Input::Timeout(now)).unwrap();
-            Self::drain(&mut self.rtc, &self.socket);
-        }
-    }
-}
-
-fn answer(engine: &Engine, request: u64) -> String {
-    loop {
-        for event in engine.drain() {
-            match event {
-                Event::Reply { request: of, result } if of == request => return result.unwrap(),
-                _ => {}
-            }
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn accept(rtc: &mut Rtc, pending: SdpPendingOffer, answer: &str) {
-    rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(answer).unwrap()).unwrap();
 }
