@@ -499,17 +499,15 @@ impl Worker {
         let sequence = phone.extended.extend(packet.sequence);
         let stream = u64::from(packet.ssrc) << 20 ^ phone.stream << 8 ^ u64::from(spurt);
         let Some(track) = phone.track else { return };
-        if phone.is_press(packet.payload_type) {
+        let is_press = phone.is_press(packet.payload_type);
+        if is_press {
             phone.dtmf.push(now, packet.timestamp, packet.marker, packet.payload);
+        }
+        if is_press || packet.payload_type == COMFORT_NOISE && phone.codec(COMFORT_NOISE).is_none() {
             // Where a press begins, what is said ends.
             let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
-            source.filter(|_| packet.marker).into_iter().for_each(|source| source.push_pause(now, packet, fresh));
-            self.leave_out(track, stream);
-            return;
-        }
-        if packet.payload_type == COMFORT_NOISE && phone.codec(COMFORT_NOISE).is_none() {
-            let source = self.rooms.get_mut(room).and_then(|room| room.sound.sources.get_mut(&track));
-            source.into_iter().for_each(|source| source.push_pause(now, packet, fresh));
+            let ends = source.filter(|_| !is_press || packet.marker);
+            ends.into_iter().for_each(|source| source.push_pause(now, packet, fresh));
             self.leave_out(track, stream);
             return;
         }

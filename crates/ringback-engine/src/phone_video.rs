@@ -130,9 +130,9 @@ impl PhoneVideo {
             return;
         }
         let Some(numbered) = self.out.numbered(source, packet, codec, joins, now) else { return };
-        let Numbered { sequence, timestamp, payload } = &numbered;
+        let Numbered { sequence, timestamp, ref payload } = numbered;
         let mut datagram = Vec::with_capacity(payload.len() + 40);
-        let (sequence, timestamp, ssrc) = (*sequence, *timestamp, self.out.ssrc);
+        let ssrc = self.out.ssrc;
         RtpHeader { payload_type, marker: packet.marker, sequence, timestamp, ssrc }.write(payload, &mut datagram);
         if let Some(protect) = self.crypto.as_mut().and_then(Crypto::sender)
             && !protect.rtp(&mut datagram)

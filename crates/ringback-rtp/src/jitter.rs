@@ -159,6 +159,24 @@ enum Phase {
     Playing { starved: u64, lost: u64 },
 }
 
+/// A packet as it came, at so many µs: numbers as on the wire.
+#[derive(Debug, Clone, Copy)]
+struct Arrived<Payload> {
+    at: i64,
+    sequence: u16,
+    timestamp: u32,
+    ticks: u32,
+    payload_type: u8,
+    payload: Payload,
+}
+
+impl<Payload> Arrived<Payload> {
+    fn with<Other>(&self, payload: Other) -> Arrived<Other> {
+        let Arrived { at, sequence, timestamp, ticks, payload_type, .. } = *self;
+        Arrived { at, sequence, timestamp, ticks, payload_type, payload }
+    }
+}
+
 /// A jitter buffer for one stream. See the module's documentation.
 #[derive(Debug)]
 pub struct JitterBuffer {
@@ -179,7 +197,7 @@ pub struct JitterBuffer {
     joining: bool,
     /// The newest packet by sequence: number, where its media ends, and when it came.
     newest: Option<(u64, u64, i64)>,
-    suspect: Option<(i64, u16, u32, u32, u8, Vec<u8>)>,
+    suspect: Option<Arrived<Vec<u8>>>,
     stats: JitterStats,
 }
 
@@ -227,41 +245,35 @@ impl JitterBuffer {
         if ticks == 0 || ticks > self.ticks(LONGEST_PACKET_MS) || payload.is_empty() {
             return Pushed::Refused;
         }
-        self.place(now, sequence, timestamp, ticks, payload_type, payload)
+        let at = self.micros(now);
+        self.place(Arrived { at, sequence, timestamp, ticks, payload_type, payload })
     }
 
     /// A packet that arrived at `now` says that the far end is silent from `timestamp` on (RFC 3389).
     pub fn push_pause(&mut self, now: Instant, sequence: u16, timestamp: u32, payload_type: u8) -> Pushed {
         self.stats.received += 1;
-        self.place(now, sequence, timestamp, 0, payload_type, &[])
+        let at = self.micros(now);
+        self.place(Arrived { at, sequence, timestamp, ticks: 0, payload_type, payload: &[] })
     }
 
-    fn place(
-        &mut self,
-        now: Instant,
-        sequence: u16,
-        timestamp: u32,
-        ticks: u32,
-        payload_type: u8,
-        payload: &[u8],
-    ) -> Pushed {
-        let at = self.micros(now);
+    fn place(&mut self, packet: Arrived<&[u8]>) -> Pushed {
+        let Arrived { at, sequence, timestamp, .. } = packet;
         let joining = std::mem::take(&mut self.joining);
         if self.fresh_timeline() {
-            return self.insert(at, sequence, timestamp, ticks, payload_type, payload);
+            return self.insert(packet);
         }
         if joining || self.leaps(at, sequence, timestamp) {
             self.suspect = None;
             self.join(at, sequence, timestamp);
-            self.insert(at, sequence, timestamp, ticks, payload_type, payload);
+            self.insert(packet);
             return Pushed::Restarted;
         }
         let transit = at - self.media_us(self.timestamps.peek(timestamp).wrapping_add(self.timestamp_shift));
         if (transit - self.estimate.base_us()).abs() <= JUMP_US {
             self.suspect = None;
-            return self.insert(at, sequence, timestamp, ticks, payload_type, payload);
+            return self.insert(packet);
         }
-        self.doubt(at, sequence, timestamp, ticks, payload_type, payload)
+        self.doubt(packet)
     }
 
     /// Whether nothing of the current timeline has been accepted.
@@ -270,26 +282,18 @@ impl JitterBuffer {
     }
 
     /// A packet from nowhere: believed when its successor comes from the same nowhere.
-    fn doubt(
-        &mut self,
-        at: i64,
-        sequence: u16,
-        timestamp: u32,
-        ticks: u32,
-        payload_type: u8,
-        payload: &[u8],
-    ) -> Pushed {
-        let agrees = self.suspect.take().filter(|(_, before, stamp, ..)| {
-            let step = timestamp.wrapping_sub(*stamp);
-            sequence.wrapping_sub(*before) == 1 && step > 0 && step <= self.ticks(JUMP_US as u32 / 1000)
+    fn doubt(&mut self, packet: Arrived<&[u8]>) -> Pushed {
+        let agrees = self.suspect.take().filter(|before| {
+            let step = packet.timestamp.wrapping_sub(before.timestamp);
+            packet.sequence.wrapping_sub(before.sequence) == 1 && step > 0 && step <= self.ticks(JUMP_US as u32 / 1000)
         });
-        let Some((at_before, sequence_before, stamp_before, ticks_before, type_before, payload_before)) = agrees else {
-            self.suspect = Some((at, sequence, timestamp, ticks, payload_type, payload.to_vec()));
+        let Some(before) = agrees else {
+            self.suspect = Some(packet.with(packet.payload.to_vec()));
             return Pushed::Suspect;
         };
-        self.join(at_before, sequence_before, stamp_before);
-        self.insert(at_before, sequence_before, stamp_before, ticks_before, type_before, &payload_before);
-        self.insert(at, sequence, timestamp, ticks, payload_type, payload);
+        self.join(before.at, before.sequence, before.timestamp);
+        self.insert(before.with(&before.payload));
+        self.insert(packet);
         Pushed::Restarted
     }
 
@@ -335,9 +339,10 @@ impl JitterBuffer {
         self.stats.restarts += 1;
     }
 
-    fn insert(&mut self, at: i64, sequence: u16, stamp: u32, ticks: u32, payload_type: u8, payload: &[u8]) -> Pushed {
-        let timestamp = self.timestamps.extend(stamp).wrapping_add(self.timestamp_shift);
-        let sequence = self.sequences.extend(sequence).wrapping_add(self.sequence_shift);
+    fn insert(&mut self, packet: Arrived<&[u8]>) -> Pushed {
+        let Arrived { at, ticks, payload_type, payload, .. } = packet;
+        let timestamp = self.timestamps.extend(packet.timestamp).wrapping_add(self.timestamp_shift);
+        let sequence = self.sequences.extend(packet.sequence).wrapping_add(self.sequence_shift);
         if self.newest.is_none_or(|(newest, ..)| sequence > newest) {
             self.newest = Some((sequence, timestamp + u64::from(ticks), at));
         }

@@ -449,7 +449,8 @@ impl Peer {
                     let (tcp, destination) = (!matches!(t.proto, Protocol::Udp), t.destination);
                     let mut contents: Vec<u8> = t.contents.into();
                     if !is_stun(&contents) {
-                        self.straight.goes((!tcp).then_some(destination));
+                        // str0m paces pictures by the times that it is told, and sound tells it some.
+                        self.straight.goes((!tcp && !self.pictures).then_some(destination));
                     }
                     if is_rtcp(&contents) {
                         self.straight.correct(&mut contents, self.now);
@@ -632,10 +633,6 @@ impl Peer {
         let Place { sequence, timestamp, .. } = *place;
         let (marker, extensions) = (packet.marker, packet.extensions);
         let sound = Sound { mid, pt, sequence, timestamp, marker, extensions, payload };
-        // str0m paces pictures by the times that it is told, and sound tells it some.
-        if self.pictures {
-            self.straight.is_in_doubt();
-        }
         let Some(sequence) = self.straight.write(&sound, packet.format.kind.clock_rate(), now) else { return true };
         let mut api = self.rtc.direct_api();
         let Some(stream) = api.stream_tx_by_mid(mid, None) else { return false };

@@ -28,7 +28,7 @@ const SENDER_INFO: usize = 28;
 pub struct Straight {
     keys: Keys,
     sealer: Option<Sealer>,
-    /// Where str0m sends what is not ICE's, if that is over UDP.
+    /// Where str0m sends what is not ICE's, if sound may go there without it.
     path: Option<SocketAddr>,
     /// By the m-line it is sent on.
     streams: HashMap<Mid, Stream>,
@@ -125,7 +125,7 @@ impl Straight {
         Straight { keys, sealer: None, path: None, streams: HashMap::new(), ready: VecDeque::new() }
     }
 
-    /// str0m sent something that is not ICE's there; `None`: not by UDP.
+    /// str0m sent something that is not ICE's there; `None`: sound is to go by str0m.
     pub fn goes(&mut self, to: Option<SocketAddr>) {
         self.path = to;
     }

@@ -215,6 +215,7 @@ def make_answer(
     index, wire, codec, guard = _choose(offered, allowed_codecs, protection)
     stream = offered.media[index]
     event = _event_for(_formats(stream), codec.clock_rate)
+    digits = None if event is None else event.payload_type
     ice = _ice(offered, stream, protection)
     remote = _remote(offered, stream, ice)
     send, listen = _mirror(offered.direction(stream), direction)
@@ -225,8 +226,8 @@ def make_answer(
         remote=remote,
         codec=agreed,
         receive=(agreed,),
-        dtmf_payload_type=None if event is None else event.payload_type,
-        dtmf_receive_payload_type=None if event is None else event.payload_type,
+        dtmf_payload_type=digits,
+        dtmf_receive_payload_type=digits,
         dtmf_clock_rate=_other_clock(event, codec),
         send=send and (remote is not None or ice is not None),
         listen=listen,
